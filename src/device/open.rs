@@ -1,0 +1,151 @@
+//! From a path on this host to a device.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Seek as _, SeekFrom};
+use std::os::unix::fs::{FileExt as _, FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::Path;
+use std::sync::Arc;
+
+use super::direct::Direct;
+use super::file::{Backing, Positional};
+use super::mapped::Mapped;
+use super::{Device, container};
+use crate::error::{Error, Kind, Result};
+
+/// How the bytes come from the device.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Io {
+    /// `O_DIRECT` for block devices that take it, `pread` for everything else.
+    #[default]
+    Auto,
+    /// `pread` through the page cache.
+    Pread,
+    /// `O_DIRECT` for large reads.
+    Direct,
+    /// A mapping into memory; image files only.
+    Mmap,
+}
+
+/// Opens a block device or a raw image file, read-only.
+///
+/// # Errors
+///
+/// [`Kind::Source`] when it can't be opened, is neither of the two, is empty, or is an image in a format that is
+/// not raw; the message says which.
+pub fn open(path: &Path, io: Io) -> Result<Device> {
+    try_open(path, io).map_err(|error| error.on(path))
+}
+
+fn try_open(path: &Path, io: Io) -> Result<Device> {
+    let file = open_file(path, 0).map_err(refused)?;
+    let backing = backing(&file)?;
+    let len_bytes = (&file).seek(SeekFrom::End(0)).map_err(refused)?;
+    if len_bytes == 0 {
+        return Err(unfit("is empty"));
+    }
+    if backing == Backing::Image {
+        refuse_container(&file)?;
+    }
+    let direct = || open_file(path, libc::O_DIRECT);
+    let second = |file: &File| file.try_clone().map_err(refused);
+    Ok(match io {
+        Io::Pread => Arc::new(Positional::new(file, len_bytes, backing)),
+        Io::Direct => {
+            let direct = direct().map_err(|source| {
+                Error::new(Kind::Source, format!("does not take O_DIRECT ({source}); use --io pread"))
+            })?;
+            Arc::new(Direct::new(direct, Positional::new(file, len_bytes, backing)))
+        }
+        Io::Mmap if backing != Backing::Image => {
+            return Err(Error::new(Kind::Usage, "is a block device, which is never mapped; use --io pread"));
+        }
+        Io::Mmap => Arc::new(Mapped::new(&file, Positional::new(second(&file)?, len_bytes, backing))?),
+        Io::Auto => match (backing, direct()) {
+            (Backing::Block { .. }, Ok(direct)) => {
+                Arc::new(Direct::new(direct, Positional::new(file, len_bytes, backing)))
+            }
+            _ => Arc::new(Positional::new(file, len_bytes, backing)),
+        },
+    })
+}
+
+/// Opens without waiting (a fifo would wait for a writer) and without becoming a controlling terminal.
+fn open_file(path: &Path, flags: i32) -> io::Result<File> {
+    OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY | flags).open(path)
+}
+
+fn backing(file: &File) -> Result<Backing> {
+    let metadata = file.metadata().map_err(refused)?;
+    let kind = metadata.file_type();
+    if kind.is_block_device() {
+        return Ok(Backing::Block { sector_bytes: sector_bytes(metadata.rdev()) });
+    }
+    if kind.is_file() {
+        return Ok(Backing::Image);
+    }
+    Err(unfit(if kind.is_dir() { "is a directory" } else { "is neither a block device nor a regular file" }))
+}
+
+/// The logical sector of a block device, as the kernel tells it below `/sys/dev/block`; 512 where it does not.
+fn sector_bytes(rdev: u64) -> u32 {
+    let (major, minor) = (rustix::fs::major(rdev), rustix::fs::minor(rdev));
+    ["queue", "../queue"]
+        .iter()
+        .map(|queue| format!("/sys/dev/block/{major}:{minor}/{queue}/logical_block_size"))
+        .find_map(|path| std::fs::read_to_string(path).ok()?.trim().parse().ok())
+        .unwrap_or(512)
+}
+
+fn refuse_container(file: &File) -> Result<()> {
+    let mut head = [0; container::HEAD_BYTES];
+    let len = file.read_at(&mut head, 0).map_err(refused)?;
+    match container::name(head.get(..len).unwrap_or_default()) {
+        None => Ok(()),
+        Some(name) => Err(Error::new(
+            Kind::Source,
+            format!("is a {name} image, only raw ones are read; first: qemu-img convert -O raw IMAGE OUTPUT"),
+        )),
+    }
+}
+
+fn refused(source: io::Error) -> Error {
+    let hint = match source.kind() {
+        io::ErrorKind::NotFound => "there is no such file or device",
+        io::ErrorKind::PermissionDenied => {
+            "permission denied; read permission is needed (for a volume, group disk has it on most systems)"
+        }
+        _ => return Error::new(Kind::Source, source),
+    };
+    Error::new(Kind::Source, hint)
+}
+
+fn unfit(what: &str) -> Error {
+    Error::new(Kind::Source, format!("{what}; a block device or a raw image file is needed"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_source_is_refused_in_words() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::write(at("empty"), "").unwrap();
+        std::fs::write(at("image.qcow2"), b"QFI\xfb\0\0\0\x03").unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, at("fifo"), rustix::fs::FileType::Fifo, 0o600.into(), 0)
+            .unwrap();
+        let cases = [
+            ("absent", "there is no such file"),
+            ("", "is a directory"),
+            ("empty", "is empty"),
+            ("fifo", "is neither a block device nor a regular file"),
+            ("image.qcow2", "is a qcow2 image"),
+        ];
+        for (name, words) in cases {
+            let error = open(&at(name), Io::Auto).unwrap_err();
+            assert_eq!(error.kind(), Kind::Source, "{name}");
+            assert!(error.to_string().contains(words), "{name}: {error}");
+        }
+    }
+}

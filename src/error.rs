@@ -1,0 +1,235 @@
+//! What went wrong, where, and with which consequence.
+//!
+//! An [`Error`] ends the operation it is returned from. An [`Issue`] is an error that cost one entry (or
+//! a part of one): it is recorded and counted, and the run goes on.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::printable::Printable;
+
+/// The result of everything in this crate that can fail.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What kind of thing went wrong. Stable: programs may match on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Kind {
+    /// The caller asked for something that makes no sense (exit code 2).
+    Usage,
+    /// A file or device could not be opened, or is of no use as a source.
+    Source,
+    /// The device could not be read at some place.
+    Read,
+    /// The archive could not be written: no space, a closed pipe, no permission.
+    Write,
+    /// The target exists already.
+    Exists,
+    /// The bytes on the device break the rules of their format.
+    Corrupt,
+    /// The bytes on the device are right, as far as one can see, but use something unknown here.
+    Unsupported,
+    /// The device holds nothing that is known here.
+    Unrecognised,
+    /// What the device holds can be read in more than one way.
+    Ambiguous,
+    /// A limit was reached that keeps a hostile image from using up this machine.
+    Limit,
+    /// A signal asked to stop.
+    Interrupted,
+}
+
+/// Where it went wrong: from the outside to the inside, each part as far as it is known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// The device, image or archive on this host.
+    pub path: Option<PathBuf>,
+    /// Number of the partition, from 1.
+    pub partition: Option<u32>,
+    /// Number of the inode.
+    pub inode: Option<u64>,
+    /// Absolute position, in bytes, on the device (or in the partition where there is one).
+    pub offset_bytes: Option<u64>,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut separator = "";
+        let mut part = |f: &mut fmt::Formatter<'_>, text: fmt::Arguments<'_>| {
+            let outcome = write!(f, "{separator}{text}");
+            separator = ": ";
+            outcome
+        };
+        if let Some(path) = &self.path {
+            part(f, format_args!("{}", Printable::path(path)))?;
+        }
+        if let Some(number) = self.partition {
+            part(f, format_args!("partition {number}"))?;
+        }
+        if let Some(number) = self.inode {
+            part(f, format_args!("inode {number}"))?;
+        }
+        if let Some(offset) = self.offset_bytes {
+            part(f, format_args!("byte {offset}"))?;
+        }
+        Ok(())
+    }
+}
+
+/// An error: a stable kind, a place, and the cause.
+///
+/// Shown as one line, `vda.img: partition 2: inode 12: extent tree depth 9, at most 5`.
+#[derive(Debug)]
+pub struct Error {
+    inner: Box<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    kind: Kind,
+    place: Place,
+    source: Box<dyn StdError + Send + Sync>,
+}
+
+impl Error {
+    /// An error of `kind` caused by `source`: another error, or a sentence.
+    pub fn new(kind: Kind, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        let inner = Inner { kind, place: Place::default(), source: source.into() };
+        Self { inner: Box::new(inner) }
+    }
+
+    /// Bytes on the device that break the rules of their format.
+    pub fn corrupt(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self::new(Kind::Corrupt, source)
+    }
+
+    /// Adds the path of the device, image or archive, unless one is known already.
+    #[must_use]
+    pub fn on(mut self, path: &Path) -> Self {
+        self.inner.place.path.get_or_insert_with(|| path.to_path_buf());
+        self
+    }
+
+    /// Adds the number of the partition, unless one is known already.
+    #[must_use]
+    pub fn in_partition(mut self, number: u32) -> Self {
+        self.inner.place.partition.get_or_insert(number);
+        self
+    }
+
+    /// Adds the number of the inode, unless one is known already.
+    #[must_use]
+    pub fn in_inode(mut self, number: u64) -> Self {
+        self.inner.place.inode.get_or_insert(number);
+        self
+    }
+
+    /// Adds the position in bytes, unless one is known already.
+    #[must_use]
+    pub fn at_byte(mut self, offset_bytes: u64) -> Self {
+        self.inner.place.offset_bytes.get_or_insert(offset_bytes);
+        self
+    }
+
+    /// What kind of thing went wrong.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.inner.kind
+    }
+
+    /// Where it went wrong.
+    #[must_use]
+    pub fn place(&self) -> &Place {
+        &self.inner.place
+    }
+
+    /// The cause alone, without the place.
+    #[must_use]
+    pub fn cause(&self) -> &(dyn StdError + Send + Sync + 'static) {
+        self.inner.source.as_ref()
+    }
+
+    /// The operating system's error behind this one, if there is one.
+    #[must_use]
+    pub fn io(&self) -> Option<&io::Error> {
+        self.cause().downcast_ref()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let place = &self.inner.place;
+        if *place != Place::default() {
+            write!(f, "{place}: ")?;
+        }
+        write!(f, "{}", self.inner.source)
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.inner.source.source()
+    }
+}
+
+/// An error that cost one entry, or a part of one. The rest is in the archive.
+#[derive(Debug)]
+pub struct Issue {
+    /// The path in the archive, in bytes as on the disk; none when it concerns a whole filesystem.
+    pub path: Option<Vec<u8>>,
+    /// What was wrong, and where.
+    pub error: Error,
+}
+
+impl fmt::Display for Issue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.path {
+            Some(path) => write!(f, "{}: {}", Printable(path), self.error),
+            None => write!(f, "{}", self.error),
+        }
+    }
+}
+
+/// A value of which some parts could not be read, and why each could not.
+#[derive(Debug)]
+pub struct Salvaged<T> {
+    /// What could be read.
+    pub value: T,
+    /// What could not, an error each.
+    pub faults: Vec<Error>,
+}
+
+impl<T> Salvaged<T> {
+    /// A value that is whole.
+    pub fn whole(value: T) -> Self {
+        Self { value, faults: Vec::new() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_names_the_place_from_the_outside_to_the_inside() {
+        let error = Error::corrupt("extent tree depth 9, at most 5")
+            .in_inode(12)
+            .in_partition(2)
+            .on(Path::new("vda.img"));
+        assert_eq!(error.to_string(), "vda.img: partition 2: inode 12: extent tree depth 9, at most 5");
+    }
+
+    #[test]
+    fn the_innermost_place_wins() {
+        let error = Error::corrupt("bad").in_inode(12).in_inode(13);
+        assert_eq!(error.place().inode, Some(12));
+    }
+
+    #[test]
+    fn a_path_from_an_image_cannot_steer_the_terminal() {
+        let issue = Issue { path: Some(b"p1/\x1b[2Jx\xff\n".to_vec()), error: Error::corrupt("bad") };
+        assert_eq!(issue.to_string(), r"p1/\u{1b}[2Jx\xff\n: bad");
+    }
+}

@@ -1,0 +1,187 @@
+//! The vocabulary that all filesystems share.
+
+use std::fmt;
+
+use serde::Serialize;
+use uuid::Uuid;
+
+/// Number of an inode; never 0.
+pub type InodeNumber = u64;
+
+/// What a filesystem says of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Summary {
+    /// `ext2`, `ext3`, `ext4`.
+    pub name: &'static str,
+    /// The volume's UUID.
+    pub uuid: Option<Uuid>,
+    /// The volume's label, in bytes made safe to show; empty when it has none.
+    pub label: String,
+    /// Length of the filesystem, in bytes; the partition may be larger.
+    pub size_bytes: u64,
+    /// Bytes in use, those of the filesystem's own structures included.
+    pub used_bytes: u64,
+    /// Bytes not in use.
+    pub free_bytes: u64,
+    /// Bytes of a block.
+    pub block_bytes: u32,
+    /// Inodes in use.
+    pub used_inodes: u64,
+    /// Names of the features that are set, as `dumpe2fs` and the like call them.
+    pub features: Vec<String>,
+}
+
+/// A point in time: seconds since 1970 (may be before) and nanoseconds, which count forward.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Timestamp {
+    /// Seconds since 1970-01-01 00:00:00 UTC.
+    pub seconds: i64,
+    /// 0 to 999,999,999.
+    pub nanoseconds: u32,
+}
+
+impl fmt::Display for Timestamp {
+    /// As a decimal number of seconds, the way pax writes it: `-1.5` is half a second before `-1`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let nanoseconds = i128::from(self.seconds)
+            .saturating_mul(1_000_000_000)
+            .saturating_add(i128::from(self.nanoseconds));
+        let sign = if nanoseconds < 0 { "-" } else { "" };
+        let magnitude = nanoseconds.unsigned_abs();
+        let (whole, fraction) = (magnitude / 1_000_000_000, magnitude % 1_000_000_000);
+        if fraction == 0 {
+            return write!(f, "{sign}{whole}");
+        }
+        let digits = format!("{fraction:09}");
+        write!(f, "{sign}{whole}.{}", digits.trim_end_matches('0'))
+    }
+}
+
+/// What an inode is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileKind {
+    /// A regular file.
+    Regular,
+    /// A directory.
+    Directory,
+    /// A symbolic link.
+    Symlink,
+    /// A character device.
+    CharacterDevice {
+        /// Major number.
+        major: u32,
+        /// Minor number.
+        minor: u32,
+    },
+    /// A block device.
+    BlockDevice {
+        /// Major number.
+        major: u32,
+        /// Minor number.
+        minor: u32,
+    },
+    /// A named pipe.
+    Fifo,
+    /// A socket.
+    Socket,
+}
+
+/// The inode flags that `chattr` sets and `lsattr` shows, with Linux's values (`FS_*_FL` in `linux/fs.h`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flags(pub u32);
+
+/// An inode, without its content.
+#[derive(Clone, Debug)]
+pub struct Inode {
+    /// Its number.
+    pub number: InodeNumber,
+    /// What it is.
+    pub kind: FileKind,
+    /// Permission bits, with set-user-id, set-group-id and sticky: `0o7777` at most.
+    pub mode: u16,
+    /// Numeric owner.
+    pub uid: u32,
+    /// Numeric group.
+    pub gid: u32,
+    /// Length in bytes of the content; for a directory, of its blocks.
+    pub size_bytes: u64,
+    /// Number of names that it has. Some filesystems say 1 for a directory with very many.
+    pub links: u32,
+    /// Last read.
+    pub accessed: Timestamp,
+    /// Last change of the content.
+    pub modified: Timestamp,
+    /// Last change of the inode.
+    pub changed: Timestamp,
+    /// Creation, where the filesystem keeps it.
+    pub created: Option<Timestamp>,
+    /// Flags that a user can set and see.
+    pub flags: Flags,
+    /// Project that its blocks are counted for, where the filesystem keeps it.
+    pub project: Option<u32>,
+    /// Whether content or names are encrypted, and no key is here to read them.
+    pub encrypted: bool,
+    /// What was wrong with the inode, but not so wrong that it can't be used.
+    pub fault: Option<String>,
+    /// The inode as it lies on the device, for the filesystem that it came from.
+    pub(super) record: Vec<u8>,
+}
+
+/// A name in a directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DirectoryEntry {
+    /// The name, in bytes as on the disk: 1 to 255 of them, never `/` or NUL, never `.` or `..`.
+    pub name: Vec<u8>,
+    /// The inode that has it.
+    pub inode: InodeNumber,
+}
+
+/// A run of a file's bytes that lies in one piece on the device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extent {
+    /// Position in the file, in bytes.
+    pub file_bytes: u64,
+    /// Position on the filesystem's device, in bytes.
+    pub device_bytes: u64,
+    /// Length in bytes, at least 1.
+    pub len_bytes: u64,
+}
+
+/// Where the bytes of a file are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// In the filesystem's own structures: here they are, as many as the file has.
+    Inline(Vec<u8>),
+    /// On the device: in the file's order, none overlapping another, none past its size. What lies between them,
+    /// or after the last, is holes: zeros that take no space.
+    Extents(Vec<Extent>),
+}
+
+/// An extended attribute, as listxattr(2) and getxattr(2) show it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attribute {
+    /// The name with its namespace, `user.comment`.
+    pub name: Vec<u8>,
+    /// The value.
+    pub value: Vec<u8>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_decimal_numbers_also_before_1970() {
+        let cases = [
+            (0, 0, "0"),
+            (1, 500_000_000, "1.5"),
+            (-2, 500_000_000, "-1.5"),
+            (-1, 999_999_999, "-0.000000001"),
+            (15_032_385_535, 1, "15032385535.000000001"),
+            (-2_147_483_648, 0, "-2147483648"),
+        ];
+        for (seconds, nanoseconds, shown) in cases {
+            assert_eq!(Timestamp { seconds, nanoseconds }.to_string(), shown);
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! voltar reads the disk of a virtual machine, as a block device or an image file, and archives the files in it.
+//!
+//! It parses the partition table and the filesystem itself: nothing is mounted, nothing is mapped, and read
+//! permission on the device is all it needs.
+//!
+//! ```text
+//! device ▶ partition ▶ filesystem ▶ tree ▶ disk ▶ archive ▶ cli
+//! ```
+//!
+//! Each of these is a module, and uses only those to its left.
+#![deny(unsafe_code, missing_docs)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::indexing_slicing,
+        clippy::string_slice,
+        clippy::arithmetic_side_effects,
+        clippy::as_conversions,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::todo,
+        clippy::unimplemented,
+        clippy::unreachable,
+        clippy::print_stdout,
+        clippy::print_stderr
+    )
+)]
+
+pub mod device;
+pub mod error;
+mod fields;
+pub mod filesystem;
+pub mod partition;
+pub mod printable;
+pub mod units;
+
+pub use error::{Error, Issue, Kind, Result};
