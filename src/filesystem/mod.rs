@@ -3,16 +3,16 @@
 //! A filesystem is one folder or file here, and one line in [`READERS`].
 
 pub mod ext;
+mod listing;
 mod probe;
 mod types;
 
 use crate::device::Device;
 use crate::error::{Error, Kind, Result, Salvaged};
 
+pub use listing::{DirectoryEntry, Listing};
 pub use probe::{Contents, Signature};
-pub use types::{
-    Attribute, Content, DirectoryEntry, Extent, FileKind, Flags, Inode, InodeNumber, Summary, Timestamp,
-};
+pub use types::{Attribute, Content, Extent, FileKind, Flags, Inode, InodeNumber, Summary, Timestamp};
 
 /// A filesystem that is open for reading, from any number of threads at once.
 pub trait Filesystem: Send + Sync {
@@ -40,7 +40,7 @@ pub trait Filesystem: Send + Sync {
     /// # Errors
     ///
     /// When nothing of it can be read; what can't be read of a part is in the faults.
-    fn directory(&self, inode: &Inode) -> Result<Salvaged<Vec<DirectoryEntry>>>;
+    fn directory(&self, inode: &Inode) -> Result<Salvaged<Listing>>;
 
     /// Where a regular file's bytes are.
     ///

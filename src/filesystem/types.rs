@@ -127,15 +127,6 @@ pub struct Inode {
     pub(super) record: Vec<u8>,
 }
 
-/// A name in a directory.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DirectoryEntry {
-    /// The name, in bytes as on the disk: 1 to 255 of them, never `/` or NUL, never `.` or `..`.
-    pub name: Vec<u8>,
-    /// The inode that has it.
-    pub inode: InodeNumber,
-}
-
 /// A run of a file's bytes that lies in one piece on the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Extent {

@@ -1,0 +1,194 @@
+//! Directories: blocks of names.
+//!
+//! Every block is read, one after the other. The blocks of a hashed directory's index look like an unused entry that fills
+//! the block, made so that a reader like this one passes over them.
+//!
+//! <https://docs.kernel.org/filesystems/ext4/directory.html>
+
+use thiserror::Error;
+
+use super::checksum::Crc;
+use super::superblock::Superblock;
+use crate::fields::{Short, slice_at, u8_at, u16_at, u32_at};
+use crate::filesystem::Listing;
+
+/// Inode, record length, name length and file type, before the name.
+const HEAD_LEN: usize = 8;
+/// An entry begins at a multiple of this.
+const ALIGNMENT: usize = 4;
+/// `struct ext4_dir_entry_tail`: an unused entry of this length and type holds the block's checksum.
+const TAIL_LEN: usize = 12;
+const TAIL_TYPE: u8 = 0xde;
+/// Where the index in the first block of a hashed directory begins, behind `.` and `..`.
+const ROOT_INFO_AT: usize = 0x18;
+/// Where the index in a later block begins, behind the entry that fills the block.
+const NODE_LIMIT_AT: usize = 0x8;
+
+/// What is wrong with a block of a directory.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub(super) enum Fault {
+    #[error(transparent)]
+    Short(#[from] Short),
+    #[error("directory block {block}: entry at {at} is {rec_len} bytes long, with a name of {name_len}")]
+    RecordLength { block: u64, at: usize, rec_len: usize, name_len: usize },
+    #[error("directory block {block}: entry at {at} is for inode {inode}, of {inodes_count}")]
+    Inode { block: u64, at: usize, inode: u32, inodes_count: u32 },
+    #[error("directory block {block}: the name at {at} is empty, or holds a slash or a NUL")]
+    Name { block: u64, at: usize },
+    #[error("directory block {block}: checksum {stored:#010x}, but {computed:#010x} was computed")]
+    Checksum { block: u64, stored: u32, computed: u32 },
+    #[error("directory block {block}: no space was left for its checksum")]
+    NoChecksum { block: u64 },
+}
+
+/// What a block of a directory is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    /// Names.
+    Leaf,
+    /// A part of the index; `limit_at` is where it begins.
+    Index { limit_at: usize },
+}
+
+/// A directory, as far as its blocks need to know it.
+pub(super) struct Blocks<'a> {
+    pub superblock: &'a Superblock,
+    pub seed: Crc,
+    pub has_index: bool,
+}
+
+impl Blocks<'_> {
+    /// Adds the names in the directory's block `number` to `listing`, and what is wrong with it to `faults`.
+    pub(super) fn read(&self, number: u64, block: &[u8], listing: &mut Listing, faults: &mut Vec<Fault>) {
+        let role = self.role(number, block);
+        if self.superblock.features.has_metadata_checksums() {
+            let checked = match role {
+                Role::Leaf => self.verify_leaf(number, block),
+                Role::Index { limit_at } => self.verify_index(number, block, limit_at),
+            };
+            faults.extend(checked.err());
+        }
+        names(self.superblock, number, block, 0, listing, faults);
+    }
+
+    fn role(&self, number: u64, block: &[u8]) -> Role {
+        if self.has_index && number == 0 {
+            let info_length = usize::from(u8_at(block, ROOT_INFO_AT.saturating_add(5)).unwrap_or(8));
+            return Role::Index { limit_at: ROOT_INFO_AT.saturating_add(info_length) };
+        }
+        let fills_block = u32_at(block, 0) == Ok(0)
+            && u16_at(block, 4).is_ok_and(|length| rec_len(length, block.len()) == block.len());
+        if self.has_index && fills_block { Role::Index { limit_at: NODE_LIMIT_AT } } else { Role::Leaf }
+    }
+
+    fn verify_leaf(&self, number: u64, block: &[u8]) -> Result<(), Fault> {
+        let end = block.len().saturating_sub(TAIL_LEN);
+        let tail = slice_at(block, end, TAIL_LEN)?;
+        let is_tail = u32_at(tail, 0)? == 0
+            && u16_at(tail, 4).is_ok_and(|length| usize::from(length) == TAIL_LEN)
+            && u8_at(tail, 6)? == 0
+            && u8_at(tail, 7)? == TAIL_TYPE;
+        if !is_tail {
+            return Err(Fault::NoChecksum { block: number });
+        }
+        let (stored, computed) = (u32_at(tail, 8)?, self.seed.with(slice_at(block, 0, end)?).value());
+        if stored == computed { Ok(()) } else { Err(Fault::Checksum { block: number, stored, computed }) }
+    }
+
+    /// The checksum of an index covers what is in use of it, and its own tail, which lies behind what could be in use.
+    fn verify_index(&self, number: u64, block: &[u8], limit_at: usize) -> Result<(), Fault> {
+        let limit = usize::from(u16_at(block, limit_at)?);
+        let count = usize::from(u16_at(block, limit_at.saturating_add(2))?);
+        let tail_at = limit_at.saturating_add(limit.saturating_mul(8));
+        let in_use = limit_at.saturating_add(count.saturating_mul(8));
+        if count > limit || tail_at.saturating_add(8) > block.len() {
+            return Err(Fault::NoChecksum { block: number });
+        }
+        let stored = u32_at(block, tail_at.saturating_add(4))?;
+        let computed = self
+            .seed
+            .with(slice_at(block, 0, in_use)?)
+            .with(slice_at(block, tail_at, 4)?)
+            .with_zeros::<4>()
+            .value();
+        if stored == computed { Ok(()) } else { Err(Fault::Checksum { block: number, stored, computed }) }
+    }
+}
+
+/// Adds the names from `start` on to the end of the block to `listing`.
+///
+/// A record with a wrong length makes all that follows in the block unreadable; anything else costs one name.
+pub(super) fn names(
+    superblock: &Superblock,
+    number: u64,
+    block: &[u8],
+    start: usize,
+    listing: &mut Listing,
+    faults: &mut Vec<Fault>,
+) {
+    let mut at = start;
+    while at < block.len() {
+        match record(superblock, number, block, at) {
+            Ok((held, length)) => {
+                at = at.saturating_add(length);
+                match held {
+                    Ok(Some((name, inode))) => listing.push(name, u64::from(inode)),
+                    Ok(None) => {}
+                    Err(fault) => faults.push(fault),
+                }
+            }
+            Err(fault) => {
+                faults.push(fault);
+                return;
+            }
+        }
+    }
+}
+
+/// What a record holds: a name, nothing (unused, `.` or `..`), or a name that can't be.
+type Held<'a> = Result<Option<(&'a [u8], u32)>, Fault>;
+
+/// Reads the record at `at`, and gives its length.
+fn record<'a>(
+    superblock: &Superblock,
+    block_number: u64,
+    block: &'a [u8],
+    at: usize,
+) -> Result<(Held<'a>, usize), Fault> {
+    let head = slice_at(block, at, HEAD_LEN)?;
+    let inode = u32_at(head, 0)?;
+    let rec_len = rec_len(u16_at(head, 4)?, block.len());
+    let name_len = usize::from(u8_at(head, 6)?);
+    let needed = HEAD_LEN.saturating_add(name_len).next_multiple_of(ALIGNMENT);
+    let space = block.len().saturating_sub(at);
+    if rec_len < HEAD_LEN || rec_len < needed || rec_len % ALIGNMENT != 0 || rec_len > space {
+        return Err(Fault::RecordLength { block: block_number, at, rec_len, name_len });
+    }
+    if inode == 0 {
+        return Ok((Ok(None), rec_len));
+    }
+    let name = slice_at(block, at.saturating_add(HEAD_LEN), name_len)?;
+    if matches!(name, b"." | b"..") {
+        return Ok((Ok(None), rec_len));
+    }
+    if name.is_empty() || name.contains(&b'/') || name.contains(&0) {
+        return Ok((Err(Fault::Name { block: block_number, at }), rec_len));
+    }
+    let inodes_count = superblock.inodes_count;
+    if inode > inodes_count || inode < superblock.first_inode {
+        return Ok((Err(Fault::Inode { block: block_number, at, inode, inodes_count }), rec_len));
+    }
+    Ok((Ok(Some((name, inode))), rec_len))
+}
+
+/// The length of a record; in a block of 64 KiB, which 16 bits can't tell, two values mean all of it
+/// (`ext4_rec_len_from_disk`).
+fn rec_len(stored: u16, block_len: usize) -> usize {
+    if block_len <= usize::from(u16::MAX) {
+        return usize::from(stored);
+    }
+    match stored {
+        0 | u16::MAX => block_len,
+        _ => usize::from(stored & 0xfffc) | usize::from(stored & 0x3) << 16,
+    }
+}

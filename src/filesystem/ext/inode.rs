@@ -1,0 +1,285 @@
+//! Inodes: from the record on the device to what it says.
+//!
+//! <https://docs.kernel.org/filesystems/ext4/inodes.html>
+
+use thiserror::Error;
+
+use super::checksum::{Crc, inode_seed};
+use super::superblock::Superblock;
+use crate::fields::{Short, slice_at, u16_at, u32_at, wide};
+use crate::filesystem::{FileKind, Flags, Inode, Timestamp};
+
+/// Length of the part that every inode has; what follows it is as long as `i_extra_isize` says.
+pub(super) const BASE_LEN: usize = 128;
+const CHECKSUM_LOW_AT: usize = 0x7c;
+const CHECKSUM_HIGH_AT: usize = 0x82;
+const GENERATION_AT: usize = 0x64;
+const I_BLOCK_AT: usize = 0x28;
+const I_BLOCK_LEN: usize = 60;
+const NANOSECONDS_MOST: u32 = 999_999_999;
+
+/// Flags with a meaning for the reader: `EXT4_*_FL`.
+const EXTENTS_FL: u32 = 0x8_0000;
+const INDEX_FL: u32 = 0x1000;
+const ENCRYPT_FL: u32 = 0x800;
+const HUGE_FILE_FL: u32 = 0x4_0000;
+const EA_INODE_FL: u32 = 0x20_0000;
+const INLINE_DATA_FL: u32 = 0x1000_0000;
+/// `EXT4_FL_USER_VISIBLE`.
+const USER_VISIBLE: u32 = 0x725b_dfff;
+
+/// What makes an inode useless.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub(super) enum Fault {
+    #[error(transparent)]
+    Short(#[from] Short),
+    #[error("it is not in use: it has no links")]
+    NotInUse,
+    #[error("mode {0:#o} is no kind of file")]
+    Kind(u16),
+    #[error("its extra fields take {extra_isize} bytes, at most {most} are there")]
+    ExtraSize { extra_isize: u16, most: usize },
+    #[error("a size of {0} bytes, at most 2^63-1")]
+    Size(u64),
+}
+
+/// What is wrong with an inode that can be used all the same.
+#[derive(Debug, Error, PartialEq, Eq)]
+#[error("checksum of the inode is {stored:#010x}, but {computed:#010x} was computed")]
+struct Mismatch {
+    stored: u32,
+    computed: u32,
+}
+
+/// The fields that only the reader of ext needs, read from [`Inode::record`] when they are needed.
+pub(super) struct Private<'a>(pub &'a [u8]);
+
+impl<'a> Private<'a> {
+    pub(super) fn of(inode: &'a Inode) -> Self {
+        Self(&inode.record)
+    }
+
+    fn flags(&self) -> u32 {
+        u32_at(self.0, 0x20).unwrap_or(0)
+    }
+
+    /// The blocks are found through extents, not through a block map.
+    pub(super) fn has_extents(&self) -> bool {
+        self.flags() & EXTENTS_FL != 0
+    }
+
+    /// The directory has an index of hashes.
+    pub(super) fn has_index(&self) -> bool {
+        self.flags() & INDEX_FL != 0
+    }
+
+    /// The content is in the inode itself.
+    pub(super) fn has_inline_data(&self) -> bool {
+        self.flags() & INLINE_DATA_FL != 0
+    }
+
+    /// The inode holds the value of an attribute.
+    pub(super) fn is_attribute_value(&self) -> bool {
+        self.flags() & EA_INODE_FL != 0
+    }
+
+    /// The root of the extents or of the block map, a short symlink's target, or inline data.
+    pub(super) fn i_block(&self) -> Result<&'a [u8], Short> {
+        slice_at(self.0, I_BLOCK_AT, I_BLOCK_LEN)
+    }
+
+    pub(super) fn generation(&self) -> u32 {
+        u32_at(self.0, GENERATION_AT).unwrap_or(0)
+    }
+
+    /// The block that holds attributes; 0 for none.
+    pub(super) fn attribute_block(&self, superblock: &Superblock) -> u64 {
+        let low = u32_at(self.0, 0x68).unwrap_or(0);
+        let high = if superblock.features.is_64bit() { u16_at(self.0, 0x76).unwrap_or(0) } else { 0 };
+        wide(u32::from(high), low)
+    }
+
+    /// The part behind the extra fields, where attributes may be.
+    pub(super) fn attribute_space(&self) -> &'a [u8] {
+        let extra = usize::from(u16_at(self.0, BASE_LEN).unwrap_or(0));
+        self.0.get(BASE_LEN..).and_then(|rest| rest.get(extra..)).unwrap_or_default()
+    }
+
+    /// Blocks that are allocated, in units of 512 bytes, those of attributes included.
+    pub(super) fn allocated_sectors(&self, superblock: &Superblock) -> u64 {
+        let low = u32_at(self.0, 0x1c).unwrap_or(0);
+        if !superblock.features.has_huge_file() {
+            return u64::from(low);
+        }
+        let count = wide(u32::from(u16_at(self.0, 0x74).unwrap_or(0)), low);
+        let in_blocks = self.flags() & HUGE_FILE_FL != 0;
+        count.saturating_mul(if in_blocks { u64::from(superblock.block_size / 512) } else { 1 })
+    }
+
+    /// Seconds of the last access, which in an inode that holds an attribute's value is a hash of it.
+    pub(super) fn value_hash(&self) -> u32 {
+        u32_at(self.0, 0x8).unwrap_or(0)
+    }
+
+    /// Where the checksums of the structures that belong to this inode begin.
+    pub(super) fn seed(&self, superblock: &Superblock, number: u64) -> Crc {
+        inode_seed(superblock, u32::try_from(number).unwrap_or(0), self.generation())
+    }
+}
+
+/// Reads an inode from its record, which is as long as the superblock's inode size.
+pub(super) fn parse(superblock: &Superblock, number: u64, record: Vec<u8>) -> Result<Inode, Fault> {
+    let inode = parse_unlinked(superblock, number, record)?;
+    if inode.links == 0 { Err(Fault::NotInUse) } else { Ok(inode) }
+}
+
+/// As [`parse`], also for an inode without a name: the journal, an attribute's value, an orphan.
+pub(super) fn parse_unlinked(superblock: &Superblock, number: u64, record: Vec<u8>) -> Result<Inode, Fault> {
+    let at = record.as_slice();
+    let i_mode = u16_at(at, 0x0)?;
+    let i_links_count = u16_at(at, 0x1a)?;
+    let i_flags = u32_at(at, 0x20)?;
+    if i_mode == 0 && i_links_count == 0 {
+        return Err(Fault::NotInUse);
+    }
+    let extra = extra_fields(at)?;
+    let kind = kind(i_mode, at)?;
+    let size_bytes = size(superblock, kind, at)?;
+    let fault = checksum_mismatch(superblock, number, extra, at)?.map(|mismatch| mismatch.to_string());
+    let time = |low, high| timestamp(at, low, extra.has(high, 4).then_some(high));
+    Ok(Inode {
+        number,
+        kind,
+        mode: i_mode & 0o7777,
+        uid: joined(u16_at(at, 0x78)?, u16_at(at, 0x2)?),
+        gid: joined(u16_at(at, 0x7a)?, u16_at(at, 0x18)?),
+        size_bytes,
+        links: u32::from(i_links_count),
+        accessed: time(0x8, 0x8c)?,
+        modified: time(0x10, 0x88)?,
+        changed: time(0xc, 0x84)?,
+        created: if extra.has(0x90, 4) { Some(time(0x90, 0x94)?) } else { None },
+        flags: Flags(i_flags & USER_VISIBLE),
+        project: (superblock.features.has_project() && extra.has(0x9c, 4))
+            .then(|| u32_at(at, 0x9c))
+            .transpose()?,
+        encrypted: i_flags & ENCRYPT_FL != 0,
+        fault,
+        record,
+    })
+}
+
+/// The extra fields that an inode has: the bytes up to `end` of its record.
+#[derive(Clone, Copy)]
+struct Extra {
+    end: usize,
+}
+
+impl Extra {
+    /// Whether the field of `len` bytes at `at` is one of them (`EXT4_FITS_IN_INODE`).
+    fn has(self, at: usize, len: usize) -> bool {
+        at.saturating_add(len) <= self.end
+    }
+}
+
+fn extra_fields(record: &[u8]) -> Result<Extra, Fault> {
+    if record.len() <= BASE_LEN {
+        return Ok(Extra { end: BASE_LEN });
+    }
+    let i_extra_isize = u16_at(record, BASE_LEN)?;
+    let most = record.len().saturating_sub(BASE_LEN);
+    if usize::from(i_extra_isize) > most || i_extra_isize % 4 != 0 {
+        return Err(Fault::ExtraSize { extra_isize: i_extra_isize, most });
+    }
+    Ok(Extra { end: BASE_LEN.saturating_add(usize::from(i_extra_isize)) })
+}
+
+fn kind(i_mode: u16, record: &[u8]) -> Result<FileKind, Fault> {
+    Ok(match i_mode >> 12 {
+        0o1 => FileKind::Fifo,
+        0o2 => {
+            let (major, minor) = device_number(record)?;
+            FileKind::CharacterDevice { major, minor }
+        }
+        0o4 => FileKind::Directory,
+        0o6 => {
+            let (major, minor) = device_number(record)?;
+            FileKind::BlockDevice { major, minor }
+        }
+        0o10 => FileKind::Regular,
+        0o12 => FileKind::Symlink,
+        0o14 => FileKind::Socket,
+        _ => return Err(Fault::Kind(i_mode)),
+    })
+}
+
+/// Major and minor number: the old form (8 bits each) in the first word of `i_block`, else the new one (12 and 20 bits)
+/// in the second.
+fn device_number(record: &[u8]) -> Result<(u32, u32), Short> {
+    let old = u32_at(record, I_BLOCK_AT)?;
+    if old != 0 {
+        return Ok((old >> 8 & 0xff, old & 0xff));
+    }
+    let new = u32_at(record, I_BLOCK_AT.saturating_add(4))?;
+    Ok((new >> 8 & 0xfff, new & 0xff | new >> 12 & 0xf_ff00))
+}
+
+fn size(superblock: &Superblock, kind: FileKind, record: &[u8]) -> Result<u64, Fault> {
+    let is_wide = match kind {
+        FileKind::Regular => true,
+        FileKind::Directory => superblock.features.has_large_dir(),
+        _ => false,
+    };
+    let i_size_high = if is_wide { u32_at(record, 0x6c)? } else { 0 };
+    let i_size = wide(i_size_high, u32_at(record, 0x4)?);
+    if i64::try_from(i_size).is_err() { Err(Fault::Size(i_size)) } else { Ok(i_size) }
+}
+
+fn joined(high: u16, low: u16) -> u32 {
+    (u32::from(high) << 16) | u32::from(low)
+}
+
+/// A time of 32 bits and, where there is one, its extra field: two more bits of seconds, and the nanoseconds.
+///
+/// <https://docs.kernel.org/filesystems/ext4/inodes.html#inode-timestamps>
+fn timestamp(record: &[u8], low_at: usize, extra_at: Option<usize>) -> Result<Timestamp, Short> {
+    let [a, b, c, d] = u32_at(record, low_at)?.to_le_bytes();
+    let seconds = i64::from(i32::from_le_bytes([a, b, c, d]));
+    let extra = extra_at.map_or(Ok(0), |at| u32_at(record, at))?;
+    Ok(Timestamp {
+        seconds: seconds.saturating_add(i64::from(extra & 0x3) << 32),
+        nanoseconds: (extra >> 2).min(NANOSECONDS_MOST),
+    })
+}
+
+/// Computes the checksum of an inode; it counts its own field as zeros.
+fn checksum_mismatch(
+    superblock: &Superblock,
+    number: u64,
+    extra: Extra,
+    record: &[u8],
+) -> Result<Option<Mismatch>, Short> {
+    if !superblock.features.has_metadata_checksums() {
+        return Ok(None);
+    }
+    let has_high = extra.has(CHECKSUM_HIGH_AT, 2);
+    let between = |start: usize, end: usize| slice_at(record, start, end.saturating_sub(start));
+    let low = between(CHECKSUM_LOW_AT.saturating_add(2), BASE_LEN)?;
+    let mut crc = Private(record)
+        .seed(superblock, number)
+        .with(between(0, CHECKSUM_LOW_AT)?)
+        .with_zeros::<2>()
+        .with(low);
+    if has_high {
+        crc = crc
+            .with(between(BASE_LEN, CHECKSUM_HIGH_AT)?)
+            .with_zeros::<2>()
+            .with(between(CHECKSUM_HIGH_AT.saturating_add(2), record.len())?);
+    } else {
+        crc = crc.with(between(BASE_LEN, record.len())?);
+    }
+    let stored_high = if has_high { u16_at(record, CHECKSUM_HIGH_AT)? } else { 0 };
+    let stored = joined(stored_high, u16_at(record, CHECKSUM_LOW_AT)?);
+    let computed = if has_high { crc.value() } else { u32::from(crc.low_half()) };
+    Ok((stored != computed).then_some(Mismatch { stored, computed }))
+}

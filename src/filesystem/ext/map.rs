@@ -1,0 +1,117 @@
+//! Which blocks of the device hold a file's blocks: what extent trees and block maps come to.
+
+use std::collections::HashSet;
+
+use thiserror::Error;
+
+use super::superblock::Superblock;
+use crate::fields::Short;
+use crate::filesystem::Extent;
+
+/// A run of blocks that follow each other in the file and on the device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Run {
+    /// First block in the file.
+    pub logical: u64,
+    /// First block on the device.
+    pub physical: u64,
+    /// Number of blocks, at least 1.
+    pub len: u64,
+}
+
+/// What is wrong with a map of blocks.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub(super) enum Fault {
+    #[error(transparent)]
+    Short(#[from] Short),
+    #[error("extent magic {0:#06x} instead of 0xf30a")]
+    Magic(u16),
+    #[error("extent tree depth {0}, at most 5")]
+    TooDeep(u16),
+    #[error("extent node of depth {found} where {expected} was due")]
+    Depth { found: u16, expected: u16 },
+    #[error("{entries} entries in an extent node for {max}")]
+    TooManyEntries { entries: u16, max: u16 },
+    #[error("an extent node for {max} entries in {space} bytes")]
+    NodeSize { max: u16, space: usize },
+    #[error(
+        "checksum of the extent node in block {block} is {stored:#010x}, but {computed:#010x} was computed"
+    )]
+    Checksum { block: u64, stored: u32, computed: u32 },
+    #[error("blocks {physical} to {last} are outside the filesystem")]
+    Outside { physical: u64, last: u64 },
+    #[error("file block {logical} comes again, or out of order")]
+    Order { logical: u64 },
+    #[error("block {0} is used twice in the map of one file")]
+    Twice(u64),
+}
+
+/// Collects the runs of one file, in order, and refuses what can't be.
+pub(super) struct Runs<'a> {
+    superblock: &'a Superblock,
+    runs: Vec<Run>,
+    /// Blocks of the map itself. Each can be used once: this bounds the time, whatever the map says.
+    nodes: HashSet<u64>,
+    next_logical: u64,
+}
+
+impl<'a> Runs<'a> {
+    pub(super) fn new(superblock: &'a Superblock) -> Self {
+        Self { superblock, runs: Vec::new(), nodes: HashSet::new(), next_logical: 0 }
+    }
+
+    /// Enters a block of the map itself.
+    pub(super) fn enter(&mut self, block: u64) -> Result<(), Fault> {
+        self.check(block, 1)?;
+        if self.nodes.insert(block) { Ok(()) } else { Err(Fault::Twice(block)) }
+    }
+
+    /// Adds a run of data; one that goes on where the last one ends becomes a part of it.
+    pub(super) fn push(&mut self, run: Run) -> Result<(), Fault> {
+        self.check(run.physical, run.len)?;
+        self.pass(run.logical, run.len)?;
+        if let Some(last) = self.runs.last_mut() {
+            let follows = last.logical.saturating_add(last.len) == run.logical
+                && last.physical.saturating_add(last.len) == run.physical;
+            if follows {
+                last.len = last.len.saturating_add(run.len);
+                return Ok(());
+            }
+        }
+        self.runs.push(run);
+        Ok(())
+    }
+
+    /// Passes over blocks of the file that hold no data: they must not come again.
+    pub(super) fn pass(&mut self, logical: u64, len: u64) -> Result<(), Fault> {
+        if logical < self.next_logical {
+            return Err(Fault::Order { logical });
+        }
+        self.next_logical = logical.saturating_add(len);
+        Ok(())
+    }
+
+    fn check(&self, physical: u64, len: u64) -> Result<(), Fault> {
+        if self.superblock.holds_blocks(physical, len) {
+            return Ok(());
+        }
+        Err(Fault::Outside { physical, last: physical.saturating_add(len).saturating_sub(1) })
+    }
+
+    /// The runs as extents in bytes, cut off where the file ends.
+    pub(super) fn into_extents(self, size_bytes: u64) -> Vec<Extent> {
+        let block_size = u64::from(self.superblock.block_size);
+        self.runs
+            .into_iter()
+            .map_while(|run| {
+                let file_bytes = run.logical.saturating_mul(block_size);
+                let rest = size_bytes.checked_sub(file_bytes).filter(|rest| *rest > 0)?;
+                Some(Extent {
+                    file_bytes,
+                    device_bytes: self.superblock.block_position(run.physical),
+                    len_bytes: run.len.saturating_mul(block_size).min(rest),
+                })
+            })
+            .collect()
+    }
+}

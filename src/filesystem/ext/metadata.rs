@@ -1,0 +1,158 @@
+//! The way from a number to what it names: blocks, groups, inodes, and the bytes of files that are metadata themselves.
+
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use lru::LruCache;
+
+use super::attribute;
+use super::group::{self, Group};
+use super::inode::{self, Private};
+use super::map::Runs;
+use super::superblock::Superblock;
+use super::table::Tables;
+use super::{extent, indirect};
+use crate::device::{Device, read_vec};
+use crate::error::{Error, Kind, Result};
+use crate::filesystem::{Content, Extent, Inode};
+
+/// Blocks of attributes that are kept, because many inodes share one: 1 MiB with blocks of 4 KiB.
+const SHARED_BLOCKS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(255);
+
+/// A filesystem's metadata, as far as they are read.
+pub(super) struct Metadata {
+    pub device: Device,
+    pub superblock: Superblock,
+    tables: Tables,
+    shared: Mutex<LruCache<u64, Arc<[u8]>>>,
+}
+
+impl Metadata {
+    pub(super) fn new(device: Device, superblock: Superblock) -> Self {
+        Self {
+            tables: Tables::new(Arc::clone(&device)),
+            shared: Mutex::new(LruCache::new(SHARED_BLOCKS)),
+            device,
+            superblock,
+        }
+    }
+
+    /// Reads a block.
+    pub(super) fn block(&self, block: u64) -> Result<Vec<u8>> {
+        read_vec(self.device.as_ref(), self.superblock.block_position(block), self.superblock.block_len())
+    }
+
+    /// Reads a block that is likely to be asked for again.
+    pub(super) fn shared_block(&self, block: u64) -> Result<Arc<[u8]>> {
+        let lock = || self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = lock().get(&block).cloned() {
+            return Ok(found);
+        }
+        let read: Arc<[u8]> = self.block(block)?.into();
+        lock().put(block, Arc::clone(&read));
+        Ok(read)
+    }
+
+    fn descriptor(&self, group: u64) -> Result<Vec<u8>> {
+        let (table, at) = group::descriptor_place(&self.superblock, group);
+        self.tables.record(table, at, usize::from(self.superblock.descriptor_size))
+    }
+
+    fn group(&self, group: u64) -> Result<Group> {
+        let descriptor = self.descriptor(group)?;
+        group::parse(&self.superblock, group, &descriptor).map_err(Error::corrupt)
+    }
+
+    /// What is wrong with the group descriptors: the first few faults, and how many there are in all.
+    pub(super) fn descriptor_faults(&self, most: usize) -> (Vec<Error>, u64) {
+        let mut faults = Vec::new();
+        let mut count = 0_u64;
+        for group in 0..self.superblock.groups {
+            let checked = self.descriptor(group).and_then(|descriptor| {
+                group::verify(&self.superblock, group, &descriptor).map_err(Error::corrupt)
+            });
+            if let Err(error) = checked {
+                count = count.saturating_add(1);
+                if faults.len() < most {
+                    faults.push(error);
+                }
+            }
+        }
+        (faults, count)
+    }
+
+    /// The record of an inode, as long as the superblock says.
+    pub(super) fn inode_record(&self, number: u64) -> Result<Vec<u8>> {
+        let index = number.checked_sub(1).filter(|index| *index < u64::from(self.superblock.inodes_count));
+        let Some(index) = index else {
+            let count = self.superblock.inodes_count;
+            return Err(Error::corrupt(format!("there are only {count} inodes")).in_inode(number));
+        };
+        let per_group = u64::from(self.superblock.inodes_per_group);
+        let group = self.group(index.checked_div(per_group).unwrap_or(0))?;
+        let inode_size = self.superblock.inode_size;
+        let at = index.checked_rem(per_group).unwrap_or(0).saturating_mul(u64::from(inode_size));
+        self.tables
+            .record(group.inode_table, at, usize::from(inode_size))
+            .map_err(|error| error.in_inode(number))
+    }
+
+    /// An inode, also one without a name.
+    pub(super) fn inode(&self, number: u64) -> Result<Inode> {
+        let record = self.inode_record(number)?;
+        inode::parse_unlinked(&self.superblock, number, record)
+            .map_err(|fault| Error::corrupt(fault).in_inode(number))
+    }
+
+    /// Where the bytes of a file or directory are.
+    pub(super) fn content(&self, inode: &Inode) -> Result<Content> {
+        self.map(inode).map_err(|error| error.in_inode(inode.number))
+    }
+
+    fn map(&self, inode: &Inode) -> Result<Content> {
+        let private = Private::of(inode);
+        if private.has_inline_data() {
+            return self.inline(inode).map(Content::Inline);
+        }
+        let i_block = private.i_block().map_err(Error::corrupt)?;
+        let mut runs = Runs::new(&self.superblock);
+        if private.has_extents() {
+            extent::walk(self, i_block, private.seed(&self.superblock, inode.number), &mut runs)?;
+        } else {
+            let blocks = inode.size_bytes.div_ceil(u64::from(self.superblock.block_size));
+            indirect::walk(self, i_block, blocks, &mut runs)?;
+        }
+        Ok(Content::Extents(runs.into_extents(inode.size_bytes)))
+    }
+
+    /// The bytes of a file whose content is in the inode (feature `inline_data`): the first 60 in `i_block`, the others in
+    /// an attribute.
+    ///
+    /// <https://docs.kernel.org/filesystems/ext4/inlinedata.html>
+    fn inline(&self, inode: &Inode) -> Result<Vec<u8>> {
+        let mut bytes = Private::of(inode).i_block().map_err(Error::corrupt)?.to_vec();
+        bytes.extend(attribute::inline_data(self, inode)?);
+        let have = bytes.len();
+        match usize::try_from(inode.size_bytes).ok().filter(|size| *size <= have) {
+            Some(size) => bytes.truncate(size),
+            None => {
+                let size = inode.size_bytes;
+                return Err(Error::corrupt(format!("inline data of {size} bytes, only {have} are there")));
+            }
+        }
+        Ok(bytes)
+    }
+
+    /// Reads a whole small file that the filesystem itself keeps; the caller has checked its size.
+    pub(super) fn read_extents(&self, extents: &[Extent], size_bytes: u64) -> Result<Vec<u8>> {
+        let too_large = || Error::new(Kind::Limit, format!("{size_bytes} bytes are too many to hold"));
+        let mut bytes = vec![0; usize::try_from(size_bytes).map_err(|_| too_large())?];
+        for extent in extents {
+            let start = usize::try_from(extent.file_bytes).map_err(|_| too_large())?;
+            let len = usize::try_from(extent.len_bytes).map_err(|_| too_large())?;
+            let part = bytes.get_mut(start..).and_then(|rest| rest.get_mut(..len)).ok_or_else(too_large)?;
+            self.device.read_at(extent.device_bytes, part)?;
+        }
+        Ok(bytes)
+    }
+}

@@ -1,0 +1,79 @@
+//! Metadata that lie in tables: read in large pieces, and kept for a while.
+//!
+//! Inodes are small and stand in long tables, group descriptors too. One read brings a piece of a table, and the walk,
+//! which goes by inode number where it can, finds the next ones in it.
+
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use lru::LruCache;
+
+use crate::device::{Device, read_vec};
+use crate::error::Result;
+
+/// Length of a piece in bytes, unless the table ends before it.
+const PIECE_BYTES: u64 = 64 << 10;
+
+/// Pieces that are kept: 16 MiB, the inodes of 65,536 files.
+const PIECES: NonZeroUsize = NonZeroUsize::MIN.saturating_add(255);
+
+/// The pieces of tables that were read last.
+pub(super) struct Tables {
+    device: Device,
+    pieces: Mutex<LruCache<u64, Arc<[u8]>>>,
+}
+
+/// A table on the device, as much of it as is in use.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Table {
+    /// Position on the device, in bytes.
+    pub position: u64,
+    /// Length in bytes.
+    pub len: u64,
+}
+
+impl Tables {
+    pub(super) fn new(device: Device) -> Self {
+        Self { device, pieces: Mutex::new(LruCache::new(PIECES)) }
+    }
+
+    /// Gives the record of `len` bytes at `at` bytes into the table; it may cross from one piece into the next.
+    pub(super) fn record(&self, table: Table, at: u64, len: usize) -> Result<Vec<u8>> {
+        let mut record = Vec::with_capacity(len);
+        let mut at = at;
+        while record.len() < len {
+            let index = at / PIECE_BYTES;
+            let piece = self.piece(table, index)?;
+            let start = usize::try_from(at % PIECE_BYTES).unwrap_or(usize::MAX);
+            let wanted = len.saturating_sub(record.len());
+            let found = piece.get(start..).unwrap_or_default();
+            let found = found.get(..wanted).unwrap_or(found);
+            if found.is_empty() {
+                // The record lies behind the part in use: it is read alone, and not kept.
+                return read_vec(self.device.as_ref(), table.position.saturating_add(at), len);
+            }
+            record.extend_from_slice(found);
+            at = at.saturating_add(u64::try_from(found.len()).unwrap_or(u64::MAX));
+        }
+        Ok(record)
+    }
+
+    fn piece(&self, table: Table, index: u64) -> Result<Arc<[u8]>> {
+        let start = index.saturating_mul(PIECE_BYTES);
+        let position = table.position.saturating_add(start);
+        let cached = self.lock().get(&position).cloned();
+        if let Some(piece) = cached {
+            return Ok(piece);
+        }
+        let len = table.len.saturating_sub(start).min(PIECE_BYTES);
+        let piece: Arc<[u8]> =
+            read_vec(self.device.as_ref(), position, usize::try_from(len).unwrap_or(0))?.into();
+        self.lock().put(position, Arc::clone(&piece));
+        Ok(piece)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, LruCache<u64, Arc<[u8]>>> {
+        // Pieces are put in whole: a panic elsewhere leaves nothing half done.
+        self.pieces.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
