@@ -145,6 +145,12 @@ impl Error {
         &self.inner.place
     }
 
+    /// Whether going on makes no sense: the fault is not in one entry but in the device, a limit, or a wish to stop.
+    #[must_use]
+    pub fn ends_the_run(&self) -> bool {
+        matches!(self.inner.kind, Kind::Read | Kind::Write | Kind::Limit | Kind::Interrupted)
+    }
+
     /// The cause alone, without the place.
     #[must_use]
     pub fn cause(&self) -> &(dyn StdError + Send + Sync + 'static) {

@@ -27,12 +27,17 @@
     )
 )]
 
+pub mod archive;
+pub mod cli;
 pub mod device;
+pub mod disk;
 pub mod error;
 mod fields;
 pub mod filesystem;
 pub mod partition;
 pub mod printable;
+pub mod tree;
 pub mod units;
 
+pub use disk::Disk;
 pub use error::{Error, Issue, Kind, Result};

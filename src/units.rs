@@ -10,6 +10,9 @@ pub struct ByteRange {
 }
 
 impl ByteRange {
+    /// No byte at all.
+    pub const EMPTY: Self = Self { start: 0, len: 0 };
+
     /// The run of `len_bytes` bytes from `start_bytes` on; `None` if its end is past 2^64.
     #[must_use]
     pub fn new(start_bytes: u64, len_bytes: u64) -> Option<Self> {

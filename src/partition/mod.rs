@@ -2,11 +2,20 @@
 //!
 //! The parsing is our own: a tenant wrote these bytes, and the crates that read tables were not made for that.
 
+mod boot_sector;
+mod extended;
+mod gpt;
+mod gpt_types;
+mod mbr;
+mod mbr_types;
+mod placement;
+
 use serde::Serialize;
 
-use crate::device::ReadAt;
-use crate::error::Result;
+use crate::device::{ReadAt, read_vec};
+use crate::error::{Error, Result};
 use crate::units::ByteRange;
+use boot_sector::{BootSector, Claim};
 
 /// Which format a table has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -23,7 +32,7 @@ pub enum Scheme {
 pub struct Table {
     /// Its format.
     pub scheme: Scheme,
-    /// The disk's identifier: a GUID, or eight hexadecimal digits.
+    /// The disk's identifier: a GUID in upper case, or eight hexadecimal digits.
     pub id: String,
     /// Bytes of the sectors that the table counts in.
     pub sector_bytes: u32,
@@ -43,13 +52,13 @@ pub struct Partition {
     pub number: u32,
     /// Where it lies on the device.
     pub range: ByteRange,
-    /// Its type: a GUID, or two hexadecimal digits.
+    /// Its type: a GUID in upper case, or two hexadecimal digits.
     pub type_id: String,
     /// What the type is called; empty when it has no name here.
     pub type_name: String,
     /// The name that a GPT gives it; empty when it has none.
     pub name: String,
-    /// Its own identifier: a GUID, or the disk's identifier and its number; as `/dev/disk/by-partuuid` shows it.
+    /// Its own identifier: a GUID in upper case, or the disk's identifier and its number (`74066322-01`).
     pub uuid: String,
     /// Whether boot loaders look here: the active flag, or GPT's legacy boot attribute.
     pub bootable: bool,
@@ -59,11 +68,52 @@ pub struct Partition {
     pub fault: Option<String>,
 }
 
+/// Bytes of a sector on a device that does not say.
+const SECTOR_BYTES: u32 = 512;
+
 /// Reads the partition table of a device; `None` when there is none.
+///
+/// The first sector decides. A protective entry in it (type EE) means a GPT, other entries mean an MBR. Without any,
+/// a GPT still counts when its primary copy is there, or when only its backup is and everything before the first
+/// partition was wiped; a stale backup at the end of a disk that holds something else by now does not.
 ///
 /// # Errors
 ///
-/// When there is one, but nothing in it can be trusted.
-pub fn read(_device: &dyn ReadAt) -> Result<Option<Table>> {
-    Ok(None)
+/// When there is one, but nothing in it can be trusted, and when the first sector can't be read.
+pub fn read(device: &dyn ReadAt) -> Result<Option<Table>> {
+    if device.len_bytes() < boot_sector::BYTES_ON_DISK {
+        return Ok(None);
+    }
+    let sector_bytes = device.sector_bytes().filter(plausible_sector).unwrap_or(SECTOR_BYTES);
+    let boot = BootSector::parse(&read_vec(device, 0, boot_sector::BYTES)?).map_err(Error::corrupt)?;
+    let claim = boot.claim(sector_count(device, sector_bytes));
+    let table = match claim {
+        Claim::Gpt => Some(gpt::read(device)?),
+        Claim::Mbr => Some(mbr::read(device, &boot, sector_bytes)),
+        Claim::Nothing => gpt::read_unprotected(device),
+    };
+    Ok(table.map(|mut table| {
+        if claim == Claim::Mbr && gpt::has_primary(device) {
+            let stale = "a GPT header follows the MBR, which has no protective entry for it; the MBR counts";
+            table.warnings.push(stale.to_owned());
+        }
+        placement::check(&mut table.partitions, device.len_bytes());
+        table
+    }))
+}
+
+/// Whether a sector can have this size: a power of two from 512 to 65536.
+fn plausible_sector(sector_bytes: &u32) -> bool {
+    sector_bytes.is_power_of_two() && (512..=65536).contains(sector_bytes)
+}
+
+/// How many whole sectors a device has.
+fn sector_count(device: &dyn ReadAt, sector_bytes: u32) -> u64 {
+    device.len_bytes().checked_div(sector_bytes.into()).unwrap_or_default()
+}
+
+/// The range of `sectors` sectors from `start_lba` on; `None` past 2^64 bytes.
+fn sector_range(start_lba: u64, sectors: u64, sector_bytes: u32) -> Option<ByteRange> {
+    let sector_bytes = u64::from(sector_bytes);
+    ByteRange::new(start_lba.checked_mul(sector_bytes)?, sectors.checked_mul(sector_bytes)?)
 }

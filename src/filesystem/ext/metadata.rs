@@ -13,7 +13,7 @@ use super::superblock::Superblock;
 use super::table::Tables;
 use super::{extent, indirect};
 use crate::device::{Device, read_vec};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::filesystem::{Content, Extent, Inode};
 
 /// Blocks of attributes that are kept, because many inodes share one: 1 MiB with blocks of 4 KiB.
@@ -145,7 +145,7 @@ impl Metadata {
 
     /// Reads a whole small file that the filesystem itself keeps; the caller has checked its size.
     pub(super) fn read_extents(&self, extents: &[Extent], size_bytes: u64) -> Result<Vec<u8>> {
-        let too_large = || Error::new(Kind::Limit, format!("{size_bytes} bytes are too many to hold"));
+        let too_large = || Error::corrupt(format!("{size_bytes} bytes are too many to hold"));
         let mut bytes = vec![0; usize::try_from(size_bytes).map_err(|_| too_large())?];
         for extent in extents {
             let start = usize::try_from(extent.file_bytes).map_err(|_| too_large())?;

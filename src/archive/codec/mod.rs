@@ -1,0 +1,166 @@
+//! Compression, frame by frame: each frame can be unpacked on its own, and all of them after each other as one stream.
+//!
+//! A compression is one file here, and one line in [`Compression::ALL`].
+
+mod gzip;
+mod plain;
+mod zstd;
+
+pub(super) use self::zstd::ManifestWriter;
+use crate::error::{Error, Kind, Result};
+
+/// How an archive is compressed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compression {
+    /// Independent zstd frames, with the seekable format's table at the end.
+    #[default]
+    Zstd,
+    /// gzip members.
+    Gzip,
+    /// A plain tar.
+    None,
+}
+
+/// What a compression is called, and what it can do.
+struct Description {
+    name: &'static str,
+    /// Ends of file names, the usual one first.
+    endings: &'static [&'static str],
+    /// Bytes of the tar stream in one frame.
+    frame_bytes: u32,
+    /// Lowest, usual and highest level; `None` where there are no levels.
+    levels: Option<(i32, i32, i32)>,
+}
+
+impl Compression {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Zstd, Self::Gzip, Self::None];
+
+    fn description(self) -> &'static Description {
+        match self {
+            Self::Zstd => &zstd::DESCRIPTION,
+            Self::Gzip => &gzip::DESCRIPTION,
+            Self::None => &plain::DESCRIPTION,
+        }
+    }
+
+    /// Its name: `zstd`, `gzip`, `none`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.description().name
+    }
+
+    /// The usual end of an archive's name, `.tar.zst`.
+    #[must_use]
+    pub fn ending(self) -> &'static str {
+        self.description().endings.first().copied().unwrap_or_default()
+    }
+
+    /// The compression that a file's name asks for.
+    #[must_use]
+    pub fn of_name(name: &str) -> Option<Self> {
+        let has_ending = |compression: &Self| {
+            compression.description().endings.iter().any(|ending| name.to_ascii_lowercase().ends_with(ending))
+        };
+        Self::ALL.into_iter().find(has_ending)
+    }
+
+    /// Bytes of the tar stream in one frame.
+    #[must_use]
+    pub fn frame_bytes(self) -> u32 {
+        self.description().frame_bytes
+    }
+
+    /// The level that is used when `asked` is asked for.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Usage`] when there is no such level.
+    pub fn level(self, asked: Option<i32>) -> Result<i32> {
+        let name = self.name();
+        match (self.description().levels, asked) {
+            (None, None) => Ok(0),
+            (None, Some(_)) => Err(Error::new(Kind::Usage, format!("--compress {name} has no levels"))),
+            (Some((_, usual, _)), None) => Ok(usual),
+            (Some((lowest, _, highest)), Some(level)) if (lowest..=highest).contains(&level) => Ok(level),
+            (Some((lowest, _, highest)), Some(level)) => {
+                let message = format!("--compress {name} has levels {lowest} to {highest}, not {level}");
+                Err(Error::new(Kind::Usage, message))
+            }
+        }
+    }
+
+    /// What compresses frames at this level; one for each worker.
+    pub(super) fn encoder(self, level: i32) -> Result<Box<dyn Encoder>> {
+        match self {
+            Self::Zstd => zstd::encoder(level),
+            Self::Gzip => gzip::encoder(level),
+            Self::None => Ok(Box::new(plain::Copying)),
+        }
+    }
+
+    /// What comes behind the last frame, for frames of these lengths.
+    pub(super) fn trailer(self, frames: &[FrameLengths]) -> Vec<u8> {
+        match self {
+            Self::Zstd => zstd::seek_table(frames),
+            Self::Gzip | Self::None => Vec::new(),
+        }
+    }
+}
+
+/// Lengths of one frame in bytes: in the archive, and in the tar stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FrameLengths {
+    /// In the archive.
+    pub packed: u32,
+    /// In the tar stream.
+    pub raw: u32,
+}
+
+/// Compresses one frame after the other; what it keeps between them is memory, not content.
+pub(super) trait Encoder: Send {
+    /// Replaces what is in `packed` by the compressed form of `raw`.
+    fn encode(&mut self, raw: &[u8], packed: &mut Vec<u8>) -> Result<()>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_file_tells_the_compression() {
+        let cases = [
+            ("a.tar.zst", Some(Compression::Zstd)),
+            ("a.TAR.GZ", Some(Compression::Gzip)),
+            ("a.tgz", Some(Compression::Gzip)),
+            ("a.tar", Some(Compression::None)),
+            ("a.zst", None),
+            ("a", None),
+        ];
+        for (name, compression) in cases {
+            assert_eq!(Compression::of_name(name), compression, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_frame_encoded_twice_is_the_same_and_depends_on_no_other() {
+        let (one, other) = (vec![b'x'; 100_000], (0..=255).cycle().take(70_000).collect::<Vec<u8>>());
+        for compression in Compression::ALL {
+            let mut encoder = compression.encoder(compression.level(None).unwrap()).unwrap();
+            let (mut first, mut between, mut again) = (Vec::new(), Vec::new(), Vec::new());
+            encoder.encode(&one, &mut first).unwrap();
+            encoder.encode(&other, &mut between).unwrap();
+            encoder.encode(&one, &mut again).unwrap();
+            assert!(first == again, "{}", compression.name());
+        }
+    }
+
+    #[test]
+    fn levels_that_do_not_exist_are_refused() {
+        for (compression, level) in
+            [(Compression::Zstd, 23), (Compression::Gzip, 0), (Compression::None, 1), (Compression::Zstd, 0)]
+        {
+            assert_eq!(compression.level(Some(level)).unwrap_err().kind(), Kind::Usage);
+        }
+    }
+}

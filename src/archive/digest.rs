@@ -1,0 +1,118 @@
+//! Digests: of the whole archive, and of each file in it. One adapter for the three crates.
+
+use std::fmt;
+
+use sha1::{Digest as _, Sha1};
+use sha2::Sha256;
+
+/// Which digest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Algorithm {
+    /// SHA-1, what `sha1sum -c` reads.
+    #[default]
+    Sha1,
+    /// SHA-256, what `sha256sum -c` reads.
+    Sha256,
+    /// BLAKE3, what `b3sum -c` reads.
+    Blake3,
+}
+
+impl Algorithm {
+    /// Its name, which is also the end of the checksum file's name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sha1 => "sha1",
+            Self::Sha256 => "sha256",
+            Self::Blake3 => "blake3",
+        }
+    }
+
+    /// A digest of nothing so far.
+    #[must_use]
+    pub fn hasher(self) -> Hasher {
+        match self {
+            Self::Sha1 => Hasher::Sha1(Sha1::new()),
+            Self::Sha256 => Hasher::Sha256(Sha256::new()),
+            Self::Blake3 => Hasher::Blake3(Box::default()),
+        }
+    }
+}
+
+/// A digest that is being computed; it may be passed from one thread to the next.
+pub enum Hasher {
+    /// SHA-1.
+    Sha1(Sha1),
+    /// SHA-256.
+    Sha256(Sha256),
+    /// BLAKE3, whose state is large.
+    Blake3(Box<blake3::Hasher>),
+}
+
+impl Hasher {
+    /// Goes on with `bytes`.
+    pub fn update(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Sha1(hasher) => hasher.update(bytes),
+            Self::Sha256(hasher) => hasher.update(bytes),
+            Self::Blake3(hasher) => {
+                hasher.update(bytes);
+            }
+        }
+    }
+
+    /// Goes on with `len_bytes` zeros.
+    pub fn update_zeros(&mut self, len_bytes: u64) {
+        const ZEROS: &[u8] = &[0; 64 << 10];
+        let mut rest = len_bytes;
+        while rest > 0 {
+            let len = usize::try_from(rest).unwrap_or(usize::MAX).min(ZEROS.len());
+            self.update(ZEROS.get(..len).unwrap_or_default());
+            rest = rest.saturating_sub(u64::try_from(len).unwrap_or(rest));
+        }
+    }
+
+    /// The digest.
+    #[must_use]
+    pub fn finish(self) -> Digest {
+        Digest(match self {
+            Self::Sha1(hasher) => hasher.finalize().to_vec(),
+            Self::Sha256(hasher) => hasher.finalize().to_vec(),
+            Self::Blake3(hasher) => hasher.finalize().as_bytes().to_vec(),
+        })
+    }
+}
+
+/// A digest, shown in hexadecimal digits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Digest(Vec<u8>);
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_digest_is_the_published_one_and_zeros_count() {
+        let cases = [
+            (Algorithm::Sha1, "a9993e364706816aba3e25717850c26c9cd0d89d"),
+            (Algorithm::Sha256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
+            (Algorithm::Blake3, "6437b3ac38465133ffb63b75273a8db548c558465d79db03fd359c6cd5bd9d85"),
+        ];
+        for (algorithm, abc) in cases {
+            let mut hasher = algorithm.hasher();
+            hasher.update(b"a");
+            hasher.update(b"bc");
+            assert_eq!(hasher.finish().to_string(), abc, "{}", algorithm.name());
+            let (mut one, mut other) = (algorithm.hasher(), algorithm.hasher());
+            one.update(&vec![0; 100_000]);
+            other.update_zeros(100_000);
+            assert_eq!(one.finish(), other.finish());
+        }
+    }
+}

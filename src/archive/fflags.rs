@@ -1,0 +1,28 @@
+//! Inode flags as text, under the names that libarchive gives them (`SCHILY.fflags`).
+
+use crate::filesystem::Flags;
+
+/// Linux's value and libarchive's name for each flag that both know.
+const NAMES: [(u32, &str); 14] = [
+    (0x0000_0020, "sappnd"),
+    (0x0000_0010, "schg"),
+    (0x0000_0040, "nodump"),
+    (0x0000_0004, "compress"),
+    (0x0000_0080, "noatime"),
+    (0x0001_0000, "dirsync"),
+    (0x0000_4000, "journal-data"),
+    (0x0000_0001, "secdel"),
+    (0x0000_0008, "sync"),
+    (0x0000_8000, "notail"),
+    (0x0002_0000, "topdir"),
+    (0x0000_0002, "undel"),
+    (0x0080_0000, "nocow"),
+    (0x2000_0000, "projinherit"),
+];
+
+/// The names of the flags that are set, with commas between them; `None` when none has a name.
+pub(super) fn text(flags: Flags) -> Option<String> {
+    let names: Vec<&str> =
+        NAMES.iter().filter(|(value, _)| flags.0 & value != 0).map(|(_, name)| *name).collect();
+    (!names.is_empty()).then(|| names.join(","))
+}

@@ -1,0 +1,223 @@
+//! The 512-byte header of a tar member, and the pax records before it.
+//!
+//! A pure function: an entry's metadata in, bytes out. The crate `tar` lays out the fields.
+
+use tar::{EntryType, Header};
+
+use super::pax::Records;
+use super::{acl, fflags};
+use crate::filesystem::{Attribute, FileKind, Inode, Timestamp};
+use crate::tree::{Body, Entry};
+
+/// Length of a header, and what all data are padded to.
+pub(super) const BLOCK: u64 = 512;
+const BLOCK_LEN: usize = 512;
+
+/// Bytes that a name or a link target may have in the header.
+const NAME_MOST: usize = 100;
+/// Largest numbers that the fields hold in octal.
+const ID_MOST: u32 = 0o777_7777;
+const SIZE_MOST: u64 = 0o777_7777_7777;
+const TIME_MOST: i64 = 0o777_7777_7777;
+
+/// How the bytes of a member lie in the archive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stored {
+    /// Bytes behind the header, without padding.
+    pub len_bytes: u64,
+    /// Length of the file, where it is stored as a sparse file and the bytes begin with its map.
+    pub sparse_len_bytes: Option<u64>,
+}
+
+impl Stored {
+    /// Nothing behind the header.
+    pub(super) const NOTHING: Self = Self { len_bytes: 0, sparse_len_bytes: None };
+}
+
+/// The header of an entry, with its pax records. `name` is what the archive calls it, without a slash at the end.
+/// `link` is the link target, or what the archive calls the entry that this one is the same as.
+pub(super) fn of_entry(name: &[u8], entry: &Entry, link: &[u8], stored: Stored) -> Vec<u8> {
+    let inode = &entry.inode;
+    let (kind, numbers) = match (&entry.body, inode.kind) {
+        (Body::SameAs(_), _) => (EntryType::Link, None),
+        (_, FileKind::Directory) => (EntryType::Directory, None),
+        (_, FileKind::Symlink) => (EntryType::Symlink, None),
+        (_, FileKind::CharacterDevice { major, minor }) => (EntryType::Char, Some((major, minor))),
+        (_, FileKind::BlockDevice { major, minor }) => (EntryType::Block, Some((major, minor))),
+        (_, FileKind::Fifo) => (EntryType::Fifo, None),
+        (_, FileKind::Regular | FileKind::Socket) => (EntryType::Regular, None),
+    };
+    let mut member = Member::new(name, kind, inode, stored);
+    if let Some((major, minor)) = numbers {
+        // Only a header without device fields refuses them, and this one has them.
+        let _ = member.header.set_device_major(major);
+        let _ = member.header.set_device_minor(minor);
+    }
+    member.link(link);
+    member.attributes(&entry.attributes);
+    if let Some(flags) = fflags::text(inode.flags) {
+        member.records.push(b"SCHILY.fflags", flags.as_bytes());
+    }
+    member.finish()
+}
+
+/// The header of a partition that goes in as it is. It has no owner and no times: it is the same whenever it is made.
+pub(super) fn of_image(name: &[u8], stored: Stored) -> Vec<u8> {
+    let mut header = Header::new_ustar();
+    header.set_mode(0o600);
+    Member { name: name.to_vec(), header, records: Records::default() }.with(stored).finish()
+}
+
+/// A member's header as it grows.
+struct Member {
+    name: Vec<u8>,
+    header: Header,
+    records: Records,
+}
+
+impl Member {
+    fn new(name: &[u8], kind: EntryType, inode: &Inode, stored: Stored) -> Self {
+        let mut header = Header::new_ustar();
+        header.set_entry_type(kind);
+        header.set_mode(u32::from(inode.mode));
+        let slash: &[u8] = if kind == EntryType::Directory { b"/" } else { b"" };
+        let mut member = Self { name: [name, slash].concat(), header, records: Records::default() };
+        member.owner(inode);
+        member.times(inode);
+        member.with(stored)
+    }
+
+    fn with(mut self, stored: Stored) -> Self {
+        let mut name = std::mem::take(&mut self.name);
+        if let Some(len_bytes) = stored.sparse_len_bytes {
+            self.records.push(b"GNU.sparse.major", b"1");
+            self.records.push(b"GNU.sparse.minor", b"0");
+            self.records.push(b"GNU.sparse.name", &name);
+            self.records.push(b"GNU.sparse.realsize", len_bytes.to_string().as_bytes());
+            // A tar that knows no sparse files shows the stored part under this name, as GNU tar has it.
+            name = beside(&name, b"GNUSparseFile.0");
+        }
+        if stored.len_bytes > SIZE_MOST {
+            self.records.push(b"size", stored.len_bytes.to_string().as_bytes());
+        }
+        self.header.set_size(stored.len_bytes);
+        if name.len() > NAME_MOST {
+            self.records.push(b"path", &name);
+        }
+        self.name = name;
+        self
+    }
+
+    fn owner(&mut self, inode: &Inode) {
+        self.header.set_uid(u64::from(inode.uid));
+        self.header.set_gid(u64::from(inode.gid));
+        for (keyword, id) in [(&b"uid"[..], inode.uid), (b"gid", inode.gid)] {
+            if id > ID_MOST {
+                self.records.push(keyword, id.to_string().as_bytes());
+            }
+        }
+    }
+
+    fn times(&mut self, inode: &Inode) {
+        let seconds = inode.modified.seconds.clamp(0, TIME_MOST);
+        self.header.set_mtime(seconds.unsigned_abs());
+        let time = |time: Timestamp| time.to_string().into_bytes();
+        if (Timestamp { seconds, nanoseconds: 0 }) != inode.modified {
+            self.records.push(b"mtime", &time(inode.modified));
+        }
+        self.records.push(b"atime", &time(inode.accessed));
+        self.records.push(b"ctime", &time(inode.changed));
+        if let Some(created) = inode.created {
+            self.records.push(b"LIBARCHIVE.creationtime", &time(created));
+        }
+    }
+
+    fn link(&mut self, target: &[u8]) {
+        if target.len() > NAME_MOST {
+            self.records.push(b"linkpath", target);
+        }
+        if let Some(header) = self.header.as_ustar_mut() {
+            copy(target, &mut header.linkname);
+        }
+    }
+
+    /// Extended attributes under the names that GNU tar and bsdtar read: ACLs as text, SELinux also under a keyword of its
+    /// own, and all others as they are.
+    fn attributes(&mut self, attributes: &[Attribute]) {
+        for Attribute { name, value } in attributes {
+            let acl = match name.as_slice() {
+                b"system.posix_acl_access" => acl::text(value).map(|text| (&b"SCHILY.acl.access"[..], text)),
+                b"system.posix_acl_default" => {
+                    acl::text(value).map(|text| (&b"SCHILY.acl.default"[..], text))
+                }
+                _ => None,
+            };
+            if let Some((keyword, text)) = acl {
+                self.records.push(keyword, text.as_bytes());
+                continue;
+            }
+            if name == b"security.selinux" {
+                let label = value.strip_suffix(b"\0").unwrap_or(value);
+                self.records.push(b"RHT.security.selinux", label);
+            }
+            let keyword = [b"SCHILY.xattr.", escaped(name).as_slice()].concat();
+            self.records.push(&keyword, value);
+        }
+    }
+
+    /// The pax header, where there are records, and the header itself.
+    fn finish(mut self) -> Vec<u8> {
+        if let Some(header) = self.header.as_ustar_mut() {
+            copy(&self.name, &mut header.name);
+        }
+        self.header.set_cksum();
+        let records = self.records.as_bytes();
+        let mut bytes = Vec::new();
+        if !records.is_empty() {
+            let mut header = Header::new_ustar();
+            header.set_entry_type(EntryType::XHeader);
+            header.set_mode(0o644);
+            header.set_mtime(self.header.mtime().unwrap_or(0));
+            header.set_size(u64::try_from(records.len()).unwrap_or(u64::MAX));
+            if let Some(header) = header.as_ustar_mut() {
+                copy(&beside(&self.name, b"PaxHeaders"), &mut header.name);
+            }
+            header.set_cksum();
+            bytes.extend_from_slice(header.as_bytes());
+            bytes.extend_from_slice(records);
+            bytes.resize(bytes.len().next_multiple_of(BLOCK_LEN), 0);
+        }
+        bytes.extend_from_slice(self.header.as_bytes());
+        bytes
+    }
+}
+
+/// Copies as much as the field holds.
+fn copy(bytes: &[u8], field: &mut [u8; NAME_MOST]) {
+    field.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+}
+
+/// The name of something beside `name`: `./etc/fstab` becomes `./etc/PaxHeaders/fstab`.
+fn beside(name: &[u8], folder: &[u8]) -> Vec<u8> {
+    let name = name.strip_suffix(b"/").unwrap_or(name);
+    match name.iter().rposition(|byte| *byte == b'/') {
+        Some(slash) => {
+            let (parent, base) = name.split_at(slash);
+            [parent, b"/", folder, base].concat()
+        }
+        None => [b"./", folder, b"/", name].concat(),
+    }
+}
+
+/// An attribute's name as GNU tar escapes it: `=` would end the keyword.
+fn escaped(name: &[u8]) -> Vec<u8> {
+    let mut escaped = Vec::with_capacity(name.len());
+    for byte in name {
+        match byte {
+            b'%' => escaped.extend_from_slice(b"%25"),
+            b'=' => escaped.extend_from_slice(b"%3D"),
+            byte => escaped.push(*byte),
+        }
+    }
+    escaped
+}

@@ -1,0 +1,32 @@
+//! The archive: a tar stream whose every byte's place is known before data are read, cut into frames, made in parallel.
+//!
+//! ```text
+//! part ▶ layout ▶ cut ▶ work (in parallel) ▶ line (in order) ▶ publish
+//! ```
+
+mod acl;
+mod codec;
+mod cut;
+mod digest;
+mod fflags;
+mod header;
+mod image;
+mod layout;
+mod line;
+mod manifest;
+mod observer;
+mod part;
+mod pax;
+mod publish;
+mod report;
+mod run;
+mod sparse;
+mod work;
+
+pub use codec::{Compression, FrameLengths};
+pub use digest::{Algorithm, Digest, Hasher};
+pub use manifest::kind_name;
+pub use observer::{Nobody, Observer};
+pub use publish::{Publication, Target};
+pub use report::Report;
+pub use run::{Output, Raw, Request, create};

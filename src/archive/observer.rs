@@ -1,0 +1,29 @@
+//! Who watches a run: a progress bar, a log, a test.
+
+use crate::error::Issue;
+
+/// Is told how a run goes, from whatever thread, and may ask it to stop.
+pub trait Observer: Sync {
+    /// About this many bytes are to be archived.
+    fn begin(&self, _total_bytes: u64) {}
+
+    /// So many bytes of files are archived so far, and so many of the archive are written.
+    fn progress(&self, _done_bytes: u64, _written_bytes: u64) {}
+
+    /// Something that a person should know, but that costs nothing.
+    fn note(&self, _text: &str) {}
+
+    /// Something could not be read.
+    fn issue(&self, _issue: &Issue) {}
+
+    /// Whether the run shall end now, with nothing published.
+    fn stop_requested(&self) -> bool {
+        false
+    }
+}
+
+/// Watches nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct Nobody;
+
+impl Observer for Nobody {}

@@ -1,0 +1,125 @@
+//! What becomes of each volume: a folder of files, an image, or nothing.
+
+use super::observer::Observer;
+use super::{Raw, image};
+use crate::device::Device;
+use crate::disk::{Held, Volume, WHOLE};
+use crate::error::{Error, Issue, Kind, Result};
+use crate::filesystem::{Extent, Filesystem};
+use crate::units::Bytes;
+
+/// A volume, ready to be archived.
+pub(super) struct Part<'a> {
+    pub volume: &'a Volume,
+    /// What stands for its root in the archive: `p1`, or `.`.
+    pub folder: Vec<u8>,
+    pub becomes: Becomes,
+}
+
+/// What becomes of a volume.
+pub(super) enum Becomes {
+    /// The files of its filesystem.
+    Files(Box<dyn Filesystem>),
+    /// One member that holds these parts of it.
+    Image(Vec<Extent>),
+    /// Nothing.
+    Nothing,
+}
+
+/// The parts of a disk, and what was wrong with some of them.
+pub(super) struct Parts<'a> {
+    pub parts: Vec<Part<'a>>,
+    pub issues: Vec<Issue>,
+}
+
+/// Decides what becomes of each volume. `is_bare` tells that the only one has no folder of its own.
+pub(super) fn prepare<'a>(
+    volumes: &[&'a Volume],
+    is_bare: bool,
+    raw: Raw,
+    observer: &dyn Observer,
+) -> Result<Parts<'a>> {
+    let mut parts = Parts { parts: Vec::new(), issues: Vec::new() };
+    for volume in volumes {
+        let number = volume.number();
+        let folder = if is_bare { b".".to_vec() } else { format!("p{number}").into_bytes() };
+        let becomes = match volume.held() {
+            Held::Swap => {
+                observer.note(&format!("{}: swap, left out", title(volume)));
+                Becomes::Nothing
+            }
+            Held::Filesystem => match volume.filesystem() {
+                Ok(filesystem) => Becomes::Files(filesystem),
+                // Of a whole disk, one damaged filesystem shall not cost the others.
+                Err(error) if volumes.len() > 1 && !error.ends_the_run() => {
+                    let issue = Issue { path: Some(member(number)), error };
+                    parts.issues.push(issue);
+                    as_image(volume, raw, observer, &mut parts.issues)?
+                }
+                Err(error) => return Err(error),
+            },
+            Held::Other => as_image(volume, raw, observer, &mut parts.issues)?,
+        };
+        parts.parts.push(Part { volume, folder, becomes });
+    }
+    Ok(parts)
+}
+
+/// What a volume is called that goes in as it is.
+pub(super) fn member(number: u32) -> Vec<u8> {
+    format!("p{number}.img").into_bytes()
+}
+
+fn as_image(volume: &Volume, raw: Raw, observer: &dyn Observer, issues: &mut Vec<Issue>) -> Result<Becomes> {
+    let (title, name) = (title(volume), volume.name());
+    if raw == Raw::Never {
+        let error = Error::new(Kind::Unsupported, format!("{name} can't be read yet, and was left out"));
+        issues.push(Issue { path: Some(member(volume.number())), error: volume.locate(error) });
+        return Ok(Becomes::Nothing);
+    }
+    let go_on = || match observer.stop_requested() {
+        true => Err(Error::new(Kind::Interrupted, "stopped by a signal")),
+        false => Ok(()),
+    };
+    let extents = image::extents(volume.device().as_ref(), go_on).map_err(|error| volume.locate(error))?;
+    if extents.is_empty() {
+        observer.note(&format!("{title}: empty, left out"));
+        return Ok(Becomes::Nothing);
+    }
+    let bytes = data_bytes(&extents);
+    let member = String::from_utf8_lossy(&member(volume.number())).into_owned();
+    observer.note(&format!("{title}: {name}, goes in as it is: {member}, {} of data", Bytes(bytes)));
+    Ok(Becomes::Image(extents))
+}
+
+/// What messages call a volume.
+fn title(volume: &Volume) -> String {
+    match volume.number() {
+        WHOLE => "the whole device".to_owned(),
+        number => format!("partition {number}"),
+    }
+}
+
+/// Bytes in all of the extents.
+fn data_bytes(extents: &[Extent]) -> u64 {
+    extents.iter().fold(0, |sum, extent| sum.saturating_add(extent.len_bytes))
+}
+
+impl Part<'_> {
+    /// Where the positions of its extents count from.
+    pub(super) fn device(&self) -> Device {
+        match &self.becomes {
+            Becomes::Files(filesystem) => filesystem.device().clone(),
+            Becomes::Image(_) | Becomes::Nothing => self.volume.device().clone(),
+        }
+    }
+
+    /// Bytes in use, as far as one can know before they are read.
+    pub(super) fn used_bytes(&self) -> u64 {
+        match &self.becomes {
+            Becomes::Files(filesystem) => filesystem.summary().used_bytes,
+            Becomes::Image(extents) => data_bytes(extents),
+            Becomes::Nothing => 0,
+        }
+    }
+}

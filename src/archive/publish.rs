@@ -1,0 +1,204 @@
+//! Publishing: an archive appears under its name complete, synced and with its sidecars, or not at all.
+//!
+//! Everything is written under temporary names in the target's folder, synced, and renamed, the archive last. A temporary
+//! file is locked by the process that writes it: one that isn't was left behind by a run that was killed, and goes.
+
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use tempfile::{Builder, NamedTempFile, PersistError};
+
+use super::codec::ManifestWriter;
+use super::digest::{Algorithm, Digest};
+use super::run::write_error;
+use crate::error::{Error, Kind, Result};
+use crate::printable::Printable;
+
+/// Ends of the sidecars' names, and of temporary files.
+const MANIFEST_ENDING: &str = ".manifest.jsonl.zst";
+const PARTIAL_MARK: &str = ".voltar-";
+const PARTIAL_ENDING: &str = ".part";
+
+/// The files of one archive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The archive.
+    pub archive: PathBuf,
+    /// Its checksum, in a form that `sha1sum -c` and the like read.
+    pub checksum: PathBuf,
+    /// What is in it.
+    pub manifest: PathBuf,
+}
+
+impl Target {
+    /// The files of an archive under this path.
+    #[must_use]
+    pub fn new(archive: &Path, algorithm: Algorithm) -> Self {
+        let with = |ending: &str| {
+            let mut path = archive.as_os_str().to_owned();
+            path.push(ending);
+            PathBuf::from(path)
+        };
+        let checksum = with(&format!(".{}", algorithm.name()));
+        Self { checksum, manifest: with(MANIFEST_ENDING), archive: archive.to_path_buf() }
+    }
+
+    /// Checks, before anything is read, that the archive can be published here: its folder is there, and nothing is
+    /// replaced that should stay.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Exists`] when one of the files is there and `force` is not given, or one is the source itself;
+    /// [`Kind::Write`] when the folder is not there.
+    pub fn check(&self, source: &Path, force: bool) -> Result<()> {
+        let folder = folder(&self.archive);
+        if !folder.is_dir() {
+            return Err(Error::new(Kind::Write, "there is no such folder to write to").on(folder));
+        }
+        let source = fs::metadata(source).map(|source| (source.dev(), source.ino())).ok();
+        for path in [&self.archive, &self.checksum, &self.manifest] {
+            let Ok(found) = fs::symlink_metadata(path) else { continue };
+            let behind = fs::metadata(path).unwrap_or(found);
+            if source == Some((behind.dev(), behind.ino())) {
+                return Err(Error::new(Kind::Exists, "is the source itself").on(path));
+            }
+            if behind.is_dir() {
+                return Err(Error::new(Kind::Exists, "is a directory").on(path));
+            }
+            if !force {
+                return Err(Error::new(Kind::Exists, "exists already; --force replaces it").on(path));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Files that are being written, under names that say so.
+pub struct Publication {
+    target: Target,
+    force: bool,
+    archive: BufWriter<NamedTempFile>,
+    manifest: ManifestWriter<BufWriter<NamedTempFile>>,
+}
+
+impl Publication {
+    /// Opens the temporary files, after removing those that a killed run left.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Write`] when they can't be made.
+    pub fn begin(target: Target, force: bool) -> Result<Self> {
+        remove_left_overs(&target.archive);
+        let archive = BufWriter::new(partial(&target.archive)?);
+        let manifest = BufWriter::new(partial(&target.manifest)?);
+        let manifest = ManifestWriter::new(manifest).map_err(write_error)?;
+        Ok(Self { target, force, archive, manifest })
+    }
+
+    /// Where the archive and the manifest are written to.
+    pub fn writers(&mut self) -> (&mut (dyn Write + Send), &mut (dyn Write + Send)) {
+        (&mut self.archive, &mut self.manifest)
+    }
+
+    /// Gives the files their names. Without this, they are gone when this is dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Write`] when something can't be written or renamed, [`Kind::Exists`] when somebody else was faster.
+    pub fn commit(self, digest: &Digest) -> Result<Target> {
+        let Self { target, force, archive, manifest } = self;
+        let mut checksum = partial(&target.checksum)?;
+        checksum.write_all(&checksum_line(digest, &target.archive)).map_err(write_error)?;
+        let archive = archive.into_inner().map_err(|error| write_error(error.into_error()))?;
+        let manifest = manifest.finish().map_err(write_error)?;
+        let manifest = manifest.into_inner().map_err(|error| write_error(error.into_error()))?;
+        for file in [&archive, &manifest, &checksum] {
+            file.as_file().sync_all().map_err(write_error)?;
+        }
+        let files = [(manifest, &target.manifest), (checksum, &target.checksum), (archive, &target.archive)];
+        for (file, path) in files {
+            let published = if force { file.persist(path) } else { file.persist_noclobber(path) };
+            published.map_err(|error| rename_error(error, path))?;
+        }
+        let synced = File::open(folder(&target.archive)).and_then(|folder| folder.sync_all());
+        synced.map_err(write_error)?;
+        Ok(target)
+    }
+}
+
+fn rename_error(error: PersistError, path: &Path) -> Error {
+    let kind = match error.error.kind() {
+        std::io::ErrorKind::AlreadyExists => Kind::Exists,
+        _ => Kind::Write,
+    };
+    Error::new(kind, error.error).on(path)
+}
+
+/// A locked temporary file beside `path`, readable by its owner alone: an archive holds every secret of a guest.
+fn partial(path: &Path) -> Result<NamedTempFile> {
+    let mut prefix = std::ffi::OsString::from(".");
+    prefix.push(path.file_name().unwrap_or_default());
+    prefix.push(PARTIAL_MARK);
+    let file = Builder::new().prefix(&prefix).suffix(PARTIAL_ENDING).tempfile_in(folder(path));
+    let file = file.map_err(|source| Error::new(Kind::Write, source).on(folder(path)))?;
+    // A filesystem without locks has no protection against two runs at once, and no need of more.
+    let _ = file.as_file().try_lock();
+    Ok(file)
+}
+
+/// Removes temporary files of this archive that no process holds. What can't be removed stays.
+fn remove_left_overs(archive: &Path) {
+    let Ok(entries) = fs::read_dir(folder(archive)) else { return };
+    let name = archive.file_name().unwrap_or_default().as_bytes();
+    for entry in entries.flatten() {
+        let file_name = entry.file_name();
+        let is_ours = file_name
+            .as_bytes()
+            .strip_prefix(b".")
+            .and_then(|rest| rest.strip_prefix(name))
+            .is_some_and(is_partial_mark);
+        if is_ours && File::open(entry.path()).is_ok_and(|file| file.try_lock().is_ok()) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// Whether what follows an archive's name is the mark of one of its temporary files.
+fn is_partial_mark(rest: &[u8]) -> bool {
+    let sidecar = [MANIFEST_ENDING, ".sha1", ".sha256", ".blake3", ""];
+    rest.ends_with(PARTIAL_ENDING.as_bytes())
+        && sidecar.iter().any(|ending| {
+            let rest = rest.strip_prefix(ending.as_bytes());
+            rest.is_some_and(|rest| rest.starts_with(PARTIAL_MARK.as_bytes()))
+        })
+}
+
+/// The folder that a file is in.
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// `HEX  NAME`. A name with a backslash or a newline is escaped the way coreutils do it, and a backslash says so.
+fn checksum_line(digest: &Digest, archive: &Path) -> Vec<u8> {
+    let name = archive.file_name().unwrap_or_default().as_bytes();
+    let mut escaped = Vec::new();
+    for byte in name {
+        match byte {
+            b'\\' => escaped.extend_from_slice(b"\\\\"),
+            b'\n' => escaped.extend_from_slice(b"\\n"),
+            b'\r' => escaped.extend_from_slice(b"\\r"),
+            byte => escaped.push(*byte),
+        }
+    }
+    let mark: &[u8] = if escaped == name { b"" } else { b"\\" };
+    [mark, digest.to_string().as_bytes(), b"  ", &escaped, b"\n"].concat()
+}
+
+impl std::fmt::Display for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", Printable::path(&self.archive))
+    }
+}

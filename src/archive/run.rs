@@ -1,0 +1,320 @@
+//! One run: from the volumes of a disk to the last byte of the archive.
+
+use std::cell::RefCell;
+use std::io::{self, Write};
+
+use serde_json::{Value, json};
+
+use super::codec::{Compression, FrameLengths};
+use super::cut::{Cutter, Item};
+use super::digest::{Algorithm, Hasher};
+use super::layout::{Image, Layout, Naming};
+use super::line;
+use super::manifest::{self, FORMAT};
+use super::observer::Observer;
+use super::part::{self, Becomes, Part};
+use super::report::Report;
+use super::work::{Bench, Done, Event, Shared};
+use crate::device::Device;
+use crate::disk::{Disk, Volume, WHOLE};
+use crate::error::{Error, Issue, Kind, Result};
+use crate::filesystem::Contents;
+use crate::printable::Printable;
+use crate::tree::{Exclude, Step, Walk};
+
+/// Whether volumes that can't be read as files go in as they are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Raw {
+    /// They do.
+    #[default]
+    Auto,
+    /// They are left out, and each is an issue.
+    Never,
+}
+
+/// What is to be archived, and how.
+pub struct Request<'a> {
+    /// Numbers of the volumes; all where there is none.
+    pub partitions: Vec<u32>,
+    /// What is left out.
+    pub exclude: Exclude,
+    /// How it is compressed.
+    pub compression: Compression,
+    /// How much; the usual where it is not said.
+    pub level: Option<i32>,
+    /// Threads that make frames.
+    pub threads: usize,
+    /// Which digest, of the archive and of each file.
+    pub digest: Algorithm,
+    /// What becomes of volumes that can't be read as files.
+    pub raw: Raw,
+    /// Whether the first issue ends the run.
+    pub strict: bool,
+    /// Longest tar stream in bytes; in relation to the device where it is not said.
+    pub max_output: Option<u64>,
+    /// When the run began, in seconds since 1970.
+    pub started: u64,
+    /// Who watches.
+    pub observer: &'a dyn Observer,
+}
+
+/// Where the archive and its manifest go.
+pub struct Output<'a> {
+    /// The archive.
+    pub archive: &'a mut (dyn Write + Send),
+    /// The manifest, where one is wanted.
+    pub manifest: Option<&'a mut (dyn Write + Send)>,
+}
+
+/// Bytes of tar for each byte of the device, and besides: a header takes more space than a name on the disk does.
+const OUTPUT_PER_BYTE: u64 = 16;
+const OUTPUT_FREE: u64 = 1 << 30;
+
+/// Archives volumes of a disk.
+///
+/// # Errors
+///
+/// When nothing of what was written is of any use: the device fails, the output can't be written, the disk can't be
+/// understood, or somebody wants it to stop. What costs single entries is in the report.
+pub fn create<'a>(disk: &Disk, request: &'a Request<'a>, output: Output<'a>) -> Result<Report> {
+    let locate = |error: Error| match error.kind() {
+        Kind::Write | Kind::Usage | Kind::Interrupted => error,
+        _ => error.on(disk.path()),
+    };
+    archive(disk, request, output).map_err(locate)
+}
+
+fn archive<'a>(disk: &Disk, request: &'a Request<'a>, output: Output<'a>) -> Result<Report> {
+    let level = request.compression.level(request.level)?;
+    let observer = request.observer;
+    let volumes = disk.select(&request.partitions)?;
+    let is_bare = volumes.len() == 1 && (disk.table().is_none() || !request.partitions.is_empty());
+    let prepared = part::prepare(&volumes, is_bare, request.raw, observer)?;
+    disk.warnings().iter().for_each(|warning| observer.note(warning));
+    let parts = prepared.parts;
+    let total = parts.iter().fold(0_u64, |sum, part| sum.saturating_add(part.used_bytes()));
+    observer.begin(total);
+
+    let mut writing = Writing { request, output, hasher: request.digest.hasher(), report: Report::default() };
+    writing.manifest(&manifest::line(&head(disk, request, level, &parts)))?;
+    for issue in prepared.issues {
+        writing.issue(issue)?;
+    }
+
+    let devices: Vec<Device> = parts.iter().map(Part::device).collect();
+    let shared = Shared { devices: &devices, algorithm: request.digest };
+    let limit = request
+        .max_output
+        .unwrap_or_else(|| disk.len_bytes().saturating_mul(OUTPUT_PER_BYTE).saturating_add(OUTPUT_FREE));
+    let layout = RefCell::new(Layout::new(limit));
+    let items = parts
+        .iter()
+        .enumerate()
+        .flat_map(|(source, part)| items(part, source, request, &layout))
+        .chain(std::iter::once_with(|| layout.borrow_mut().end().map(Item::Pieces)));
+    let frame_bytes = request.compression.frame_bytes();
+    let frames = Cutter::new(items, usize::try_from(frame_bytes).unwrap_or(usize::MAX));
+    let bench = || {
+        let encoder = request.compression.encoder(level)?;
+        Ok(Bench { raw: Vec::new(), packed: Vec::new(), encoder })
+    };
+    line::run(frames, request.threads, bench, &shared, |done| writing.frame(done))?;
+    let data_bytes = layout.borrow().data_bytes();
+    writing.finish(disk, data_bytes)
+}
+
+/// What the archive has of one part, in order.
+fn items<'a>(
+    part: &'a Part<'_>,
+    source: usize,
+    request: &'a Request<'_>,
+    layout: &'a RefCell<Layout>,
+) -> Box<dyn Iterator<Item = Result<Item>> + 'a> {
+    let number = part.volume.number();
+    match &part.becomes {
+        Becomes::Nothing => Box::new(std::iter::empty()),
+        Becomes::Image(extents) => {
+            let name = part::member(number);
+            // Only its own name leaves an image out: a pattern for files is not meant for it.
+            if request.exclude.excludes(&name, b"") {
+                return Box::new(std::iter::empty());
+            }
+            let len_bytes = part.volume.device().len_bytes();
+            let image = move || {
+                let image = Image { name: &name, len_bytes, extents, source };
+                layout.borrow_mut().image(&image).map(Item::Pieces)
+            };
+            Box::new(std::iter::once_with(image))
+        }
+        Becomes::Files(filesystem) => {
+            let naming = Naming { folder: part.folder.clone(), source };
+            let folder: &[u8] = if part.folder == b"." { b"" } else { &part.folder };
+            let faults = filesystem.faults().iter().map(|fault| {
+                let error = Error::new(fault.kind(), fault.to_string());
+                Ok(Item::Issue(Issue { path: None, error: part.volume.locate(error) }))
+            });
+            let walk = Walk::new(filesystem.as_ref(), &request.exclude, folder);
+            let entries = walk.map(move |step| {
+                if request.observer.stop_requested() {
+                    return Err(stopped());
+                }
+                match step.map_err(|error| part.volume.locate(error))? {
+                    Step::Entry(entry) => layout.borrow_mut().entry(&naming, *entry).map(Item::Pieces),
+                    Step::Issue(issue) => {
+                        let path = issue.path.map(|path| naming.shown(&path));
+                        Ok(Item::Issue(Issue { path, error: issue.error }))
+                    }
+                }
+            });
+            Box::new(faults.chain(entries))
+        }
+    }
+}
+
+fn stopped() -> Error {
+    Error::new(Kind::Interrupted, "stopped by a signal; nothing was published")
+}
+
+/// The part of a run that writes, frame after frame.
+struct Writing<'a> {
+    request: &'a Request<'a>,
+    output: Output<'a>,
+    hasher: Hasher,
+    report: Report,
+}
+
+impl Writing<'_> {
+    fn frame(&mut self, done: &mut Done) -> Result<()> {
+        if self.request.observer.stop_requested() {
+            return Err(stopped());
+        }
+        for event in std::mem::take(&mut done.events) {
+            match event {
+                Event::Entry { line, type_name } => {
+                    self.report.count_entry(&type_name);
+                    self.manifest(&line)?;
+                }
+                Event::Issue(issue) => self.issue(issue)?,
+            }
+        }
+        self.archive(&done.bench.packed)?;
+        let len = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
+        let lengths = FrameLengths { packed: len(done.bench.packed.len()), raw: len(done.bench.raw.len()) };
+        self.report.frames.push(lengths);
+        self.report.stream_bytes = self.report.stream_bytes.saturating_add(u64::from(lengths.raw));
+        self.report.data_bytes = self.report.data_bytes.saturating_add(done.data_bytes);
+        self.request.observer.progress(self.report.data_bytes, self.report.archive_bytes);
+        Ok(())
+    }
+
+    fn issue(&mut self, issue: Issue) -> Result<()> {
+        if self.request.strict {
+            let path = issue.path.map(|path| format!("{}: ", Printable(&path))).unwrap_or_default();
+            let message = format!("{path}{}; --strict makes this an error", issue.error);
+            return Err(Error::new(issue.error.kind(), message));
+        }
+        self.manifest(&manifest::issue_line(&issue))?;
+        self.request.observer.issue(&issue);
+        self.report.count_issue(issue);
+        Ok(())
+    }
+
+    fn archive(&mut self, bytes: &[u8]) -> Result<()> {
+        self.output.archive.write_all(bytes).map_err(write_error)?;
+        self.hasher.update(bytes);
+        let len = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        self.report.archive_bytes = self.report.archive_bytes.saturating_add(len);
+        Ok(())
+    }
+
+    fn manifest(&mut self, line: &[u8]) -> Result<()> {
+        match &mut self.output.manifest {
+            Some(manifest) => manifest.write_all(line).map_err(write_error),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes what comes after the last frame, in the archive and in the manifest.
+    fn finish(mut self, disk: &Disk, data_bytes: u64) -> Result<Report> {
+        let trailer = self.request.compression.trailer(&self.report.frames);
+        self.archive(&trailer)?;
+        self.output.archive.flush().map_err(write_error)?;
+        self.report.data_bytes = data_bytes;
+        self.report.bytes_read = disk.bytes_read();
+        let hasher = std::mem::replace(&mut self.hasher, self.request.digest.hasher());
+        self.report.digest = Some((self.request.digest, hasher.finish()));
+        let lengths: Vec<u32> = self.report.frames.iter().map(|frame| frame.packed).collect();
+        self.manifest(&manifest::line(&json!({
+            "record": "frames",
+            "frame_bytes": self.request.compression.frame_bytes(),
+            "packed": lengths,
+        })))?;
+        let mut tail = self.report.to_json();
+        if let Some(fields) = tail.as_object_mut() {
+            fields.insert("record".to_owned(), json!("tail"));
+        }
+        self.manifest(&manifest::line(&tail))?;
+        Ok(self.report)
+    }
+}
+
+/// The error of a write that the operating system refused.
+pub(super) fn write_error(source: io::Error) -> Error {
+    let message = match source.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "no space is left for the archive",
+        io::ErrorKind::BrokenPipe => "whoever was to read the archive is gone (broken pipe)",
+        _ => return Error::new(Kind::Write, source),
+    };
+    Error::new(Kind::Write, message)
+}
+
+/// The manifest's first record.
+fn head(disk: &Disk, request: &Request<'_>, level: i32, parts: &[Part<'_>]) -> Value {
+    let exclude: Vec<String> = request.exclude.patterns().map(|p| Printable(p).to_string()).collect();
+    json!({
+        "record": "head",
+        "format": FORMAT,
+        "tool": concat!("voltar ", env!("CARGO_PKG_VERSION")),
+        "started": request.started,
+        "source": { "path": Printable::path(disk.path()).to_string(), "len_bytes": disk.len_bytes() },
+        "table": disk.table().map(|table| json!({
+            "scheme": table.scheme, "id": table.id, "sector_bytes": table.sector_bytes,
+        })),
+        "warnings": disk.warnings(),
+        "volumes": parts.iter().map(volume).collect::<Vec<_>>(),
+        "compression": request.compression.name(),
+        "level": level,
+        "digest": request.digest.name(),
+        "exclude": exclude,
+    })
+}
+
+fn volume(part: &Part<'_>) -> Value {
+    let volume: &Volume = part.volume;
+    let member = || String::from_utf8_lossy(&part::member(volume.number())).into_owned();
+    let (member, summary) = match &part.becomes {
+        Becomes::Files(filesystem) => {
+            (Some(String::from_utf8_lossy(&part.folder).into_owned()), Some(filesystem.summary()))
+        }
+        Becomes::Image(_) => (Some(member()), None),
+        Becomes::Nothing => (None, None),
+    };
+    let signature = match volume.contents() {
+        Contents::Known(signature) => Some(signature),
+        Contents::Unknown => None,
+    };
+    json!({
+        "number": volume.number(),
+        "is_whole_device": volume.number() == WHOLE,
+        "member": member,
+        "start_bytes": volume.range().start(),
+        "len_bytes": volume.range().len(),
+        "type": volume.entry().map(|entry| entry.type_id.clone()),
+        "name": volume.entry().map(|entry| entry.name.clone()),
+        "uuid": volume.entry().map(|entry| entry.uuid.clone()),
+        "holds": volume.name(),
+        "label": signature.map(|signature| signature.label.clone()),
+        "volume_uuid": signature.map(|signature| signature.uuid.clone()),
+        "filesystem": summary,
+    })
+}

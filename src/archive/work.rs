@@ -1,0 +1,122 @@
+//! What a worker does with a frame: fill it from the device, hash what is in it, compress it.
+
+use super::codec::Encoder;
+use super::cut::{Fill, Frame, Source, Step};
+use super::digest::{Algorithm, Hasher};
+use crate::device::Device;
+use crate::error::{Error, Issue, Kind, Result};
+use crate::units::ByteRange;
+
+/// What a frame in flight needs: two buffers and an encoder, used again and again. There are as many as frames may
+/// be in flight, which bounds the memory.
+pub(super) struct Bench {
+    pub raw: Vec<u8>,
+    pub packed: Vec<u8>,
+    pub encoder: Box<dyn Encoder>,
+}
+
+/// A frame that is done.
+pub(super) struct Done {
+    pub bench: Bench,
+    /// Bytes that came from the device.
+    pub data_bytes: u64,
+    /// What the frame says for the manifest and the report, in order.
+    pub events: Vec<Event>,
+}
+
+/// Something for the manifest and the report.
+pub(super) enum Event {
+    /// The manifest's line for an entry, and what kind of entry it is.
+    Entry { line: Vec<u8>, type_name: String },
+    /// Something that could not be read.
+    Issue(Issue),
+}
+
+/// What all workers share.
+pub(super) struct Shared<'a> {
+    pub devices: &'a [Device],
+    pub algorithm: Algorithm,
+}
+
+impl Shared<'_> {
+    /// Makes a frame.
+    pub(super) fn make(&self, frame: Frame, mut bench: Bench) -> Result<Done> {
+        bench.raw.resize(frame.len, 0);
+        let data_bytes = self.fill(frame.fills, &mut bench.raw)?;
+        let mut hashing = Hashing { algorithm: self.algorithm, hasher: None, events: Vec::new() };
+        if let Some(inherited) = frame.inherited {
+            // The frame before this one failed, if it hands nothing over: its error is the one that counts.
+            let lost = |_| Error::new(Kind::Interrupted, "an earlier part of this file could not be read");
+            hashing.hasher = Some(inherited.recv().map_err(lost)?);
+        }
+        for step in frame.steps {
+            hashing.step(step, &bench.raw);
+        }
+        if let Some(bequest) = frame.bequest {
+            // Nobody takes it when the run is over already.
+            let _ = bequest.send(hashing.take());
+        }
+        let Bench { raw, packed, encoder } = &mut bench;
+        encoder.encode(raw, packed)?;
+        Ok(Done { bench, data_bytes, events: hashing.events })
+    }
+
+    /// Fills the frame, reading in the order in which the data lie on the device; gives the bytes read.
+    fn fill(&self, mut fills: Vec<Fill>, raw: &mut [u8]) -> Result<u64> {
+        let mut data_bytes = 0_u64;
+        fills.sort_by_key(|fill| match &fill.source {
+            Source::Device(range) => (range.source, range.device_bytes),
+            Source::Literal(_) | Source::Zeros => (0, 0),
+        });
+        for Fill { at, source } in fills {
+            let part = raw.get_mut(at).unwrap_or_default();
+            match source {
+                Source::Literal(bytes) => part.copy_from_slice(&bytes),
+                Source::Zeros => part.fill(0),
+                Source::Device(range) => {
+                    let Some(device) = self.devices.get(range.source) else { continue };
+                    device.read_at(range.device_bytes, part)?;
+                    data_bytes = data_bytes.saturating_add(range.len_bytes);
+                    if let Some(range) = ByteRange::new(range.device_bytes, range.len_bytes) {
+                        device.done_with(range);
+                    }
+                }
+            }
+        }
+        Ok(data_bytes)
+    }
+}
+
+/// The digests of the files in one frame.
+struct Hashing {
+    algorithm: Algorithm,
+    /// The digest of the file that the stream is in.
+    hasher: Option<Hasher>,
+    events: Vec<Event>,
+}
+
+impl Hashing {
+    fn hasher(&mut self) -> &mut Hasher {
+        self.hasher.get_or_insert_with(|| self.algorithm.hasher())
+    }
+
+    /// The digest of the file so far; the next one begins anew.
+    fn take(&mut self) -> Hasher {
+        self.hasher.take().unwrap_or_else(|| self.algorithm.hasher())
+    }
+
+    fn step(&mut self, step: Step, raw: &[u8]) {
+        let algorithm = self.algorithm;
+        match step {
+            Step::Hash(at) => self.hasher().update(raw.get(at).unwrap_or_default()),
+            Step::HashZeros(len) => self.hasher().update_zeros(len),
+            Step::Record(record) => {
+                let digest = record.has_content.then(|| self.take().finish());
+                let type_name = record.type_name().to_owned();
+                let line = record.line(algorithm, digest.as_ref());
+                self.events.push(Event::Entry { line, type_name });
+            }
+            Step::Issue(issue) => self.events.push(Event::Issue(issue)),
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! `voltar archive`.
+
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::num::{NonZeroU16, NonZeroUsize};
+use std::os::fd::AsFd as _;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::SystemTime;
+
+use serde_json::json;
+
+use super::args::ArchiveArguments;
+use super::console::{Console, Show, per_second};
+use super::{INCOMPLETE, print, signals};
+use crate::archive::{Compression, Output, Publication, Report, Request, Target, create};
+use crate::disk::Disk;
+use crate::error::{Error, Kind, Result};
+use crate::printable::Printable;
+use crate::tree::Exclude;
+use crate::units::Bytes;
+
+/// Ends of image files' names, which an archive's name does not keep.
+const IMAGE_ENDINGS: [&str; 2] = [".img", ".raw"];
+
+/// Where the archive goes.
+#[derive(Debug, PartialEq, Eq)]
+enum Destination {
+    Stdout,
+    File(PathBuf),
+}
+
+/// Runs `voltar archive`.
+pub(super) fn run(arguments: &ArchiveArguments) -> Result<ExitCode> {
+    let (compression, destination) = destination(arguments)?;
+    let to_stdout = destination == Destination::Stdout;
+    let show = match (arguments.quiet, arguments.json) {
+        (true, _) => Show::Quiet,
+        (false, true) => Show::Json { on_stderr: to_stdout },
+        (false, false) => Show::Words { progress: arguments.progress },
+    };
+    let stop = signals::stop_flag().map_err(|source| Error::new(Kind::Limit, source))?;
+    let console = Console::new(show, stop);
+    let outcome = archive(arguments, compression, &destination, &console);
+    match outcome {
+        Ok(report) => {
+            console.end();
+            let published = match &destination {
+                Destination::Stdout => None,
+                Destination::File(path) => Some(path.as_path()),
+            };
+            summarise(arguments, &console, show, published, &report)?;
+            Ok(if report.is_complete() { ExitCode::SUCCESS } else { ExitCode::from(INCOMPLETE) })
+        }
+        Err(error) => {
+            console.failed(&error);
+            Err(error)
+        }
+    }
+}
+
+fn archive(
+    arguments: &ArchiveArguments,
+    compression: Compression,
+    destination: &Destination,
+    console: &Console,
+) -> Result<Report> {
+    // What costs nothing to find out is found out first.
+    compression.level(arguments.level)?;
+    let exclude = exclude(arguments)?;
+    let target = match destination {
+        Destination::Stdout => None,
+        Destination::File(path) => {
+            let target = Target::new(path, arguments.digest.into());
+            target.check(&arguments.source, arguments.force)?;
+            Some(target)
+        }
+    };
+    let disk = Disk::open_with(&arguments.source, arguments.io.into())?;
+    let request = Request {
+        partitions: arguments.partitions.clone(),
+        exclude,
+        compression,
+        level: arguments.level,
+        threads: threads(arguments.threads),
+        digest: arguments.digest.into(),
+        raw: arguments.raw.into(),
+        strict: arguments.strict,
+        max_output: arguments.max_output,
+        started: now(),
+        observer: console,
+    };
+    match target {
+        None => create(&disk, &request, Output { archive: &mut stdout()?, manifest: None }),
+        Some(target) => {
+            let mut publication = Publication::begin(target, arguments.force)?;
+            let (archive, manifest) = publication.writers();
+            let report = create(&disk, &request, Output { archive, manifest: Some(manifest) })?;
+            if let Some((_, digest)) = &report.digest {
+                publication.commit(digest)?;
+            }
+            Ok(report)
+        }
+    }
+}
+
+/// The process's stdout without the buffer of lines that Rust puts before it.
+fn stdout() -> Result<File> {
+    let stdout = io::stdout().as_fd().try_clone_to_owned();
+    stdout.map(File::from).map_err(|source| Error::new(Kind::Write, source))
+}
+
+/// Where the archive goes and how it is compressed, which may follow from each other.
+fn destination(arguments: &ArchiveArguments) -> Result<(Compression, Destination)> {
+    let asked = arguments.compress.map(Compression::from);
+    let in_folder = |folder: &Path| {
+        let compression = asked.unwrap_or_default();
+        let file = folder.join(format!("{}{}", stem(&arguments.source), compression.ending()));
+        (compression, Destination::File(file))
+    };
+    let Some(output) = &arguments.output else { return Ok(in_folder(Path::new(""))) };
+    if output.as_os_str() == "-" {
+        return Ok((asked.unwrap_or_default(), Destination::Stdout));
+    }
+    if output.is_dir() || output.as_os_str().as_bytes().ends_with(b"/") {
+        return Ok(in_folder(output));
+    }
+    let named = Compression::of_name(&output.to_string_lossy());
+    let compression = match (named, asked) {
+        (Some(named), Some(asked)) if named != asked => {
+            let (name, named, asked) = (Printable::path(output), named.name(), asked.name());
+            let message = format!("{name} is named like {named}, but --compress says {asked}");
+            return Err(Error::new(Kind::Usage, message));
+        }
+        (named, asked) => asked.or(named).unwrap_or_default(),
+    };
+    Ok((compression, Destination::File(output.clone())))
+}
+
+/// The name of an archive of `source`, without what tells the compression.
+fn stem(source: &Path) -> String {
+    let name = source.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let stem = IMAGE_ENDINGS.iter().find_map(|ending| name.strip_suffix(ending));
+    match stem {
+        Some(stem) if !stem.is_empty() => stem.to_owned(),
+        _ if name.is_empty() => "disk".to_owned(),
+        _ => name,
+    }
+}
+
+fn exclude(arguments: &ArchiveArguments) -> Result<Exclude> {
+    let mut exclude = Exclude::new();
+    for pattern in &arguments.exclude {
+        exclude.add(pattern.as_bytes());
+    }
+    for path in &arguments.exclude_from {
+        let text = std::fs::read(path).map_err(|source| Error::new(Kind::Source, source).on(path))?;
+        exclude.add_lines(&text);
+    }
+    Ok(exclude)
+}
+
+fn threads(asked: Option<NonZeroU16>) -> usize {
+    let all = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    asked.map_or_else(all, |threads| usize::from(threads.get()))
+}
+
+/// Seconds since 1970; `SOURCE_DATE_EPOCH` stands for them where outputs are to be the same every time.
+fn now() -> u64 {
+    let fixed = std::env::var("SOURCE_DATE_EPOCH").ok().and_then(|seconds| seconds.parse().ok());
+    let clock = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |past| past.as_secs());
+    fixed.unwrap_or_else(clock)
+}
+
+/// Says what came of it.
+fn summarise(
+    arguments: &ArchiveArguments,
+    console: &Console,
+    show: Show,
+    published: Option<&Path>,
+    report: &Report,
+) -> Result<()> {
+    let elapsed = console.elapsed();
+    if let Show::Json { .. } = show {
+        let mut fields = report.to_json();
+        if let Some(fields) = fields.as_object_mut() {
+            let path = published.map(|path| Printable::path(path).to_string());
+            fields.insert("archive".to_owned(), json!(path));
+            fields.insert("seconds".to_owned(), json!(elapsed.as_secs_f64()));
+        }
+        console.json("summary", fields);
+    }
+    let Some((algorithm, digest)) = &report.digest else { return Ok(()) };
+    let Some(path) = published else {
+        // Nothing else has the digest: it is said, even when nothing else is.
+        if !arguments.json {
+            let _ = writeln!(io::stderr(), "{}  {digest}  -", algorithm.name());
+        }
+        return Ok(());
+    };
+    if !matches!(show, Show::Words { .. }) {
+        return Ok(());
+    }
+    let mut text = String::new();
+    // Writing to a String does not fail.
+    let _ = writeln!(text, "{}", Printable::path(path));
+    let _ = writeln!(text, "  {}", entries(report));
+    let rate = Bytes(per_second(report.data_bytes, elapsed));
+    let (data, size) = (Bytes(report.data_bytes), Bytes(report.archive_bytes));
+    let seconds = elapsed.as_secs_f64();
+    let _ = writeln!(text, "  {data} of files became {size} in {seconds:.1} s, {rate}/s");
+    let _ = writeln!(text, "  {} {digest}", algorithm.name());
+    if !report.is_complete() {
+        let count = report.issue_count;
+        let _ = writeln!(text, "  INCOMPLETE: {count} issue{}, see above or the manifest", plural(count));
+    }
+    print(&text)
+}
+
+/// `1234 entries: 1000 files, 200 directories, 34 symlinks`.
+fn entries(report: &Report) -> String {
+    const NAMES: [(&str, &str, &str); 9] = [
+        ("file", "file", "files"),
+        ("dir", "directory", "directories"),
+        ("symlink", "symlink", "symlinks"),
+        ("link", "hard link", "hard links"),
+        ("chr", "character device", "character devices"),
+        ("blk", "block device", "block devices"),
+        ("fifo", "fifo", "fifos"),
+        ("sock", "socket (in the manifest only)", "sockets (in the manifest only)"),
+        ("image", "partition as it is", "partitions as they are"),
+    ];
+    let counted = NAMES.iter().filter_map(|(type_name, one, many)| {
+        let count = report.entries.get(*type_name)?;
+        Some(format!("{count} {}", if *count == 1 { one } else { many }))
+    });
+    let counted: Vec<String> = counted.collect();
+    let total = report.entry_count();
+    let word = if total == 1 { "entry" } else { "entries" };
+    format!("{total} {word}: {}", counted.join(", "))
+}
+
+fn plural(count: u64) -> &'static str {
+    if count == 1 { "" } else { "s" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_archive_is_named_after_its_source() {
+        let cases = [
+            ("guest.img", "guest"),
+            ("/tmp/vda.raw", "vda"),
+            ("/dev/vg0/volume-1", "volume-1"),
+            (".img", ".img"),
+            ("disk.img.old", "disk.img.old"),
+        ];
+        for (source, name) in cases {
+            assert_eq!(stem(Path::new(source)), name);
+        }
+    }
+}

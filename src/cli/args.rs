@@ -1,0 +1,245 @@
+//! The arguments, and the pages that `--help` shows.
+
+use std::path::PathBuf;
+
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+
+use crate::archive::{Algorithm, Compression, Raw};
+use crate::device::Io;
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  complete
+  1  failed, nothing was published
+  2  the arguments make no sense
+  3  published, but some of the source could not be read: the issues say what";
+
+const ARCHIVE_EXAMPLES: &str = "\
+Examples:
+  voltar archive guest.img                                     guest.tar.zst, here
+  voltar archive /dev/vg0/web1-snapshot -o /backups/           a volume, into a folder
+  voltar archive disk.img --partition 2 -o root.tar.gz         one partition, without its p2/, for gzip
+  voltar archive disk.img --exclude lost+found --exclude '*.log'
+  voltar archive disk.img -o - | ssh backup 'cat > disk.tar.zst'
+
+Get files back with any tar, as root for owners, devices and attributes:
+  tar --zstd -xpf guest.tar.zst --numeric-owner --xattrs --xattrs-include='*' --acls --selinux";
+
+/// Archives the files of virtual machine disks, without mounting them.
+///
+/// voltar reads a block device or a raw disk image itself: partition tables (MBR, GPT) and ext2, ext3, ext4. It walks
+/// the files that are there into a compressed tar that any tar reads, with a checksum and a manifest beside it. It
+/// needs read permission on the source and nothing else, and never writes to it.
+#[derive(Debug, Parser)]
+#[command(name = "voltar", version, styles = STYLES, after_help = EXIT_CODES, max_term_width = 100)]
+#[command(disable_help_subcommand = true)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Archive the files of a disk into a compressed tar
+    Archive(Box<ArchiveArguments>),
+    /// Show what is on a disk: partitions, filesystems, labels, sizes
+    Inspect(InspectArguments),
+    /// Print the completions for a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, or write all pages into a folder
+    Man {
+        /// Folder for the pages of all commands
+        #[arg(value_hint = ValueHint::DirPath)]
+        folder: Option<PathBuf>,
+    },
+}
+
+/// Archive the files of a disk into a compressed tar
+///
+/// Each ext2, ext3 or ext4 partition becomes a folder p1/, p2/, …; a device without a partition table, or one picked
+/// partition, becomes the bare tree. A partition that can't be read as files goes in as it is, as one sparse member
+/// pN.img, so that nothing on the disk is lost. Swap and empty partitions are left out.
+///
+/// Beside NAME.tar.zst stand NAME.tar.zst.sha1, which sha1sum -c reads, and NAME.tar.zst.manifest.jsonl.zst, which has
+/// a line for each entry. The three appear together when all is written and synced, or not at all.
+#[derive(Debug, Args)]
+#[command(after_help = ARCHIVE_EXAMPLES)]
+pub(super) struct ArchiveArguments {
+    /// Block device or raw disk image
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub source: PathBuf,
+
+    /// File to write, folder to write to, or - for stdout [default: SOURCE's name, in this folder]
+    #[arg(short, long, value_name = "FILE|DIR|-", value_hint = ValueHint::AnyPath)]
+    pub output: Option<PathBuf>,
+
+    /// Replace an archive that is there already
+    #[arg(long)]
+    pub force: bool,
+
+    /// Archive this partition only; 0 is the whole device (repeatable)
+    #[arg(short, long = "partition", value_name = "N", help_heading = "What goes in")]
+    pub partitions: Vec<u32>,
+
+    /// Leave out what matches, with the meaning that tar's --exclude has (repeatable)
+    #[arg(long, value_name = "GLOB", help_heading = "What goes in")]
+    pub exclude: Vec<std::ffi::OsString>,
+
+    /// Leave out what matches a line of FILE (repeatable)
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "What goes in")]
+    pub exclude_from: Vec<PathBuf>,
+
+    /// Partitions that can't be read as files: in as they are, or out (an issue each)
+    #[arg(long, value_enum, default_value = "auto", help_heading = "What goes in")]
+    pub raw: RawChoice,
+
+    /// Make every issue an error: nothing is published unless all of the source could be read
+    #[arg(long, help_heading = "What goes in")]
+    pub strict: bool,
+
+    /// Give up when the tar grows beyond SIZE, like 500G [default: 16 times the device, and 1 GiB]
+    #[arg(long, value_name = "SIZE", value_parser = size, help_heading = "What goes in")]
+    pub max_output: Option<u64>,
+
+    /// Compression [default: as the file's name says, else zstd]
+    #[arg(short, long, value_enum, value_name = "NAME", help_heading = "How it is made")]
+    pub compress: Option<CompressionChoice>,
+
+    /// How much: zstd 1 to 19 [default: 3], gzip 1 to 12 [default: 6]
+    #[arg(short, long, value_name = "N", help_heading = "How it is made")]
+    pub level: Option<i32>,
+
+    /// Threads [default: all cores]; the archive is the same for any number
+    #[arg(short = 'T', long, value_name = "N", help_heading = "How it is made")]
+    pub threads: Option<std::num::NonZeroU16>,
+
+    /// Digest of the archive, and of each file in the manifest
+    #[arg(long, value_enum, default_value = "sha1", value_name = "NAME", help_heading = "How it is made")]
+    pub digest: DigestChoice,
+
+    /// How the source is read
+    #[arg(long, value_enum, default_value = "auto", value_name = "HOW", help_heading = "How it is made")]
+    pub io: IoChoice,
+
+    /// Show progress also when stderr is no terminal: a line every few seconds
+    #[arg(long, help_heading = "What it says")]
+    pub progress: bool,
+
+    /// Say everything as JSON lines with a `type`, on stdout (on stderr where stdout has the archive)
+    #[arg(long, help_heading = "What it says")]
+    pub json: bool,
+
+    /// Say nothing but issues and errors
+    #[arg(short, long, conflicts_with_all = ["progress", "json"], help_heading = "What it says")]
+    pub quiet: bool,
+}
+
+/// Show what is on a disk: partitions, filesystems, labels, sizes
+#[derive(Debug, Args)]
+pub(super) struct InspectArguments {
+    /// Block device or raw disk image
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub source: PathBuf,
+
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+
+    /// How the source is read
+    #[arg(long, value_enum, default_value = "auto", value_name = "HOW")]
+    pub io: IoChoice,
+}
+
+/// Makes the choice of a value from a name, and the value that the library knows.
+macro_rules! choices {
+    ($name:ident => $target:ty { $($(#[$doc:meta])* $variant:ident => $value:expr,)* }) => {
+        #[derive(Clone, Copy, Debug, ValueEnum)]
+        pub(super) enum $name { $($(#[$doc])* $variant,)* }
+
+        impl From<$name> for $target {
+            fn from(choice: $name) -> Self {
+                match choice { $($name::$variant => $value,)* }
+            }
+        }
+    };
+}
+
+choices!(CompressionChoice => Compression {
+    /// Independent zstd frames
+    Zstd => Compression::Zstd,
+    /// gzip members
+    Gzip => Compression::Gzip,
+    /// A plain tar
+    None => Compression::None,
+});
+
+choices!(DigestChoice => Algorithm {
+    /// For sha1sum -c
+    Sha1 => Algorithm::Sha1,
+    /// For sha256sum -c
+    Sha256 => Algorithm::Sha256,
+    /// For b3sum -c
+    Blake3 => Algorithm::Blake3,
+});
+
+choices!(RawChoice => Raw {
+    /// They go in as pN.img
+    Auto => Raw::Auto,
+    /// They are left out
+    Never => Raw::Never,
+});
+
+choices!(IoChoice => Io {
+    /// O_DIRECT for block devices that take it, pread for all else
+    Auto => Io::Auto,
+    /// Through the page cache
+    Pread => Io::Pread,
+    /// Past the page cache
+    Direct => Io::Direct,
+    /// Mapped into memory (image files only)
+    Mmap => Io::Mmap,
+});
+
+/// A number of bytes: `4096`, `512M`, `1.5G` is none; units are binary.
+fn size(text: &str) -> Result<u64, String> {
+    const UNITS: [(char, u32); 5] = [('K', 10), ('M', 20), ('G', 30), ('T', 40), ('P', 50)];
+    let unit = UNITS.iter().find(|(letter, _)| text.to_ascii_uppercase().ends_with(*letter));
+    let (digits, shift) = match unit {
+        Some((_, shift)) => (text.get(..text.len().saturating_sub(1)).unwrap_or_default(), *shift),
+        None => (text, 0),
+    };
+    let number: u64 = digits.parse().map_err(|_| "a number, with K, M, G, T or P behind it".to_owned())?;
+    number.checked_mul(1 << shift).ok_or_else(|| "too large".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_do_not_contradict_each_other() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn sizes_have_binary_units() {
+        assert_eq!(size("4096"), Ok(4096));
+        assert_eq!(size("2k"), Ok(2048));
+        assert_eq!(size("500G"), Ok(500 << 30));
+        for wrong in ["", "G", "1.5G", "-1", "99999999P", "5é"] {
+            assert!(size(wrong).is_err(), "{wrong}");
+        }
+    }
+}

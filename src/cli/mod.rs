@@ -1,0 +1,53 @@
+//! The command line: from arguments to requests, and from what happens to words, bars and JSON.
+
+mod archive;
+mod args;
+mod console;
+mod generate;
+mod inspect;
+mod signals;
+
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use self::args::{Arguments, Command};
+use crate::error::{Error, Kind};
+
+/// Something was published, but not all of the source could be read.
+const INCOMPLETE: u8 = 3;
+const FAILED: u8 = 1;
+const USAGE: u8 = 2;
+
+/// Runs the program on the process's arguments.
+#[must_use]
+pub fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Archive(arguments) => archive::run(&arguments),
+        Command::Inspect(arguments) => inspect::run(&arguments),
+        Command::Completions { shell } => generate::completions(shell),
+        Command::Man { folder } => generate::man(folder.as_deref()),
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            // Where not even this can be written, the exit code says it.
+            let _ = writeln!(io::stderr(), "voltar: error: {error}");
+            ExitCode::from(code(&error))
+        }
+    }
+}
+
+fn code(error: &Error) -> u8 {
+    if error.kind() == Kind::Usage { USAGE } else { FAILED }
+}
+
+/// Writes to stdout. A reader that is gone is an error like any other, not a panic.
+fn print(text: &str) -> Result<(), Error> {
+    let mut stdout = io::stdout().lock();
+    stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+        .map_err(|source| Error::new(Kind::Write, source))
+}

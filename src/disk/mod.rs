@@ -1,0 +1,200 @@
+//! What lies where on one device: its partition table, and in each partition what the probe finds.
+//!
+//! The front door for programs that look into disk images:
+//!
+//! ```no_run
+//! let disk = voltar::Disk::open("guest.img")?;
+//! let fstab = disk.volume(1)?.read("/etc/fstab")?;
+//! assert!(fstab.starts_with(b"UUID="));
+//! # Ok::<(), voltar::Error>(())
+//! ```
+
+mod volume;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::device::{self, Counting, Device, Io, ReadAt as _, Window};
+use crate::error::{Error, Kind, Result};
+use crate::filesystem::{Contents, probe};
+use crate::partition::{self, Scheme, Table};
+use crate::units::ByteRange;
+
+pub use volume::{Held, Volume, WHOLE};
+
+/// A device or image file, with its partition table read.
+pub struct Disk {
+    path: PathBuf,
+    device: Arc<Counting>,
+    table: Option<Table>,
+    volumes: Vec<Volume>,
+    warnings: Vec<String>,
+}
+
+impl Disk {
+    /// Opens a block device or a raw image file, read-only.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be opened or read, when its partition table is damaged beyond use, or when it holds neither a
+    /// partition table nor anything else that is known.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Self::open_with(path.as_ref(), Io::default())
+    }
+
+    /// As [`Disk::open`], with a say in how the bytes are read.
+    ///
+    /// # Errors
+    ///
+    /// As [`Disk::open`].
+    pub fn open_with(path: &Path, io: Io) -> Result<Self> {
+        let device = device::open(path, io)?;
+        Self::from_device(path, device).map_err(|error| error.on(path))
+    }
+
+    /// Reads the table of a device that is open already; `path` is what messages call it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Disk::open`].
+    pub fn from_device(path: &Path, device: Device) -> Result<Self> {
+        let device = Arc::new(Counting::new(device));
+        let whole = Volume::whole(path, Arc::clone(&device) as Device, probe(device.as_ref())?)?;
+        let mut disk =
+            Self { path: path.to_path_buf(), device, table: None, volumes: Vec::new(), warnings: Vec::new() };
+        let Some(table) = partition::read(disk.device.as_ref())? else {
+            if whole.contents() == &Contents::Unknown {
+                let message = "no partition table and no known filesystem";
+                return Err(Error::new(Kind::Unrecognised, message));
+            }
+            disk.volumes = vec![whole];
+            return Ok(disk);
+        };
+        let volumes = disk.partitions(&table)?;
+        if is_left_over(&table, &volumes, &whole) {
+            let name = whole.name();
+            disk.warnings.push(format!(
+                "the partition table is a leftover: {name} fills the whole device, and no partition holds anything known"
+            ));
+            disk.volumes = vec![whole];
+            return Ok(disk);
+        }
+        disk.warnings.extend(table.warnings.iter().cloned());
+        disk.volumes = volumes;
+        if table.scheme == Scheme::Mbr && whole.is_readable() && whole.filesystem().is_ok() {
+            disk.volumes.push(whole);
+        }
+        disk.table = Some(table);
+        Ok(disk)
+    }
+
+    fn partitions(&self, table: &Table) -> Result<Vec<Volume>> {
+        let mut volumes = Vec::new();
+        for partition in table.partitions.iter().filter(|partition| !partition.is_container) {
+            // A partition that reaches past the end of the device is probed as far as it goes.
+            let end = partition.range.end().min(self.device.len_bytes());
+            let range = ByteRange::between(partition.range.start().min(end), end);
+            let Some(range) = range else { continue };
+            let window: Device = Arc::new(Window::new(Arc::clone(&self.device) as Device, range)?);
+            let contents = if range.is_empty() { Contents::Unknown } else { probe(window.as_ref())? };
+            volumes.push(Volume::partition(&self.path, window, partition, contents));
+        }
+        Ok(volumes)
+    }
+
+    /// The path that the disk was opened with.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Length in bytes.
+    #[must_use]
+    pub fn len_bytes(&self) -> u64 {
+        self.device.len_bytes()
+    }
+
+    /// Bytes that were read from the device so far, by everything that reads through this disk.
+    #[must_use]
+    pub fn bytes_read(&self) -> u64 {
+        self.device.bytes_read()
+    }
+
+    /// The partition table; `None` where one filesystem has the whole device.
+    #[must_use]
+    pub fn table(&self) -> Option<&Table> {
+        self.table.as_ref()
+    }
+
+    /// What should be known of the disk, though nothing is lost by it.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// The partitions, without those that only hold others; or the whole device as [`WHOLE`], where it has no table.
+    ///
+    /// A device that can be read both ways has its partitions and [`WHOLE`].
+    #[must_use]
+    pub fn volumes(&self) -> &[Volume] {
+        &self.volumes
+    }
+
+    /// The volume with this number: a partition, or [`WHOLE`].
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Usage`] when there is none.
+    pub fn volume(&self, number: u32) -> Result<&Volume> {
+        self.volumes.iter().find(|volume| volume.number() == number).ok_or_else(|| {
+            let numbers: Vec<String> =
+                self.volumes.iter().map(|volume| volume.number().to_string()).collect();
+            let list = if numbers.is_empty() { "none".to_owned() } else { numbers.join(", ") };
+            Error::new(Kind::Usage, format!("there is no partition {number}; there are: {list}"))
+                .on(&self.path)
+        })
+    }
+
+    /// The volumes that make up the disk: those with the given numbers, or all where none is given.
+    ///
+    /// # Errors
+    ///
+    /// When a number is not there, or when, for all of them, the table has a fault or the device can be read in two ways.
+    /// A single sound partition can still be asked for by its number.
+    pub fn select(&self, numbers: &[u32]) -> Result<Vec<&Volume>> {
+        let corrupt = |message: String| Err(Error::corrupt(message).on(&self.path));
+        if !numbers.is_empty() {
+            let mut numbers = numbers.to_vec();
+            numbers.sort_unstable();
+            numbers.dedup();
+            return numbers.into_iter().map(|number| self.volume(number)?.sound()).collect();
+        }
+        if let Some(fault) = self.table.as_ref().and_then(|table| table.fault.as_ref()) {
+            return corrupt(format!("{fault}; --partition N archives one that is known"));
+        }
+        if self.table.is_some()
+            && let Some(whole) = self.volumes.iter().find(|volume| volume.number() == WHOLE)
+        {
+            let message = format!(
+                "there is a partition table, and {} over the whole device; --partition 0 takes the latter, \
+                 --partition N a partition",
+                whole.name()
+            );
+            return Err(Error::new(Kind::Ambiguous, message).on(&self.path));
+        }
+        if self.volumes.is_empty() {
+            let message = "the partition table has no partitions";
+            return Err(Error::new(Kind::Unrecognised, message).on(&self.path));
+        }
+        self.volumes.iter().map(Volume::sound).collect()
+    }
+}
+
+/// Whether an MBR is what is left of an earlier use of the device: a filesystem has all of it, and in none of the
+/// partitions there is anything known.
+fn is_left_over(table: &Table, volumes: &[Volume], whole: &Volume) -> bool {
+    table.scheme == Scheme::Mbr
+        && whole.is_readable()
+        && volumes.iter().all(|volume| volume.contents() == &Contents::Unknown)
+        && whole.filesystem().is_ok()
+}

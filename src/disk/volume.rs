@@ -1,0 +1,138 @@
+//! One partition, or a whole device: a range of bytes, and what is in it.
+
+use std::path::{Path, PathBuf};
+
+use crate::device::Device;
+use crate::error::{Error, Result};
+use crate::filesystem::{self, Contents, Filesystem};
+use crate::partition::Partition;
+use crate::tree;
+use crate::units::ByteRange;
+
+/// The number of a volume that is the whole device.
+pub const WHOLE: u32 = 0;
+
+/// Longest file that [`Volume::read`] reads into memory.
+const READ_MOST: u64 = 1 << 30;
+
+/// A partition, or the whole of a device without a table.
+pub struct Volume {
+    path: PathBuf,
+    device: Device,
+    partition: Option<Partition>,
+    contents: Contents,
+}
+
+/// What is to be done with a volume.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// A filesystem that can be read here.
+    Filesystem,
+    /// Space for swapping: nothing in it is worth keeping.
+    Swap,
+    /// Anything else: known by name, or not.
+    Other,
+}
+
+impl Volume {
+    pub(super) fn whole(path: &Path, device: Device, contents: Contents) -> Result<Self> {
+        Ok(Self { path: path.to_path_buf(), device, partition: None, contents })
+    }
+
+    pub(super) fn partition(path: &Path, device: Device, partition: &Partition, contents: Contents) -> Self {
+        Self { path: path.to_path_buf(), device, partition: Some(partition.clone()), contents }
+    }
+
+    /// The partition's number, or [`WHOLE`].
+    #[must_use]
+    pub fn number(&self) -> u32 {
+        self.partition.as_ref().map_or(WHOLE, |partition| partition.number)
+    }
+
+    /// The entry in the partition table, where there is one.
+    #[must_use]
+    pub fn entry(&self) -> Option<&Partition> {
+        self.partition.as_ref()
+    }
+
+    /// Where it lies on the device.
+    #[must_use]
+    pub fn range(&self) -> ByteRange {
+        let whole = || ByteRange::new(0, self.device.len_bytes());
+        self.partition.as_ref().map(|partition| partition.range).or_else(whole).unwrap_or(ByteRange::EMPTY)
+    }
+
+    /// The bytes of it.
+    #[must_use]
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// What the probe found.
+    #[must_use]
+    pub fn contents(&self) -> &Contents {
+        &self.contents
+    }
+
+    /// The name of what the probe found, as `blkid` calls it, or `unknown`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match &self.contents {
+            Contents::Known(signature) => signature.name,
+            Contents::Unknown => "unknown",
+        }
+    }
+
+    /// What is to be done with it.
+    #[must_use]
+    pub fn held(&self) -> Held {
+        match self.name() {
+            "swap" => Held::Swap,
+            _ if self.is_readable() => Held::Filesystem,
+            _ => Held::Other,
+        }
+    }
+
+    /// Whether it holds a filesystem that can be read here.
+    #[must_use]
+    pub fn is_readable(&self) -> bool {
+        filesystem::is_readable(self.name())
+    }
+
+    /// Itself, unless it overlaps another partition or reaches past the end of the device.
+    pub(super) fn sound(&self) -> Result<&Self> {
+        match self.partition.as_ref().and_then(|partition| partition.fault.as_ref()) {
+            None => Ok(self),
+            Some(fault) => Err(self.locate(Error::corrupt(fault.clone()))),
+        }
+    }
+
+    /// Opens the filesystem.
+    ///
+    /// # Errors
+    ///
+    /// When it has none that can be read here, or that one is damaged.
+    pub fn filesystem(&self) -> Result<Box<dyn Filesystem>> {
+        filesystem::open(self.device.clone(), self.name()).map_err(|error| self.locate(error))
+    }
+
+    /// Reads a regular file of at most 1 GiB; symbolic links are followed, inside the filesystem.
+    ///
+    /// # Errors
+    ///
+    /// As [`tree::read`].
+    pub fn read(&self, path: impl AsRef<[u8]>) -> Result<Vec<u8>> {
+        let filesystem = self.filesystem()?;
+        tree::read(filesystem.as_ref(), path.as_ref(), READ_MOST).map_err(|error| self.locate(error))
+    }
+
+    /// Adds to an error where this volume is.
+    #[must_use]
+    pub fn locate(&self, error: Error) -> Error {
+        let error = error.on(&self.path);
+        match self.number() {
+            WHOLE => error,
+            number => error.in_partition(number),
+        }
+    }
+}

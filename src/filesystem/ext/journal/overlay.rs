@@ -1,0 +1,137 @@
+//! The filesystem's device as it is after recovery.
+
+use std::ops::Range;
+
+use super::header::MAGIC;
+use crate::device::{Device, ReadAt};
+use crate::error::Result;
+use crate::units::ByteRange;
+
+/// A block that the journal replaces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Replacement {
+    /// The block of the filesystem.
+    pub(super) block: u64,
+    /// Where its new content lies on the journal's device, in bytes.
+    pub(super) log_bytes: u64,
+    /// Whether it begins with zeros there, instead of the journal's magic number.
+    pub(super) escaped: bool,
+}
+
+/// The blocks that a journal replaces: where their new contents are, not the contents.
+#[derive(Clone, Debug)]
+pub(in crate::filesystem::ext) struct Overlay {
+    /// The journal's device.
+    pub(super) log: Device,
+    /// Bytes of a block.
+    pub(super) block_bytes: u32,
+    /// In the order of the blocks, each once.
+    pub(super) replacements: Vec<Replacement>,
+}
+
+impl Overlay {
+    /// Whether nothing is replaced.
+    pub(in crate::filesystem::ext) fn is_empty(&self) -> bool {
+        self.replacements.is_empty()
+    }
+
+    /// The filesystem's device with its replaced blocks.
+    pub(in crate::filesystem::ext) fn over(self, device: Device) -> Overlaid {
+        Overlaid { device, overlay: self }
+    }
+
+    /// The bytes of the filesystem that a replacement stands for.
+    fn range(&self, replacement: &Replacement) -> Range<u64> {
+        let start = replacement.block.saturating_mul(self.block_bytes.into());
+        start..start.saturating_add(self.block_bytes.into())
+    }
+
+    /// The replacements whose blocks end after `from_bytes`.
+    fn after(&self, from_bytes: u64) -> &[Replacement] {
+        let first = self.replacements.partition_point(|found| self.range(found).end <= from_bytes);
+        self.replacements.get(first..).unwrap_or_default()
+    }
+
+    /// Reads a part of a replaced block.
+    fn read(&self, replacement: &Replacement, within_bytes: u64, buffer: &mut [u8]) -> Result<()> {
+        self.log.read_at(replacement.log_bytes.saturating_add(within_bytes), buffer)?;
+        if replacement.escaped {
+            let start = usize::try_from(within_bytes).unwrap_or(usize::MAX);
+            let magic = MAGIC.to_be_bytes().into_iter().skip(start);
+            buffer.iter_mut().zip(magic).for_each(|(byte, right)| *byte = right);
+        }
+        Ok(())
+    }
+}
+
+/// A device on which some blocks are replaced by others from a journal.
+#[derive(Debug)]
+pub(in crate::filesystem::ext) struct Overlaid {
+    device: Device,
+    overlay: Overlay,
+}
+
+impl ReadAt for Overlaid {
+    fn len_bytes(&self) -> u64 {
+        self.device.len_bytes()
+    }
+
+    fn read_at(&self, offset_bytes: u64, buffer: &mut [u8]) -> Result<()> {
+        let len = u64::try_from(buffer.len()).unwrap_or(u64::MAX);
+        let Some(wanted) = ByteRange::new(offset_bytes, len).filter(|range| range.end() <= self.len_bytes())
+        else {
+            // The device words the error.
+            return self.device.read_at(offset_bytes, buffer);
+        };
+        let (mut at, mut rest) = (offset_bytes, buffer);
+        for replacement in self.overlay.after(offset_bytes) {
+            let replaced = self.overlay.range(replacement);
+            if replaced.start >= wanted.end() {
+                break;
+            }
+            let before;
+            (before, rest) = take(rest, replaced.start.saturating_sub(at));
+            if !before.is_empty() {
+                self.device.read_at(at, before)?;
+            }
+            at = at.max(replaced.start);
+            let inside;
+            (inside, rest) = take(rest, replaced.end.saturating_sub(at));
+            self.overlay.read(replacement, at.saturating_sub(replaced.start), inside)?;
+            at = replaced.end;
+        }
+        if rest.is_empty() { Ok(()) } else { self.device.read_at(at, rest) }
+    }
+
+    fn will_need(&self, range: ByteRange) {
+        self.device.will_need(range);
+    }
+
+    fn done_with(&self, range: ByteRange) {
+        self.device.done_with(range);
+    }
+
+    /// A replaced block may lie where the device below has a hole.
+    fn next_data(&self, from_bytes: u64) -> Option<ByteRange> {
+        let data = self.device.next_data(from_bytes);
+        let replaced = self.overlay.after(from_bytes).first().and_then(|replacement| {
+            let range = self.overlay.range(replacement);
+            ByteRange::between(range.start.max(from_bytes), range.end)
+        });
+        match (data, replaced) {
+            (Some(data), Some(replaced)) if replaced.start() < data.start() => Some(replaced),
+            (None, replaced) => replaced,
+            (data, _) => data,
+        }
+    }
+
+    fn sector_bytes(&self) -> Option<u32> {
+        self.device.sector_bytes()
+    }
+}
+
+/// The first `len` bytes, or as many as there are, and the rest.
+fn take(buffer: &mut [u8], len: u64) -> (&mut [u8], &mut [u8]) {
+    let middle = usize::try_from(len).unwrap_or(usize::MAX).min(buffer.len());
+    buffer.split_at_mut(middle)
+}

@@ -1,0 +1,31 @@
+//! What the walk finds: an inode under a name, with all that an archive keeps of it.
+
+use std::sync::Arc;
+
+use crate::filesystem::{Attribute, Content, Inode};
+
+/// An inode under one of its names.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// The path below the filesystem's root, in bytes as on the disk, without a slash at either end; empty for the root.
+    pub path: Arc<[u8]>,
+    /// The inode.
+    pub inode: Inode,
+    /// What its kind calls for.
+    pub body: Body,
+    /// The extended attributes, sorted by name. A further name of an inode has none: they are with the first.
+    pub attributes: Vec<Attribute>,
+}
+
+/// What an entry holds besides its inode.
+#[derive(Clone, Debug)]
+pub enum Body {
+    /// Nothing: a directory, a device, a fifo, a socket.
+    Nothing,
+    /// The bytes of a regular file.
+    Content(Content),
+    /// The target of a symbolic link.
+    Target(Vec<u8>),
+    /// The path of the entry before this one that is the same inode.
+    SameAs(Arc<[u8]>),
+}

@@ -1,0 +1,70 @@
+//! Archives of images, held against the kernel's view of the same images.
+//!
+//! Each image is mounted read-only, and archived with each compression. The archive is then extracted by GNU tar and by
+//! bsdtar, each as root, and read by a strict reader that also sees what no extractor restores. Every field of every
+//! entry must be what the kernel shows, but for the known limits of an extractor (`common/limits.rs`).
+//!
+//! `VOLTAR_IMAGES=/some/folder cargo test --test kernel_view` compares your own `*.img` and `*.img.zst`, too.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+mod common;
+
+use common::archive::Compression;
+use common::diff::{assert_none, differences};
+use common::extract::Reader;
+use common::images::{self, Image};
+use common::limits::unexplained;
+use common::trials::{Needs, run, trial};
+
+const NEEDS: &[Needs] = &[
+    Needs::Root,
+    Needs::LoopMounts,
+    Needs::Tool("tar", "tar"),
+    Needs::Tool("bsdtar", "libarchive-tools"),
+    Needs::Tool("partx", "util-linux"),
+    Needs::Tool("mkfs.ext4", "e2fsprogs"),
+    Needs::Tool("zstd", "zstd"),
+    Needs::Tool("gzip", "gzip"),
+    Needs::Tool("sha1sum", "coreutils"),
+];
+
+fn main() -> ExitCode {
+    let mut trials = Vec::new();
+    for image in images::all() {
+        let needs: Vec<Needs> = NEEDS.iter().copied().chain(image.needs()).collect();
+        let image = Arc::new(image);
+        for compression in [Compression::Zstd, Compression::Gzip] {
+            let program = compression.program();
+            let checked = Arc::clone(&image);
+            let sentence = format!("{}: other programs accept the {program} archive", image.name);
+            trials.push(trial(sentence, &needs, move || {
+                for subject in checked.subjects() {
+                    subject.archive(compression).check_with_other_programs();
+                }
+            }));
+            for (reader, sees) in [
+                (Reader::Manifest, "its manifest tells it"),
+                (Reader::Strict, "its headers tell it"),
+                (Reader::GnuTar, "GNU tar extracts it"),
+                (Reader::Bsdtar, "bsdtar extracts it"),
+            ] {
+                let image = Arc::clone(&image);
+                let sentence =
+                    format!("{}: the {program} archive as {sees} is what the kernel shows", image.name);
+                trials.push(trial(sentence, &needs, move || compare(&image, compression, reader)));
+            }
+        }
+    }
+    run(trials)
+}
+
+fn compare(image: &Image, compression: Compression, reader: Reader) {
+    for subject in image.subjects() {
+        let kernel = subject.kernel_view();
+        let archive = &subject.archive(compression).path;
+        let found = subject.without_root_of_disk(reader.tree(archive, subject.members()));
+        assert_none(&subject.name, &unexplained(reader, kernel, differences(kernel, &found)));
+    }
+}
