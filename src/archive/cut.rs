@@ -130,8 +130,12 @@ impl<I: Iterator<Item = Result<Item>>> Cutter<I> {
                 let (now, later) = split_len(range.len_bytes, space);
                 let len_bytes = range.len_bytes.saturating_sub(later);
                 let rest = (later > 0).then(|| {
-                    let device_bytes = range.device_bytes.saturating_add(len_bytes);
-                    Piece::Range(Range { device_bytes, len_bytes: later, ..range.clone() })
+                    Piece::Range(Range {
+                        file_bytes: range.file_bytes.saturating_add(len_bytes),
+                        device_bytes: range.device_bytes.saturating_add(len_bytes),
+                        len_bytes: later,
+                        ..range.clone()
+                    })
                 });
                 let at = frame.fill(now, Source::Device(Range { len_bytes, ..range }));
                 frame.steps.push(Step::Hash(at));

@@ -24,7 +24,8 @@ pub(super) fn extents(device: &dyn ReadAt, go_on: impl Fn() -> Result<()>) -> Re
     let mut at = 0;
     while let Some(data) = device.next_data(at) {
         // From one piece's start to the next, so that pieces are the same wherever the data begin.
-        at = data.start().saturating_sub(data.start() % piece_bytes).max(at);
+        let into = data.start().checked_rem(piece_bytes).unwrap_or(0);
+        at = data.start().saturating_sub(into).max(at);
         let end = data.end().checked_next_multiple_of(piece_bytes).unwrap_or(len_bytes).min(len_bytes);
         while at < end {
             go_on()?;

@@ -33,11 +33,13 @@ pub(super) enum Piece {
 pub(super) struct Range {
     /// Which of the run's devices.
     pub source: usize,
+    /// Position in the file, in bytes.
+    pub file_bytes: u64,
     /// Position on the device, in bytes.
     pub device_bytes: u64,
     /// Length in bytes.
     pub len_bytes: u64,
-    /// Whose bytes they are, for messages.
+    /// Whose bytes they are, as messages call it.
     pub path: Arc<[u8]>,
 }
 
@@ -105,24 +107,16 @@ impl Layout {
         if let Body::SameAs(path) = &entry.body {
             record.same_as(&naming.shown(path));
         }
+        let header = |stored| header::of_entry(&name, &entry, &link, stored);
         let place = match &entry.body {
-            Body::Content(Content::Inline(bytes)) => {
-                let len_bytes = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-                let stored = Stored { len_bytes, sparse_len_bytes: None };
-                pieces.push(Piece::Literal(header::of_entry(&name, &entry, &link, stored)))?;
-                let data = pieces.layout.position;
-                pieces.push(Piece::Content(bytes.clone()))?;
-                Place { header: start, data, stored: len_bytes, holes: Vec::new() }
-            }
-            Body::Content(Content::Extents(extents)) => {
-                let plan = sparse::plan(extents, entry.inode.size_bytes);
-                let header = |stored| header::of_entry(&name, &entry, &link, stored);
-                let path = Arc::clone(&entry.path);
+            Body::Content(content) => {
+                let data = Data::of_content(content, naming.source, naming.shown(&entry.path));
+                let plan = data.plan(entry.inode.size_bytes);
                 record.digest_leaves_out_holes = !plan.hash_holes;
-                pieces.extents(header, extents, &plan, naming.source, path)?
+                pieces.file(header, data, &plan)?
             }
             _ => {
-                pieces.push(Piece::Literal(header::of_entry(&name, &entry, &link, Stored::NOTHING)))?;
+                pieces.push(Piece::Literal(header(Stored::NOTHING)))?;
                 Place { header: start, data: pieces.layout.position, stored: 0, holes: Vec::new() }
             }
         };
@@ -132,12 +126,13 @@ impl Layout {
 
     /// The pieces of a volume that goes in as it is: what is not in `extents` is zeros.
     pub(super) fn image(&mut self, image: &Image<'_>) -> Result<Vec<Piece>> {
-        let plan = sparse::plan(image.extents, image.len_bytes);
+        let data = Data::Device { extents: image.extents, source: image.source, path: Arc::from(image.name) };
+        let plan = data.plan(image.len_bytes);
         let mut record = Record::of_image(image.name, image.len_bytes);
         record.digest_leaves_out_holes = !plan.hash_holes;
         let mut pieces = Pieces { layout: self, pieces: Vec::new() };
         let header = |stored| header::of_image(image.name, stored);
-        let place = pieces.extents(header, image.extents, &plan, image.source, Arc::from(image.name))?;
+        let place = pieces.file(header, data, &plan)?;
         record.place = Some(place);
         pieces.finish(record)
     }
@@ -160,6 +155,51 @@ pub(super) struct Image<'a> {
     pub extents: &'a [Extent],
     /// Which of the run's devices it is on.
     pub source: usize,
+}
+
+/// Where the bytes of one file are.
+enum Data<'a> {
+    Inline(&'a [u8]),
+    Device { extents: &'a [Extent], source: usize, path: Arc<[u8]> },
+}
+
+impl<'a> Data<'a> {
+    fn of_content(content: &'a Content, source: usize, path: Vec<u8>) -> Self {
+        match content {
+            Content::Inline(bytes) => Self::Inline(bytes),
+            Content::Extents(extents) => Self::Device { extents, source, path: path.into() },
+        }
+    }
+
+    fn plan(&self, size_bytes: u64) -> sparse::Plan {
+        match self {
+            Self::Inline(bytes) => {
+                let len_bytes = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+                let whole = Extent { file_bytes: 0, device_bytes: 0, len_bytes };
+                sparse::plan(if bytes.is_empty() { &[] } else { std::slice::from_ref(&whole) }, size_bytes)
+            }
+            Self::Device { extents, .. } => sparse::plan(extents, size_bytes),
+        }
+    }
+
+    /// Position in the file, length, and the piece for it, in the file's order.
+    fn pieces(self) -> Box<dyn Iterator<Item = (u64, u64, Piece)> + 'a> {
+        match self {
+            Self::Inline(bytes) => {
+                let len_bytes = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+                Box::new(std::iter::once((0, len_bytes, Piece::Content(bytes.to_vec()))))
+            }
+            Self::Device { extents, source, path } => Box::new(extents.iter().map(move |extent| {
+                let Extent { file_bytes, device_bytes, len_bytes } = *extent;
+                let path = Arc::clone(&path);
+                (
+                    file_bytes,
+                    len_bytes,
+                    Piece::Range(Range { source, file_bytes, device_bytes, len_bytes, path }),
+                )
+            })),
+        }
+    }
 }
 
 /// The pieces of one member as they are made.
@@ -194,13 +234,11 @@ impl Pieces<'_> {
     }
 
     /// Header, map and data of a file that may have holes.
-    fn extents(
+    fn file(
         &mut self,
         header: impl FnOnce(Stored) -> Vec<u8>,
-        extents: &[Extent],
+        data: Data<'_>,
         plan: &sparse::Plan,
-        source: usize,
-        path: Arc<[u8]>,
     ) -> Result<Place> {
         let start = self.layout.position;
         let map = plan.map.clone().unwrap_or_default();
@@ -213,31 +251,22 @@ impl Pieces<'_> {
         if !map.is_empty() {
             self.push(Piece::Literal(map))?;
         }
-        let data = self.layout.position;
+        let position = self.layout.position;
         let mut end = 0;
-        for extent in extents {
-            let hole = extent.file_bytes.saturating_sub(end);
-            if hole > 0 && plan.hash_holes {
-                self.push(Piece::Hole(hole))?;
-            }
-            end = extent.file_bytes.saturating_add(extent.len_bytes);
-            self.push(Piece::Range(Range {
-                source,
-                device_bytes: extent.device_bytes,
-                len_bytes: extent.len_bytes,
-                path: Arc::clone(&path),
-            }))?;
+        for (file_bytes, len_bytes, piece) in data.pieces() {
+            self.hole(file_bytes.saturating_sub(end), plan)?;
+            end = file_bytes.saturating_add(len_bytes);
+            self.push(piece)?;
         }
-        let tail = plan.size_bytes.saturating_sub(end);
-        if tail > 0 && plan.hash_holes {
-            self.push(Piece::Hole(tail))?;
+        self.hole(plan.size_bytes.saturating_sub(end), plan)?;
+        Ok(Place { header: start, data: position, stored: plan.data_bytes, holes: plan.holes.clone() })
+    }
+
+    fn hole(&mut self, len_bytes: u64, plan: &sparse::Plan) -> Result<()> {
+        match plan.hash_holes && len_bytes > 0 {
+            true => self.push(Piece::Hole(len_bytes)),
+            false => Ok(()),
         }
-        Ok(Place {
-            header: start,
-            data,
-            stored: plan.data_bytes,
-            holes: sparse::holes(extents, plan.size_bytes),
-        })
     }
 
     /// Pads the member to whole blocks, and closes it.

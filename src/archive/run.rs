@@ -50,6 +50,8 @@ pub struct Request<'a> {
     pub raw: Raw,
     /// Whether the first issue ends the run.
     pub strict: bool,
+    /// Whether what the device fails to read becomes zeros and an issue, instead of ending the run.
+    pub keep_going: bool,
     /// Longest tar stream in bytes; in relation to the device where it is not said.
     pub max_output: Option<u64>,
     /// When the run began, in seconds since 1970.
@@ -102,7 +104,7 @@ fn archive<'a>(disk: &Disk, request: &'a Request<'a>, output: Output<'a>) -> Res
     }
 
     let devices: Vec<Device> = parts.iter().map(Part::device).collect();
-    let shared = Shared { devices: &devices, algorithm: request.digest };
+    let shared = Shared { devices: &devices, algorithm: request.digest, keep_going: request.keep_going };
     let limit = request
         .max_output
         .unwrap_or_else(|| disk.len_bytes().saturating_mul(OUTPUT_PER_BYTE).saturating_add(OUTPUT_FREE));
@@ -153,7 +155,8 @@ fn items<'a>(
                 let error = Error::new(fault.kind(), fault.to_string());
                 Ok(Item::Issue(Issue { path: None, error: part.volume.locate(error) }))
             });
-            let walk = Walk::new(filesystem.as_ref(), &request.exclude, folder);
+            let walk =
+                Walk::new(filesystem.as_ref(), &request.exclude, folder).keep_going(request.keep_going);
             let entries = walk.map(move |step| {
                 if request.observer.stop_requested() {
                     return Err(stopped());

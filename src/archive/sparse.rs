@@ -21,6 +21,8 @@ pub(super) struct Plan {
     pub data_bytes: u64,
     /// The map, padded, where there is a hole.
     pub map: Option<Vec<u8>>,
+    /// The holes: position and length of each, in bytes.
+    pub holes: Vec<(u64, u64)>,
     /// Whether the digest covers the holes.
     pub hash_holes: bool,
 }
@@ -28,13 +30,14 @@ pub(super) struct Plan {
 /// Plans a file of `size_bytes` bytes with these extents, which are in order and within it.
 pub(super) fn plan(extents: &[Extent], size_bytes: u64) -> Plan {
     let data_bytes = extents.iter().fold(0_u64, |sum, extent| sum.saturating_add(extent.len_bytes));
-    let holes = size_bytes.saturating_sub(data_bytes);
+    let in_holes = size_bytes.saturating_sub(data_bytes);
     let most = data_bytes.saturating_mul(HOLES_PER_DATA).saturating_add(HOLES_FREE);
     Plan {
         size_bytes,
         data_bytes,
-        map: (holes > 0).then(|| map(extents, size_bytes)),
-        hash_holes: holes <= most,
+        map: (in_holes > 0).then(|| map(extents, size_bytes)),
+        holes: holes(extents, size_bytes),
+        hash_holes: in_holes <= most,
     }
 }
 
@@ -68,8 +71,8 @@ fn map(extents: &[Extent], size_bytes: u64) -> Vec<u8> {
     map
 }
 
-/// The holes: position and length of each, in bytes.
-pub(super) fn holes(extents: &[Extent], size_bytes: u64) -> Vec<(u64, u64)> {
+/// What lies between the runs, and behind the last.
+fn holes(extents: &[Extent], size_bytes: u64) -> Vec<(u64, u64)> {
     let mut holes = Vec::new();
     let mut end = 0;
     for (start, len) in runs(extents) {

@@ -3,9 +3,14 @@
 use super::codec::Encoder;
 use super::cut::{Fill, Frame, Source, Step};
 use super::digest::{Algorithm, Hasher};
-use crate::device::Device;
+use super::layout::Range;
+use crate::device::{Device, ReadAt};
 use crate::error::{Error, Issue, Kind, Result};
+use crate::printable::Printable;
 use crate::units::ByteRange;
+
+/// Bytes of the pieces in which a range with an unreadable part is read.
+const SALVAGE_LEN: usize = 4096;
 
 /// What a frame in flight needs: two buffers and an encoder, used again and again. There are as many as frames may
 /// be in flight, which bounds the memory.
@@ -36,14 +41,16 @@ pub(super) enum Event {
 pub(super) struct Shared<'a> {
     pub devices: &'a [Device],
     pub algorithm: Algorithm,
+    /// Whether data that can't be read become zeros and an issue, instead of ending the run.
+    pub keep_going: bool,
 }
 
 impl Shared<'_> {
     /// Makes a frame.
     pub(super) fn make(&self, frame: Frame, mut bench: Bench) -> Result<Done> {
         bench.raw.resize(frame.len, 0);
-        let data_bytes = self.fill(frame.fills, &mut bench.raw)?;
-        let mut hashing = Hashing { algorithm: self.algorithm, hasher: None, events: Vec::new() };
+        let filled = self.fill(frame.fills, &mut bench.raw)?;
+        let mut hashing = Hashing { algorithm: self.algorithm, hasher: None, events: filled.unreadable };
         if let Some(inherited) = frame.inherited {
             // The frame before this one failed, if it hands nothing over: its error is the one that counts.
             let lost = |_| Error::new(Kind::Interrupted, "an earlier part of this file could not be read");
@@ -58,33 +65,88 @@ impl Shared<'_> {
         }
         let Bench { raw, packed, encoder } = &mut bench;
         encoder.encode(raw, packed)?;
-        Ok(Done { bench, data_bytes, events: hashing.events })
+        Ok(Done { bench, data_bytes: filled.data_bytes, events: hashing.events })
     }
 
-    /// Fills the frame, reading in the order in which the data lie on the device; gives the bytes read.
-    fn fill(&self, mut fills: Vec<Fill>, raw: &mut [u8]) -> Result<u64> {
-        let mut data_bytes = 0_u64;
+    /// Fills the frame, reading in the order in which the data lie on the device.
+    fn fill(&self, mut fills: Vec<Fill>, raw: &mut [u8]) -> Result<Filled> {
         fills.sort_by_key(|fill| match &fill.source {
             Source::Device(range) => (range.source, range.device_bytes),
             Source::Literal(_) | Source::Zeros => (0, 0),
         });
+        let mut filled = Filled::default();
         for Fill { at, source } in fills {
             let part = raw.get_mut(at).unwrap_or_default();
             match source {
                 Source::Literal(bytes) => part.copy_from_slice(&bytes),
                 Source::Zeros => part.fill(0),
                 Source::Device(range) => {
-                    let Some(device) = self.devices.get(range.source) else { continue };
-                    device.read_at(range.device_bytes, part)?;
-                    data_bytes = data_bytes.saturating_add(range.len_bytes);
-                    if let Some(range) = ByteRange::new(range.device_bytes, range.len_bytes) {
-                        device.done_with(range);
-                    }
+                    self.read(&range, part, &mut filled)?;
+                    filled.data_bytes = filled.data_bytes.saturating_add(range.len_bytes);
                 }
             }
         }
-        Ok(data_bytes)
+        Ok(filled)
     }
+
+    fn read(&self, range: &Range, part: &mut [u8], filled: &mut Filled) -> Result<()> {
+        let Some(device) = self.devices.get(range.source) else { return Ok(()) };
+        match device.read_at(range.device_bytes, part) {
+            Ok(()) => {}
+            Err(error) if self.keep_going && error.kind() == Kind::Read => {
+                filled.unreadable.extend(salvage(device.as_ref(), range, part)?);
+            }
+            Err(error) => {
+                let message = format!("{}: {error}", Printable(&range.path));
+                return Err(Error::new(error.kind(), message));
+            }
+        }
+        if let Some(range) = ByteRange::new(range.device_bytes, range.len_bytes) {
+            device.done_with(range);
+        }
+        Ok(())
+    }
+}
+
+/// What came of filling a frame.
+#[derive(Default)]
+struct Filled {
+    /// Bytes of files in it.
+    data_bytes: u64,
+    /// An issue for each range that could not be read.
+    unreadable: Vec<Event>,
+}
+
+/// Reads what can be read of a range, in pieces of a sector's size; the others are zeros, and an issue for each run of
+/// them.
+fn salvage(device: &dyn ReadAt, range: &Range, part: &mut [u8]) -> Result<Vec<Event>> {
+    let mut bad: Vec<ByteRange> = Vec::new();
+    let mut at = 0_u64;
+    for piece in part.chunks_mut(SALVAGE_LEN) {
+        let len_bytes = u64::try_from(piece.len()).unwrap_or(u64::MAX);
+        match device.read_at(range.device_bytes.saturating_add(at), piece) {
+            Ok(()) => {}
+            Err(error) if error.kind() == Kind::Read => {
+                piece.fill(0);
+                let start = match bad.last() {
+                    Some(last) if last.end() == at => bad.pop().map_or(at, |last| last.start()),
+                    _ => at,
+                };
+                bad.extend(ByteRange::between(start, at.saturating_add(len_bytes)));
+            }
+            Err(error) => return Err(error),
+        }
+        at = at.saturating_add(len_bytes);
+    }
+    let issue = |bad: ByteRange| {
+        let first = range.file_bytes.saturating_add(bad.start());
+        let last = range.file_bytes.saturating_add(bad.end()).saturating_sub(1);
+        let message =
+            format!("bytes {first} to {last} of the file could not be read, and are zeros in the archive");
+        let error = Error::new(Kind::Read, message).at_byte(range.device_bytes.saturating_add(bad.start()));
+        Event::Issue(Issue { path: Some(range.path.to_vec()), error })
+    };
+    Ok(bad.into_iter().map(issue).collect())
 }
 
 /// The digests of the files in one frame.

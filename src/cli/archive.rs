@@ -88,6 +88,7 @@ fn archive(
         digest: arguments.digest.into(),
         raw: arguments.raw.into(),
         strict: arguments.strict,
+        keep_going: arguments.keep_going,
         max_output: arguments.max_output,
         started: now(),
         observer: console,

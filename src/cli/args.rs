@@ -107,6 +107,10 @@ pub(super) struct ArchiveArguments {
     #[arg(long, help_heading = "What goes in")]
     pub strict: bool,
 
+    /// Put zeros where the device can't be read, an issue for each place, instead of giving up
+    #[arg(long, help_heading = "What goes in")]
+    pub keep_going: bool,
+
     /// Give up when the tar grows beyond SIZE, like 500G [default: 16 times the device, and 1 GiB]
     #[arg(long, value_name = "SIZE", value_parser = size, help_heading = "What goes in")]
     pub max_output: Option<u64>,

@@ -59,7 +59,8 @@ impl Disk {
     /// As [`Disk::open`].
     pub fn from_device(path: &Path, device: Device) -> Result<Self> {
         let device = Arc::new(Counting::new(device));
-        let whole = Volume::whole(path, Arc::clone(&device) as Device, probe(device.as_ref())?)?;
+        let whole: Device = Arc::<Counting>::clone(&device);
+        let whole = Volume::whole(path, whole, probe(device.as_ref())?);
         let mut disk =
             Self { path: path.to_path_buf(), device, table: None, volumes: Vec::new(), warnings: Vec::new() };
         let Some(table) = partition::read(disk.device.as_ref())? else {
@@ -95,7 +96,8 @@ impl Disk {
             let end = partition.range.end().min(self.device.len_bytes());
             let range = ByteRange::between(partition.range.start().min(end), end);
             let Some(range) = range else { continue };
-            let window: Device = Arc::new(Window::new(Arc::clone(&self.device) as Device, range)?);
+            let device: Device = Arc::<Counting>::clone(&self.device);
+            let window: Device = Arc::new(Window::new(device, range)?);
             let contents = if range.is_empty() { Contents::Unknown } else { probe(window.as_ref())? };
             volumes.push(Volume::partition(&self.path, window, partition, contents));
         }

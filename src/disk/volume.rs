@@ -35,8 +35,8 @@ pub enum Held {
 }
 
 impl Volume {
-    pub(super) fn whole(path: &Path, device: Device, contents: Contents) -> Result<Self> {
-        Ok(Self { path: path.to_path_buf(), device, partition: None, contents })
+    pub(super) fn whole(path: &Path, device: Device, contents: Contents) -> Self {
+        Self { path: path.to_path_buf(), device, partition: None, contents }
     }
 
     pub(super) fn partition(path: &Path, device: Device, partition: &Partition, contents: Contents) -> Self {

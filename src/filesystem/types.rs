@@ -141,7 +141,7 @@ pub struct Extent {
 /// Where the bytes of a file are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Content {
-    /// In the filesystem's own structures: here they are, as many as the file has.
+    /// In the filesystem's own structures: here they are, at most as many as the file has. What is behind them is a hole.
     Inline(Vec<u8>),
     /// On the device: in the file's order, none overlapping another, none past its size. What lies between them,
     /// or after the last, is holes: zeros that take no space.

@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use super::{Body, Entry, Exclude};
-use crate::error::{Error, Issue, Result};
+use crate::error::{Error, Issue, Kind, Result};
 use crate::filesystem::{FileKind, Filesystem, Inode, InodeNumber, Listing};
 
 /// Deepest path, in components. The kernel makes none that is longer than `PATH_MAX` in one call, but by changing
@@ -34,6 +34,7 @@ pub struct Walk<'a> {
     names_to_come: HashMap<InodeNumber, (Arc<[u8]>, u32)>,
     pending: VecDeque<Step>,
     has_begun: bool,
+    keep_going: bool,
 }
 
 /// A directory that the walk is in.
@@ -60,7 +61,14 @@ impl<'a> Walk<'a> {
             names_to_come: HashMap::new(),
             pending: VecDeque::new(),
             has_begun: false,
+            keep_going: false,
         }
+    }
+
+    /// Whether metadata that the device fails to read are an issue, and not the end of the walk.
+    #[must_use]
+    pub fn keep_going(self, keep_going: bool) -> Self {
+        Self { keep_going, ..self }
     }
 
     fn begin(&mut self) -> Result<()> {
@@ -192,7 +200,7 @@ impl<'a> Walk<'a> {
 
     /// Records what is wrong with one entry, unless it ends the walk: a device that fails, a limit, a signal.
     fn issue(&mut self, path: &[u8], error: Error) -> Result<()> {
-        if error.ends_the_run() {
+        if error.ends_the_run() && !(self.keep_going && error.kind() == Kind::Read) {
             return Err(error);
         }
         self.pending.push_back(Step::Issue(Issue { path: Some(path.to_vec()), error }));

@@ -19,8 +19,23 @@ impl fmt::Debug for Content {
 
 const PIECE_BYTES: usize = 64 * 1024;
 
-/// Takes the data of a file, piece by piece in rising order, and gives its [`Content`].
+/// The longest file, in bytes, whose holes are read for a digest of the whole.
+const LONGEST_WHOLE_BYTES: u64 = 64 << 20;
+
+/// What the data of a file comes to.
+pub struct Summary {
+    pub content: Content,
+    /// Digest of the content, holes as zeros, unless it is too long.
+    pub sha1: Option<[u8; 20]>,
+    /// Digest of the data alone.
+    pub data_sha1: [u8; 20],
+}
+
+/// Takes the data of a file, piece by piece in rising order.
 pub struct Pieces {
+    whole: Sha1,
+    whole_bytes: u64,
+    data: Sha1,
     digest: Sha1,
     number: u64,
     piece: Vec<u8>,
@@ -28,11 +43,24 @@ pub struct Pieces {
 
 impl Pieces {
     pub fn new() -> Self {
-        Self { digest: Sha1::new(), number: 0, piece: vec![0; PIECE_BYTES] }
+        Self {
+            whole: Sha1::new(),
+            whole_bytes: 0,
+            data: Sha1::new(),
+            digest: Sha1::new(),
+            number: 0,
+            piece: vec![0; PIECE_BYTES],
+        }
     }
 
     /// Adds `data`, which is at `offset_bytes` in the file. Offsets must not go back.
     pub fn add(&mut self, mut offset_bytes: u64, mut data: &[u8]) {
+        self.data.update(data);
+        self.zeros_to(offset_bytes);
+        if offset_bytes < LONGEST_WHOLE_BYTES {
+            self.whole.update(data);
+        }
+        self.whole_bytes = offset_bytes + data.len() as u64;
         while !data.is_empty() {
             let number = offset_bytes / PIECE_BYTES as u64;
             let within = (offset_bytes % PIECE_BYTES as u64) as usize;
@@ -48,9 +76,25 @@ impl Pieces {
         }
     }
 
-    pub fn finish(mut self) -> Content {
+    /// Ends a file of `size_bytes`.
+    pub fn finish(mut self, size_bytes: u64) -> Summary {
         self.flush();
-        Content(self.digest.finalize().into())
+        self.zeros_to(size_bytes);
+        Summary {
+            content: Content(self.digest.finalize().into()),
+            sha1: (size_bytes <= LONGEST_WHOLE_BYTES).then(|| self.whole.finalize().into()),
+            data_sha1: self.data.finalize().into(),
+        }
+    }
+
+    fn zeros_to(&mut self, offset_bytes: u64) {
+        const ZEROS: [u8; 4096] = [0; 4096];
+        let end = offset_bytes.min(LONGEST_WHOLE_BYTES);
+        while self.whole_bytes < end {
+            let now = ZEROS.len().min((end - self.whole_bytes) as usize);
+            self.whole.update(&ZEROS[..now]);
+            self.whole_bytes += now as u64;
+        }
     }
 
     fn flush(&mut self) {

@@ -26,8 +26,9 @@ pub enum Field {
     Linked,
     Links,
     Content,
+    Sha1,
     /// Digest of the stored data.
-    Digest,
+    DataSha1,
     /// Bytes stored: more than the data of the original means that holes were filled.
     Stored,
     Xattr(Vec<u8>),
@@ -115,10 +116,10 @@ impl Comparison<'_> {
         }
         self.field(Field::Links, kernel.links, found.links);
         self.field(Field::Content, kernel.content, found.content);
-        let digest = |record: &Record| {
-            record.data_sha1.map(|digest| digest.map(|byte| format!("{byte:02x}")).concat())
-        };
-        self.field(Field::Digest, digest(kernel), digest(found));
+        let hex =
+            |digest: Option<[u8; 20]>| digest.map(|digest| digest.map(|byte| format!("{byte:02x}")).concat());
+        self.field(Field::Sha1, hex(kernel.sha1), hex(found.sha1));
+        self.field(Field::DataSha1, hex(kernel.data_sha1), hex(found.data_sha1));
         if let (Some(most), Some(stored)) = (kernel.most_stored_bytes, found.stored_bytes)
             && stored > most
         {

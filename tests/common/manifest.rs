@@ -20,11 +20,18 @@ pub fn read(archive: &Path) -> Tree {
             _ => continue,
         }
         let path = canonical(&bytes(&line, "path").expect("a path")).expect("a plain path");
-        let mut entry = record(&line);
+        let entry = record(&line);
         let link = bytes(&line, "link").map(|link| canonical(&link).expect("a plain path"));
-        if let Some(first) = link.as_ref().and_then(|link| tree.get(link)) {
-            entry.data_sha1 = first.data_sha1;
-        }
+        let entry = match &link {
+            None => entry,
+            Some(first) => {
+                let first = tree.get(first).unwrap_or_else(|| panic!("{line}: a link of nothing before it"));
+                let same =
+                    |record: &Record| (record.kind, record.mode, record.uid, record.gid, record.size_bytes);
+                assert_eq!(same(first), same(&entry), "{line}: a link that differs from the first name");
+                first.clone()
+            }
+        };
         identities.insert(path.clone(), link.unwrap_or_else(|| path.clone()));
         assert!(tree.insert(path.clone(), entry).is_none(), "{} is twice in the manifest", shown(&path));
     }
@@ -63,7 +70,8 @@ fn record(line: &Value) -> Record {
         target: bytes(line, "target"),
         links: number("links").filter(|_| kind != Kind::Directory),
         stored_bytes: line["place"]["stored"].as_u64(),
-        data_sha1: digest("sha1").or_else(|| digest("data_sha1")),
+        sha1: digest("sha1"),
+        data_sha1: digest("data_sha1"),
         xattrs: Some(line["xattrs"].as_object().into_iter().flatten().map(attribute).collect()),
         flags: Some(line["flags"].as_str().map_or(0, |text| flags::parse(text).expect("known flags"))),
         ..Record::new(kind)

@@ -56,6 +56,8 @@ pub struct Record {
     /// Links that the file has; `None` for directories, whose count is the filesystem's own.
     pub links: Option<u64>,
     pub content: Option<Content>,
+    /// Digest of the content, of files that are not too long for their holes to be read.
+    pub sha1: Option<[u8; 20]>,
     /// Digest of the stored ranges of the content, one after the other, without the holes.
     pub data_sha1: Option<[u8; 20]>,
     /// Bytes that the source stores: for the content without its holes, and on a filesystem for what belongs to it.
@@ -85,6 +87,7 @@ impl Record {
             linked: None,
             links: None,
             content: None,
+            sha1: None,
             data_sha1: None,
             stored_bytes: None,
             most_stored_bytes: None,

@@ -6,9 +6,7 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 
-use sha1::{Digest, Sha1};
-
-use super::content::{Content, Pieces};
+use super::content::{Pieces, Summary};
 use super::pax::{self, Records};
 use super::record::{Kind, Record, Time, Tree, group_links, shown};
 use super::{acl, flags};
@@ -195,9 +193,10 @@ impl<R: Read> Reader<R> {
         };
         record.size_bytes = Some(size_bytes);
         record.stored_bytes = Some(map.iter().map(|(_, length)| length).sum());
-        let (content, data_sha1) = self.data(&map)?;
-        record.content = Some(content);
-        record.data_sha1 = Some(data_sha1);
+        let summary = self.data(&map, size_bytes)?;
+        record.content = Some(summary.content);
+        record.sha1 = summary.sha1;
+        record.data_sha1 = Some(summary.data_sha1);
         self.padding(stored_bytes)
     }
 
@@ -236,8 +235,7 @@ impl<R: Read> Reader<R> {
         }
     }
 
-    fn data(&mut self, map: &[(u64, u64)]) -> Result<(Content, [u8; 20]), String> {
-        let mut digest = Sha1::new();
+    fn data(&mut self, map: &[(u64, u64)], size_bytes: u64) -> Result<Summary, String> {
         let mut pieces = Pieces::new();
         let mut buffer = vec![0; 1 << 16];
         for (offset, length) in map {
@@ -246,11 +244,10 @@ impl<R: Read> Reader<R> {
                 let now = buffer.len().min((length - done) as usize);
                 self.fill(&mut buffer[..now])?;
                 pieces.add(offset + done, &buffer[..now]);
-                digest.update(&buffer[..now]);
                 done += now as u64;
             }
         }
-        Ok((pieces.finish(), digest.finalize().into()))
+        Ok(pieces.finish(size_bytes))
     }
 }
 

@@ -11,9 +11,8 @@ use std::rc::Rc;
 
 use rustix::fs::{AtFlags, Dir, Mode, OFlags, SeekFrom, Statx, StatxFlags, StatxTimestamp};
 use rustix::io::Errno;
-use sha1::{Digest, Sha1};
 
-use super::content::{Content, Pieces};
+use super::content::{Pieces, Summary};
 use super::record::{Kind, Record, Time, Tree, group_links, shown};
 
 /// Block size of the filesystems that archives are extracted to.
@@ -110,10 +109,11 @@ impl Entry {
         match kind {
             Kind::File => {
                 let file = File::from(self.open(FILE));
-                let (content, data_sha1, most) = self.content(&file, stat.stx_size);
+                let (summary, most) = self.content(&file, stat.stx_size);
                 record.size_bytes = Some(stat.stx_size);
-                record.content = Some(content);
-                record.data_sha1 = Some(data_sha1);
+                record.content = Some(summary.content);
+                record.sha1 = summary.sha1;
+                record.data_sha1 = Some(summary.data_sha1);
                 record.most_stored_bytes = Some(most);
                 record.flags = self.flags(&file);
             }
@@ -131,9 +131,8 @@ impl Entry {
         record
     }
 
-    /// The content, the digest of its data, and the bytes that a copy of it may take on the filesystems that archives are extracted to.
-    fn content(&self, file: &File, size_bytes: u64) -> (Content, [u8; 20], u64) {
-        let mut digest = Sha1::new();
+    /// What the data comes to, and the bytes that a copy of it may take on the filesystems that archives are extracted to.
+    fn content(&self, file: &File, size_bytes: u64) -> (Summary, u64) {
         let mut pieces = Pieces::new();
         let mut most_bytes = 0;
         let mut ranges = 0;
@@ -151,15 +150,10 @@ impl Entry {
                     .unwrap_or_else(|error| panic!("{}: byte {offset}: {error}", shown(&self.path)));
                 assert_ne!(length, 0, "{}: ends at byte {offset}", shown(&self.path));
                 pieces.add(offset, &buffer[..length]);
-                digest.update(&buffer[..length]);
                 offset += length as u64;
             }
         }
-        (
-            pieces.finish(),
-            digest.finalize().into(),
-            most_bytes + (2 + ranges / EXTENTS_PER_BLOCK) * BLOCK_BYTES,
-        )
+        (pieces.finish(size_bytes), most_bytes + (2 + ranges / EXTENTS_PER_BLOCK) * BLOCK_BYTES)
     }
 
     fn seek(&self, file: &File, to: SeekFrom) -> Option<u64> {
@@ -222,7 +216,13 @@ pub fn range_of_image(image: &Path, start_bytes: u64, len_bytes: u64) -> Record 
         pieces.add(offset, &buffer[..wanted]);
         offset += wanted as u64;
     }
-    Record { size_bytes: Some(len_bytes), content: Some(pieces.finish()), ..Record::new(Kind::File) }
+    let summary = pieces.finish(len_bytes);
+    Record {
+        size_bytes: Some(len_bytes),
+        content: Some(summary.content),
+        sha1: summary.sha1,
+        ..Record::new(Kind::File)
+    }
 }
 
 /// Reads all of a stream's text, for the small files of `/sys`.

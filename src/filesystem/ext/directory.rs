@@ -161,7 +161,7 @@ fn record<'a>(
     let name_len = usize::from(u8_at(head, 6)?);
     let needed = HEAD_LEN.saturating_add(name_len).next_multiple_of(ALIGNMENT);
     let space = block.len().saturating_sub(at);
-    if rec_len < HEAD_LEN || rec_len < needed || rec_len % ALIGNMENT != 0 || rec_len > space {
+    if rec_len < HEAD_LEN || rec_len < needed || !rec_len.is_multiple_of(ALIGNMENT) || rec_len > space {
         return Err(Fault::RecordLength { block: block_number, at, rec_len, name_len });
     }
     if inode == 0 {

@@ -213,7 +213,8 @@ fn groups(superblock: &Superblock) -> Result<u64, Fault> {
         blocks_per_group, inodes_per_group, first_data_block, blocks_count, inodes_count, ..
     } = *superblock;
     let bits = u64::from(superblock.block_size).saturating_mul(8);
-    let blocks_per_cluster = u64::from(superblock.cluster_size / superblock.block_size.max(1));
+    let blocks_per_cluster =
+        u64::from(superblock.cluster_size.checked_div(superblock.block_size).unwrap_or(1));
     let most = bits.saturating_mul(blocks_per_cluster);
     if blocks_per_group == 0 || u64::from(blocks_per_group) > most {
         return Err(Fault::BlocksPerGroup { blocks_per_group, most });
