@@ -49,7 +49,12 @@ pub(super) fn prepare<'a>(
                 Becomes::Nothing
             }
             Held::Filesystem => match volume.filesystem() {
-                Ok(filesystem) => Becomes::Files(filesystem),
+                Ok(filesystem) => {
+                    for warning in &filesystem.summary().warnings {
+                        observer.note(&format!("{}: {warning}", title(volume)));
+                    }
+                    Becomes::Files(filesystem)
+                }
                 // Of a whole disk, one damaged filesystem shall not cost the others.
                 Err(error) if volumes.len() > 1 && !error.ends_the_run() => {
                     let issue = Issue { path: Some(member(number)), error };

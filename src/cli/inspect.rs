@@ -68,7 +68,9 @@ fn as_text(disk: &Disk, seen: &[Seen<'_>]) -> String {
         let head = ["", "start", "size", "holds", "label", "used", "free", "type", "UUID"].map(str::to_owned);
         let _ = write!(text, "\n{}", columns(&[&[head], rows.as_slice()].concat()));
     }
-    let warnings = disk.warnings().iter().map(|warning| format!("note: {warning}"));
+    let of_filesystems =
+        seen.iter().flat_map(|seen| seen.summary.iter().flat_map(|summary| &summary.warnings));
+    let warnings = disk.warnings().iter().chain(of_filesystems).map(|warning| format!("note: {warning}"));
     let table_fault = disk.table().and_then(|table| table.fault.as_ref());
     let faults = table_fault.into_iter().map(|fault| format!("issue: {fault}"));
     let of_volumes = seen.iter().flat_map(|seen| {

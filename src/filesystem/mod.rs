@@ -7,7 +7,7 @@ mod listing;
 mod probe;
 mod types;
 
-use crate::device::Device;
+use crate::device::{Device, ReadAt};
 use crate::error::{Error, Kind, Result, Salvaged};
 
 pub use listing::{DirectoryEntry, Listing};
@@ -88,4 +88,15 @@ pub fn open(device: Device, name: &str) -> Result<Box<dyn Filesystem>> {
     }
 }
 
-pub use probe::probe;
+/// Tells what a device holds, by reading a few of its sectors; where the first of them are destroyed, a copy of a
+/// superblock may tell.
+///
+/// # Errors
+///
+/// When the device can't be read.
+pub fn probe(device: &dyn ReadAt) -> Result<Contents> {
+    match probe::probe(device)? {
+        Contents::Unknown => Ok(ext::signature_of_copy(device).map_or(Contents::Unknown, Contents::Known)),
+        known => Ok(known),
+    }
+}

@@ -19,7 +19,7 @@ pub struct Summary {
     pub label: String,
     /// Length of the filesystem, in bytes; the partition may be larger.
     pub size_bytes: u64,
-    /// Bytes in use, those of the filesystem's own structures included.
+    /// Bytes in use by files and directories, as `df` counts them.
     pub used_bytes: u64,
     /// Bytes not in use.
     pub free_bytes: u64,
@@ -29,6 +29,8 @@ pub struct Summary {
     pub used_inodes: u64,
     /// Names of the features that are set, as `dumpe2fs` and the like call them.
     pub features: Vec<String>,
+    /// What should be known of it, though nothing is lost by it.
+    pub warnings: Vec<String>,
 }
 
 /// A point in time: seconds since 1970 (may be before) and nanoseconds, which count forward.

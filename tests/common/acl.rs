@@ -59,3 +59,15 @@ pub fn entries(attribute: &[u8]) -> Vec<&[u8]> {
     entries.insert(0, version);
     entries
 }
+
+/// The same attribute with each id of a user or a group at most 2^31-1.
+pub fn with_ids_of_31_bits(attribute: &[u8]) -> Vec<u8> {
+    const NAMED: [u8; 2] = [0x02, 0x08];
+    let mut value = attribute.to_vec();
+    let entries = value.get_mut(4..).into_iter().flat_map(|entries| entries.chunks_exact_mut(8));
+    for entry in entries.filter(|entry| NAMED.contains(&entry[0])) {
+        let id = u32::from_le_bytes(entry[4..].try_into().expect("four bytes"));
+        entry[4..].copy_from_slice(&id.min(i32::MAX as u32).to_le_bytes());
+    }
+    value
+}

@@ -133,15 +133,16 @@ impl Entry {
 
     /// What the data comes to, and the bytes that a copy of it may take on the filesystems that archives are extracted to.
     fn content(&self, file: &File, size_bytes: u64) -> (Summary, u64) {
-        let mut pieces = Pieces::new();
-        let mut most_bytes = 0;
-        let mut ranges = 0;
-        let mut buffer = vec![0; 1 << 20];
+        // All ranges before the first byte is read: a page that was read ahead into the cache counts as data.
+        let mut ranges = Vec::new();
         let mut end = 0;
         while let Some(start) = self.seek(file, SeekFrom::Data(end)).filter(|start| *start < size_bytes) {
             end = self.seek(file, SeekFrom::Hole(start)).unwrap_or(size_bytes).min(size_bytes);
-            ranges += 1;
-            most_bytes += end.next_multiple_of(BLOCK_BYTES) - start / BLOCK_BYTES * BLOCK_BYTES;
+            ranges.push((start, end));
+        }
+        let mut pieces = Pieces::new();
+        let mut buffer = vec![0; 1 << 20];
+        for &(start, end) in &ranges {
             let mut offset = start;
             while offset < end {
                 let wanted = buffer.len().min((end - offset) as usize);
@@ -153,7 +154,10 @@ impl Entry {
                 offset += length as u64;
             }
         }
-        (pieces.finish(size_bytes), most_bytes + (2 + ranges / EXTENTS_PER_BLOCK) * BLOCK_BYTES)
+        let blocks = |(start, end): &(u64, u64)| end.div_ceil(BLOCK_BYTES) - start / BLOCK_BYTES;
+        let most_blocks =
+            ranges.iter().map(blocks).sum::<u64>() + ranges.len() as u64 / EXTENTS_PER_BLOCK + 2;
+        (pieces.finish(size_bytes), most_blocks * BLOCK_BYTES)
     }
 
     fn seek(&self, file: &File, to: SeekFrom) -> Option<u64> {

@@ -46,7 +46,8 @@ pub(super) fn descriptor_place(superblock: &Superblock, group: u64) -> (Table, u
     let first_meta = u64::from(superblock.first_meta_bg);
     if superblock.features.has_meta_bg() && block_index >= first_meta {
         let first_group = block_index.saturating_mul(per_block);
-        let block = group_start(superblock, first_group)
+        let block = superblock
+            .group_start(first_group)
             .saturating_add(u64::from(superblock.group_has_copy(first_group)))
             // With 1 KiB blocks and clusters, the boot block shifts the first group by one.
             .saturating_add(u64::from(
@@ -63,13 +64,6 @@ pub(super) fn descriptor_place(superblock: &Superblock, group: u64) -> (Table, u
         len: groups.saturating_mul(descriptor_size),
     };
     (table, group.saturating_mul(descriptor_size))
-}
-
-/// The first block of a group.
-fn group_start(superblock: &Superblock, group: u64) -> u64 {
-    group
-        .saturating_mul(u64::from(superblock.blocks_per_group))
-        .saturating_add(u64::from(superblock.first_data_block))
 }
 
 /// Reads a group descriptor.

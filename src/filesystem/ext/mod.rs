@@ -12,6 +12,7 @@ mod features;
 mod group;
 mod indirect;
 mod inode;
+mod locate;
 mod map;
 mod metadata;
 mod superblock;
@@ -20,8 +21,8 @@ mod table;
 use self::inode::Private;
 use self::metadata::Metadata;
 use self::superblock::Superblock;
-use super::{Attribute, Content, FileKind, Filesystem, Inode, InodeNumber, Listing, Summary};
-use crate::device::{Device, read_vec};
+use super::{Attribute, Content, FileKind, Filesystem, Inode, InodeNumber, Listing, Signature, Summary};
+use crate::device::{Device, ReadAt, read_vec};
 use crate::error::{Error, Kind, Result, Salvaged};
 use crate::fields::until_nul;
 use crate::printable::Printable;
@@ -51,28 +52,24 @@ struct Ext {
 /// When the superblock can't be used, needs a feature that is not known here, or is of a filesystem that is longer than
 /// the device.
 pub(super) fn open(device: Device) -> Result<Box<dyn Filesystem>> {
-    let superblock = read_superblock(&device)?;
+    let locate::Found { superblock, warning } = locate::superblock(device.as_ref())?;
     let (needed, there) = (superblock.len_bytes(), device.len_bytes());
     if needed > there {
         let message =
             format!("the filesystem has {needed} bytes, the device only {there}; is the image cut off?");
         return Err(Error::corrupt(message));
     }
-    let summary = summary(&superblock);
+    let summary = Summary { warnings: warning.into_iter().collect(), ..summary(&superblock) };
     let metadata = Metadata::new(device, superblock);
     let faults = opening_faults(&metadata);
     Ok(Box::new(Ext { metadata, summary, faults }))
 }
 
-fn read_superblock(device: &Device) -> Result<Superblock> {
-    let bytes = read_vec(device.as_ref(), superblock::POSITION, superblock::LEN)?;
-    superblock::parse(&bytes).map_err(|fault| {
-        let kind = match fault {
-            superblock::Fault::Feature(_) | superblock::Fault::ChecksumType(_) => Kind::Unsupported,
-            _ => Kind::Corrupt,
-        };
-        Error::new(kind, fault)
-    })
+/// What a copy of the superblock says, for a device on which nothing else says anything.
+pub(super) fn signature_of_copy(device: &dyn ReadAt) -> Option<Signature> {
+    let summary = summary(&locate::copy(device)?);
+    let uuid = summary.uuid.map(|uuid| uuid.to_string()).unwrap_or_default();
+    Some(Signature { name: summary.name, label: summary.label, uuid })
 }
 
 fn opening_faults(metadata: &Metadata) -> Vec<Error> {
@@ -99,11 +96,12 @@ fn summary(superblock: &Superblock) -> Summary {
         uuid: Some(superblock.uuid).filter(|uuid| !uuid.is_nil()),
         label: Printable(&superblock.label).to_string(),
         size_bytes: superblock.len_bytes(),
-        used_bytes: superblock.blocks_count.saturating_sub(free).saturating_mul(block),
+        used_bytes: superblock.usable_blocks().saturating_sub(free).saturating_mul(block),
         free_bytes: free.saturating_mul(block),
         block_bytes: superblock.block_size,
         used_inodes: u64::from(superblock.inodes_count.saturating_sub(superblock.free_inodes_count)),
         features: superblock.features.names(),
+        warnings: Vec::new(),
     }
 }
 

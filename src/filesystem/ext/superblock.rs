@@ -25,6 +25,9 @@ const REVISION_0_INODE_SIZE: u16 = 128;
 const REVISION_0_FIRST_INODE: u32 = 11;
 const DESCRIPTOR_SIZE: u16 = 32;
 const DESCRIPTOR_SIZE_64BIT: u16 = 64;
+/// Every descriptor is looked at when the filesystem is opened. With the 128 MiB that a group of 4 KiB blocks has, this
+/// many are 512 TiB.
+const GROUPS_MOST: u64 = 1 << 22;
 const CHECKSUM_AT: usize = 0x3fc;
 const CHECKSUM_TYPE_CRC32C: u8 = 1;
 
@@ -57,6 +60,8 @@ pub(super) enum Fault {
     FirstDataBlock { first_data_block: u32, blocks_count: u64 },
     #[error("{inodes_count} inodes, but {groups} groups of {inodes_per_group} each")]
     InodesCount { inodes_count: u32, groups: u64, inodes_per_group: u32 },
+    #[error("{0} block groups, at most 4194304 are read")]
+    TooManyGroups(u64),
     #[error("{blocks_count} blocks of {block_size} bytes are more than can be addressed")]
     TooLarge { blocks_count: u64, block_size: u32 },
 }
@@ -80,7 +85,7 @@ pub(super) struct Superblock {
     pub descriptor_size: u16,
     pub first_meta_bg: u32,
     pub backup_groups: [u32; 2],
-    pub reserved_gdt_blocks: u16,
+    pub overhead_clusters: u32,
     pub uuid: Uuid,
     pub label: Vec<u8>,
     pub journal_inode: u32,
@@ -91,11 +96,6 @@ pub(super) struct Superblock {
     pub copy_in_group: u16,
     /// Where the checksums of all other structures begin.
     pub seed: Crc,
-}
-
-/// Whether these bytes look like a superblock at all.
-pub(super) fn has_magic(bytes: &[u8]) -> bool {
-    u16_at(bytes, MAGIC_AT) == Ok(MAGIC)
 }
 
 /// Reads a superblock of [`LEN`] bytes.
@@ -153,7 +153,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Superblock, Fault> {
         descriptor_size: descriptor_size(bytes, features)?,
         first_meta_bg: u32_at(bytes, 0x104)?,
         backup_groups: [u32_at(bytes, 0x24c)?, u32_at(bytes, 0x250)?],
-        reserved_gdt_blocks: u16_at(bytes, 0xce)?,
+        overhead_clusters: u32_at(bytes, 0x248)?,
         uuid: Uuid::from_bytes(bytes_at(bytes, 0x68)?),
         label: until_nul(slice_at(bytes, 0x78, 16)?).to_vec(),
         journal_inode: u32_at(bytes, 0xe0)?,
@@ -228,6 +228,9 @@ fn groups(superblock: &Superblock) -> Result<u64, Fault> {
         .filter(|blocks| *blocks > 0)
         .ok_or(Fault::FirstDataBlock { first_data_block, blocks_count })?;
     let groups = data_blocks.div_ceil(u64::from(blocks_per_group));
+    if groups > GROUPS_MOST {
+        return Err(Fault::TooManyGroups(groups));
+    }
     if groups.checked_mul(u64::from(inodes_per_group)) != Some(u64::from(inodes_count)) {
         return Err(Fault::InodesCount { inodes_count, groups, inodes_per_group });
     }
@@ -243,6 +246,25 @@ impl Superblock {
     /// Inodes in one block of an inode table.
     pub(super) fn inodes_per_block(&self) -> u32 {
         self.block_size.checked_div(u32::from(self.inode_size)).unwrap_or(0)
+    }
+
+    /// The first block of a group.
+    pub(super) fn group_start(&self, group: u64) -> u64 {
+        group
+            .saturating_mul(u64::from(self.blocks_per_group))
+            .saturating_add(u64::from(self.first_data_block))
+    }
+
+    /// The position of a group's first block, in bytes.
+    pub(super) fn group_position(&self, group: u64) -> u64 {
+        self.block_position(self.group_start(group))
+    }
+
+    /// Blocks that files can have: without those of the filesystem's own structures, as `df` counts.
+    pub(super) fn usable_blocks(&self) -> u64 {
+        let per_cluster = u64::from(self.cluster_size.checked_div(self.block_size).unwrap_or(1));
+        let overhead = u64::from(self.overhead_clusters).saturating_mul(per_cluster);
+        self.blocks_count.checked_sub(overhead).unwrap_or(self.blocks_count)
     }
 
     /// Length of a block, for slices.
