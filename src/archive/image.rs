@@ -15,6 +15,20 @@ const READ_BYTES: u64 = 1 << 20;
 
 /// Finds the parts of a device that hold something. `go_on` is asked before each read.
 pub(super) fn extents(device: &dyn ReadAt, go_on: impl Fn() -> Result<()>) -> Result<Vec<Extent>> {
+    scan(device, go_on, |_| false)
+}
+
+/// Whether a device holds nothing but zeros.
+pub(super) fn is_empty(device: &dyn ReadAt, go_on: impl Fn() -> Result<()>) -> Result<bool> {
+    scan(device, go_on, |found| !found.is_empty()).map(|found| found.is_empty())
+}
+
+/// Finds the parts of a device that hold something, until there are `enough`.
+fn scan(
+    device: &dyn ReadAt,
+    go_on: impl Fn() -> Result<()>,
+    enough: impl Fn(&[Extent]) -> bool,
+) -> Result<Vec<Extent>> {
     let len_bytes = device.len_bytes();
     let piece_bytes = len_bytes.div_ceil(PIECES_MOST).next_power_of_two().max(PIECE_BYTES);
     let piece_len = usize::try_from(piece_bytes).unwrap_or(usize::MAX);
@@ -22,12 +36,12 @@ pub(super) fn extents(device: &dyn ReadAt, go_on: impl Fn() -> Result<()>) -> Re
     let mut extents = Vec::new();
     let mut buffer = Vec::new();
     let mut at = 0;
-    while let Some(data) = device.next_data(at) {
+    while let Some(data) = device.next_data(at).filter(|_| !enough(&extents)) {
         // From one piece's start to the next, so that pieces are the same wherever the data begin.
         let into = data.start().checked_rem(piece_bytes).unwrap_or(0);
         at = data.start().saturating_sub(into).max(at);
         let end = data.end().checked_next_multiple_of(piece_bytes).unwrap_or(len_bytes).min(len_bytes);
-        while at < end {
+        while at < end && !enough(&extents) {
             go_on()?;
             let read = end.saturating_sub(at).min(read_bytes);
             buffer.resize(usize::try_from(read).unwrap_or(0), 0);
@@ -68,6 +82,7 @@ mod tests {
         let found = extents(&bytes, || Ok(())).unwrap();
         let found: Vec<_> = found.iter().map(|extent| (extent.file_bytes, extent.len_bytes)).collect();
         assert_eq!(found, [(65_536, 65_536), ((2 << 20) - 65_536, 131_072), (5 << 20, 700)]);
-        assert_eq!(extents(&vec![0_u8; 100_000], || Ok(())).unwrap(), []);
+        assert!(!is_empty(&bytes, || Ok(())).unwrap());
+        assert!(is_empty(&vec![0_u8; 100_000], || Ok(())).unwrap());
     }
 }

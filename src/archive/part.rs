@@ -5,7 +5,7 @@ use super::{Raw, image};
 use crate::device::Device;
 use crate::disk::{Held, Volume, WHOLE};
 use crate::error::{Error, Issue, Kind, Result};
-use crate::filesystem::{Extent, Filesystem};
+use crate::filesystem::{Contents, Extent, Filesystem};
 use crate::units::Bytes;
 
 /// A volume, ready to be archived.
@@ -76,21 +76,26 @@ pub(super) fn member(number: u32) -> Vec<u8> {
 }
 
 fn as_image(volume: &Volume, raw: Raw, observer: &dyn Observer, issues: &mut Vec<Issue>) -> Result<Becomes> {
-    let (title, name) = (title(volume), volume.name());
+    let (title, name, device) = (title(volume), volume.name(), volume.device().as_ref());
+    let go_on = || match observer.stop_requested() {
+        true => Err(Error::new(Kind::Interrupted, "stopped by a signal")),
+        false => Ok(()),
+    };
+    // What has a signature is not empty, and what is to be left out need not be read.
+    let is_empty = match volume.contents() {
+        Contents::Known(_) => Ok(false),
+        Contents::Unknown => image::is_empty(device, go_on),
+    };
+    if is_empty.map_err(|error| volume.locate(error))? {
+        observer.note(&format!("{title}: empty, left out"));
+        return Ok(Becomes::Nothing);
+    }
     if raw == Raw::Never {
         let error = Error::new(Kind::Unsupported, format!("{name} can't be read yet, and was left out"));
         issues.push(Issue { path: Some(member(volume.number())), error: volume.locate(error) });
         return Ok(Becomes::Nothing);
     }
-    let go_on = || match observer.stop_requested() {
-        true => Err(Error::new(Kind::Interrupted, "stopped by a signal")),
-        false => Ok(()),
-    };
-    let extents = image::extents(volume.device().as_ref(), go_on).map_err(|error| volume.locate(error))?;
-    if extents.is_empty() {
-        observer.note(&format!("{title}: empty, left out"));
-        return Ok(Becomes::Nothing);
-    }
+    let extents = image::extents(device, go_on).map_err(|error| volume.locate(error))?;
     let bytes = data_bytes(&extents);
     let member = String::from_utf8_lossy(&member(volume.number())).into_owned();
     observer.note(&format!("{title}: {name}, goes in as it is: {member}, {} of data", Bytes(bytes)));
