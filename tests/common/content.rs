@@ -27,8 +27,8 @@ pub struct Summary {
     pub content: Content,
     /// Digest of the content, holes as zeros, unless it is too long.
     pub sha1: Option<[u8; 20]>,
-    /// Digest of the data alone.
-    pub data_sha1: [u8; 20],
+    /// Digest of the data alone, where it is known which bytes those are.
+    pub data_sha1: Option<[u8; 20]>,
 }
 
 /// Takes the data of a file, piece by piece in rising order.
@@ -83,7 +83,7 @@ impl Pieces {
         Summary {
             content: Content(self.digest.finalize().into()),
             sha1: (size_bytes <= LONGEST_WHOLE_BYTES).then(|| self.whole.finalize().into()),
-            data_sha1: self.data.finalize().into(),
+            data_sha1: Some(self.data.finalize().into()),
         }
     }
 

@@ -53,7 +53,15 @@ impl Reader {
 /// Options that leave out what [`path_is_too_long`] says.
 fn excluded(members: impl Iterator<Item = Vec<u8>>, pattern: fn(&[u8]) -> Vec<u8>) -> Vec<OsString> {
     let exclude = |name: Vec<u8>| OsString::from_vec([b"--exclude=", pattern(&name).as_slice()].concat());
-    members.filter(|name| path_is_too_long(name)).map(exclude).collect()
+    let mut topmost: Vec<Vec<u8>> = Vec::new();
+    for name in members.filter(|name| path_is_too_long(name)) {
+        let is_inside =
+            |folder: &Vec<u8>| name.strip_prefix(folder.as_slice()).is_some_and(|rest| rest[0] == b'/');
+        if !topmost.iter().any(is_inside) {
+            topmost.push(name);
+        }
+    }
+    topmost.into_iter().map(exclude).collect()
 }
 
 fn without_wildcards(name: &[u8]) -> Vec<u8> {

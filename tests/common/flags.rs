@@ -24,6 +24,9 @@ const NAMES: &[(u32, &str)] = &[
     (0x2000_0000, "projinherit"),
 ];
 
+/// `FS_JOURNAL_DATA_FL`
+pub const JOURNAL_DATA: u32 = 0x0000_4000;
+
 /// Those of `flags` that an archive can hold; the others describe how the filesystem stores the inode.
 pub fn archived(flags: u32) -> u32 {
     flags & NAMES.iter().fold(0, |all, (flag, _)| all | flag)

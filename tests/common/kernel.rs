@@ -32,9 +32,20 @@ impl Mount {
     pub fn scratch(len_bytes: u64) -> Self {
         let image = tempfile::NamedTempFile::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary file");
         image.as_file().set_len(len_bytes).expect("a sparse file");
-        // `ea_inode`: attribute values over 4 KiB. Inodes of 256 bytes hold times to 2446.
-        let options =
-            ["-q", "-F", "-b", "4096", "-I", "256", "-O", "ea_inode,^has_journal,dir_nlink,extra_isize"];
+        // `ea_inode`: attribute values over 4 KiB. A journal: without one the flag of journaled data cannot be set.
+        // Inodes of 256 bytes hold times to 2446.
+        let options = [
+            "-q",
+            "-F",
+            "-b",
+            "4096",
+            "-I",
+            "256",
+            "-O",
+            "has_journal,ea_inode,dir_nlink,extra_isize",
+            "-J",
+            "size=16",
+        ];
         run("mkfs.ext4", arguments(&options, image.path()));
         Self::over(&Loop::writable(image.path()), "rw,noatime", Some(image))
     }

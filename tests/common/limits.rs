@@ -1,9 +1,9 @@
 //! What the readers of archives cannot show, so that nothing else is tolerated.
 
-use super::acl;
 use super::diff::{Difference, Field, differences};
 use super::extract::{Reader, path_is_too_long};
 use super::record::{Kind, Record, Time, Tree};
+use super::{acl, flags, tar, tree};
 
 /// A known limit of one reader.
 struct Limit {
@@ -72,6 +72,31 @@ const LIMITS: &[Limit] = &[
     },
     Limit {
         readers: &[Reader::Bsdtar],
+        why: "only with CAP_SYS_RESOURCE, which root may lack in a container, can the flag of journaled data be set",
+        covers: |case| {
+            let (kernel, found) = (case.kernel.flags, case.found.and_then(|found| found.flags));
+            *case.field == Field::Flags
+                && kernel.map(flags::archived)
+                    == found.map(|found| flags::archived(found) | flags::JOURNAL_DATA)
+                && !may_use_resources()
+        },
+    },
+    Limit {
+        readers: &[Reader::Bsdtar],
+        why: "bsdtar leaves the escapes as they are that GNU tar wants for `=` and `%` in names of attributes",
+        covers: |case| {
+            let Field::Xattr(name) = case.field else { return false };
+            let kernel = case.kernel.xattrs.iter().flatten();
+            let mut renamed = kernel.filter(|(plain, _)| plain.iter().any(|byte| b"=%".contains(byte)));
+            let found = |name: &Vec<u8>| case.found?.xattrs.as_ref()?.get(name);
+            renamed.any(|(plain, value)| {
+                let escaped = tar::escaped(plain);
+                (name == plain || *name == escaped) && found(&escaped) == Some(value)
+            })
+        },
+    },
+    Limit {
+        readers: &[Reader::Bsdtar],
         why: "bsdtar reads the ids of an ACL as numbers of 31 bits",
         covers: |case| {
             let Field::Xattr(name) = case.field else { return false };
@@ -94,4 +119,11 @@ pub fn unexplained(reader: Reader, kernel: &Tree, found: &Tree) -> Vec<Differenc
         LIMITS.iter().any(|limit| limit.readers.contains(&reader) && (limit.covers)(&case))
     };
     differences(kernel, found).into_iter().filter(|difference| !explained(difference)).collect()
+}
+
+/// Whether this process has `CAP_SYS_RESOURCE`, number 24 (`include/uapi/linux/capability.h`).
+fn may_use_resources() -> bool {
+    let status = tree::text("/proc/self/status");
+    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:")).expect("capabilities");
+    u64::from_str_radix(effective.trim(), 16).expect("hexadecimal digits") >> 24 & 1 == 1
 }

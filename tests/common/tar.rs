@@ -196,7 +196,7 @@ impl<R: Read> Reader<R> {
         let summary = self.data(&map, size_bytes)?;
         record.content = Some(summary.content);
         record.sha1 = summary.sha1;
-        record.data_sha1 = Some(summary.data_sha1);
+        record.data_sha1 = summary.data_sha1;
         self.padding(stored_bytes)
     }
 
@@ -366,4 +366,14 @@ fn decoded(name: &[u8]) -> Vec<u8> {
         };
     }
     decoded
+}
+
+/// An attribute's name as it stands in a pax key.
+pub fn escaped(name: &[u8]) -> Vec<u8> {
+    let escape = |byte: &u8| match byte {
+        b'=' => b"%3D".to_vec(),
+        b'%' => b"%25".to_vec(),
+        other => vec![*other],
+    };
+    name.iter().flat_map(escape).collect()
 }

@@ -18,6 +18,9 @@ use super::record::{Kind, Record, Time, Tree, group_links, shown};
 /// Block size of the filesystems that archives are extracted to.
 const BLOCK_BYTES: u64 = 4096;
 
+/// Attribute values from about this length may be stored in inodes of their own, which are counted as the file's.
+const SMALLEST_IN_OWN_INODE: usize = 1024;
+
 /// Extents that one block of an extent tree has room for: `(4096 - 12) / 12`.
 const EXTENTS_PER_BLOCK: u64 = 340;
 
@@ -113,7 +116,7 @@ impl Entry {
                 record.size_bytes = Some(stat.stx_size);
                 record.content = Some(summary.content);
                 record.sha1 = summary.sha1;
-                record.data_sha1 = Some(summary.data_sha1);
+                record.data_sha1 = summary.data_sha1;
                 record.most_stored_bytes = Some(most);
                 record.flags = self.flags(&file);
             }
@@ -127,7 +130,11 @@ impl Entry {
             }
             Kind::Fifo | Kind::Socket => {}
         }
-        record.xattrs = Some(self.xattrs());
+        let xattrs = self.xattrs();
+        let large = xattrs.values().map(Vec::len).filter(|length| *length >= SMALLEST_IN_OWN_INODE);
+        let in_own_inodes: u64 = large.map(|length| (length as u64).next_multiple_of(BLOCK_BYTES)).sum();
+        record.most_stored_bytes = record.most_stored_bytes.map(|most| most + in_own_inodes);
+        record.xattrs = Some(xattrs);
         record
     }
 
@@ -135,9 +142,13 @@ impl Entry {
     fn content(&self, file: &File, size_bytes: u64) -> (Summary, u64) {
         // All ranges before the first byte is read: a page that was read ahead into the cache counts as data.
         let mut ranges = Vec::new();
+        let mut is_exact = true;
         let mut end = 0;
         while let Some(start) = self.seek(file, SeekFrom::Data(end)).filter(|start| *start < size_bytes) {
-            end = self.seek(file, SeekFrom::Hole(start)).unwrap_or(size_bytes).min(size_bytes);
+            // Where data in the inode are followed by a hole, the kernel cannot tell where it begins.
+            let hole = self.seek(file, SeekFrom::Hole(start));
+            is_exact &= hole.is_some();
+            end = hole.unwrap_or(start + BLOCK_BYTES).min(size_bytes);
             ranges.push((start, end));
         }
         let mut pieces = Pieces::new();
@@ -157,13 +168,15 @@ impl Entry {
         let blocks = |(start, end): &(u64, u64)| end.div_ceil(BLOCK_BYTES) - start / BLOCK_BYTES;
         let most_blocks =
             ranges.iter().map(blocks).sum::<u64>() + ranges.len() as u64 / EXTENTS_PER_BLOCK + 2;
-        (pieces.finish(size_bytes), most_blocks * BLOCK_BYTES)
+        let mut summary = pieces.finish(size_bytes);
+        summary.data_sha1 = summary.data_sha1.filter(|_| is_exact);
+        (summary, most_blocks * BLOCK_BYTES)
     }
 
     fn seek(&self, file: &File, to: SeekFrom) -> Option<u64> {
         match rustix::fs::seek(file, to) {
             Ok(offset) => Some(offset),
-            Err(Errno::NXIO) => None,
+            Err(Errno::NXIO | Errno::NOENT) => None,
             Err(error) => panic!("{}: seek {to:?}: {error}", shown(&self.path)),
         }
     }

@@ -192,3 +192,84 @@ fn rec_len(stored: u16, block_len: usize) -> usize {
         _ => usize::from(stored & 0xfffc) | usize::from(stored & 0x3) << 16,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::filesystem::ext::superblock::tests::sound;
+
+    /// A record of a directory; its length is that of its bytes unless it says otherwise.
+    fn record(inode: u32, rec_len: Option<u16>, name: &[u8]) -> Vec<u8> {
+        let len = (HEAD_LEN + name.len()).next_multiple_of(ALIGNMENT);
+        let mut record = inode.to_le_bytes().to_vec();
+        record.extend(rec_len.unwrap_or(u16::try_from(len).unwrap()).to_le_bytes());
+        record.extend([u8::try_from(name.len()).unwrap(), 1]);
+        record.extend(name);
+        record.resize(len, 0);
+        record
+    }
+
+    fn read(block: &[u8]) -> (Vec<Vec<u8>>, Vec<Fault>) {
+        let (mut listing, mut faults) = (Listing::default(), Vec::new());
+        names(&sound(), 7, block, 0, &mut listing, &mut faults);
+        (listing.iter().map(|entry| entry.name.to_vec()).collect(), faults)
+    }
+
+    #[test]
+    fn names_are_read_and_what_is_none_is_passed_over() {
+        let block = [
+            record(12, None, b"."),
+            record(2, None, b".."),
+            record(0, None, b"gone"),
+            record(12, None, b"here"),
+            record(13, None, b"\xff\n"),
+        ];
+        assert_eq!(read(&block.concat()), (vec![b"here".to_vec(), b"\xff\n".to_vec()], vec![]));
+    }
+
+    #[test]
+    fn a_wrong_name_costs_itself_and_a_wrong_length_the_rest_of_the_block() {
+        let inodes_count = sound().inodes_count;
+        let good = record(12, None, b"good");
+        let last = record(12, None, b"last");
+        let cases = [
+            (record(12, None, b"a/b"), Fault::Name { block: 7, at: 12 }, true),
+            (record(12, None, b"a\0b"), Fault::Name { block: 7, at: 12 }, true),
+            (record(12, None, b""), Fault::Name { block: 7, at: 12 }, true),
+            (record(3, None, b"low"), Fault::Inode { block: 7, at: 12, inode: 3, inodes_count }, true),
+            (
+                record(u32::MAX, None, b"high"),
+                Fault::Inode { block: 7, at: 12, inode: u32::MAX, inodes_count },
+                true,
+            ),
+            (
+                record(12, Some(8), b"name"),
+                Fault::RecordLength { block: 7, at: 12, rec_len: 8, name_len: 4 },
+                false,
+            ),
+            (
+                record(12, Some(0), b"name"),
+                Fault::RecordLength { block: 7, at: 12, rec_len: 0, name_len: 4 },
+                false,
+            ),
+            (
+                record(12, Some(4096), b"name"),
+                Fault::RecordLength { block: 7, at: 12, rec_len: 4096, name_len: 4 },
+                false,
+            ),
+        ];
+        for (bad, fault, goes_on) in cases {
+            let (names, faults) = read(&[good.clone(), bad, last.clone()].concat());
+            assert_eq!(faults, [fault]);
+            assert_eq!(names.len(), if goes_on { 2 } else { 1 });
+        }
+    }
+
+    #[test]
+    fn the_length_of_a_record_in_a_block_of_64_kib_has_17_bits() {
+        assert_eq!(rec_len(0xffff, 4096), 0xffff);
+        assert_eq!(rec_len(0xffff, 65_536), 65_536);
+        assert_eq!(rec_len(0, 65_536), 65_536);
+        assert_eq!(rec_len(0x0010, 65_536), 16);
+    }
+}

@@ -135,3 +135,61 @@ fn verify(node: &[u8], header: Header, seed: Crc, block: u64) -> Result<(), Faul
     let computed = seed.with(slice_at(node, 0, at)?).value();
     if stored == computed { Ok(()) } else { Err(Fault::Checksum { block, stored, computed }) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::filesystem::ext::superblock::tests::sound;
+
+    /// A node with these header fields, and entries of 12 bytes.
+    fn node(magic: u16, entries: u16, max: u16, depth: u16, body: &[[u8; 12]]) -> Vec<u8> {
+        let mut node: Vec<u8> =
+            [magic, entries, max, depth, 0, 0].iter().flat_map(|field| field.to_le_bytes()).collect();
+        node.extend(body.concat());
+        node.resize(60, 0);
+        node
+    }
+
+    /// An entry of a leaf.
+    fn entry(block: u32, len: u16, start: u32) -> [u8; 12] {
+        let mut entry = [0; 12];
+        entry[..4].copy_from_slice(&block.to_le_bytes());
+        entry[4..6].copy_from_slice(&len.to_le_bytes());
+        entry[8..].copy_from_slice(&start.to_le_bytes());
+        entry
+    }
+
+    #[test]
+    fn headers_that_lie_are_refused() {
+        let cases = [
+            (node(0xf30b, 0, 4, 0, &[]), None, Fault::Magic(0xf30b)),
+            (node(MAGIC, 5, 4, 0, &[]), None, Fault::TooManyEntries { entries: 5, max: 4 }),
+            (node(MAGIC, 0, 4, 6, &[]), None, Fault::TooDeep(6)),
+            (node(MAGIC, 0, 5, 0, &[]), None, Fault::NodeSize { max: 5, space: 48 }),
+            (node(MAGIC, 0, 4, 1, &[]), Some(0), Fault::Depth { found: 1, expected: 0 }),
+        ];
+        for (node, depth, fault) in cases {
+            assert_eq!(header(&node, depth), Err(fault));
+        }
+    }
+
+    #[test]
+    fn unwritten_runs_are_holes_and_order_is_kept() {
+        let superblock = sound();
+        let read = |body: &[[u8; 12]]| {
+            let node = node(MAGIC, u16::try_from(body.len()).unwrap(), 4, 0, body);
+            let mut runs = Runs::new(&superblock);
+            leaf(&node, header(&node, None).unwrap(), &mut runs).map(|()| runs.into_extents(1 << 40).len())
+        };
+        assert_eq!(read(&[entry(0, 1, 100), entry(1, 0x8001, 101), entry(2, 1, 102)]), Ok(2));
+        assert_eq!(read(&[entry(0, 0, 100)]), Err(Fault::Order { logical: 0 }));
+        assert_eq!(read(&[entry(3, 0x8002, 100), entry(4, 1, 200)]), Err(Fault::Order { logical: 4 }));
+    }
+
+    #[test]
+    fn an_index_that_goes_backwards_is_refused() {
+        let body = [entry(5, 0, 0), entry(5, 0, 0)];
+        let node = node(MAGIC, 2, 4, 1, &body);
+        assert_eq!(index(&node, header(&node, None).unwrap()), Err(Fault::Order { logical: 5 }));
+    }
+}

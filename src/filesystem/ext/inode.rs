@@ -283,3 +283,80 @@ fn checksum_mismatch(
     let computed = if has_high { crc.value() } else { u32::from(crc.low_half()) };
     Ok((stored != computed).then_some(Mismatch { stored, computed }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::filesystem::ext::superblock::tests::sound;
+
+    /// The record of a regular file with one link; its checksum is not right.
+    fn record() -> Vec<u8> {
+        let mut record = vec![0; usize::from(sound().inode_size)];
+        record[..2].copy_from_slice(&0o100_644_u16.to_le_bytes());
+        record[0x1a] = 1;
+        record[BASE_LEN] = 32;
+        record
+    }
+
+    fn with(at: usize, bytes: &[u8]) -> Vec<u8> {
+        let mut record = record();
+        record[at..at + bytes.len()].copy_from_slice(bytes);
+        record
+    }
+
+    #[test]
+    fn inodes_that_lie_are_refused() {
+        let cases = [
+            (with(0x1a, &[0]), Fault::NotInUse),
+            (with(0, &[0, 0]), Fault::Kind(0)),
+            (with(0, &[0, 0xf0]), Fault::Kind(0xf000)),
+            (with(BASE_LEN, &[0xff, 0]), Fault::ExtraSize { extra_isize: 255, most: 128 }),
+            (with(BASE_LEN, &[30, 0]), Fault::ExtraSize { extra_isize: 30, most: 128 }),
+            (with(0x6f, &[0x80]), Fault::Size(1 << 63)),
+        ];
+        for (record, fault) in cases {
+            assert_eq!(parse(&sound(), 12, record).unwrap_err(), fault);
+        }
+    }
+
+    #[test]
+    fn a_wrong_checksum_is_told_and_the_inode_is_used_all_the_same() {
+        let inode = parse(&sound(), 12, record()).unwrap();
+        assert!(inode.fault.unwrap().starts_with("checksum of the inode is 0x00000000, but"));
+    }
+
+    #[test]
+    fn times_reach_from_1901_to_2446() {
+        let cases = [
+            (0x8000_0000_u32, None, i64::from(i32::MIN), 0),
+            (0x7fff_ffff, Some(0), i64::from(i32::MAX), 0),
+            (0x8000_0000, Some(1), 0x8000_0000, 0),
+            (0x7fff_ffff, Some(3), 0x3_7fff_ffff, 0),
+            (0, Some(999_999_999 << 2), 0, 999_999_999),
+            (0, Some(u32::MAX), 3 << 32, NANOSECONDS_MOST),
+        ];
+        for (low, extra, seconds, nanoseconds) in cases {
+            let record = [low.to_le_bytes(), extra.unwrap_or(0_u32).to_le_bytes()].concat();
+            let time = timestamp(&record, 0, extra.map(|_| 4)).unwrap();
+            assert_eq!(time, Timestamp { seconds, nanoseconds }, "{low:#x} {extra:?}");
+        }
+    }
+
+    #[test]
+    fn device_numbers_have_an_old_and_a_new_form() {
+        let number = |first: u32, second: u32| {
+            let bytes = [first.to_le_bytes(), second.to_le_bytes()].concat();
+            device_number(&with(I_BLOCK_AT, &bytes)).unwrap()
+        };
+        assert_eq!(number(0x0801, 0), (8, 1));
+        assert_eq!(number(0, 0xfff0_00ff), (0, 0xf_ffff));
+        assert_eq!(number(0, 0x0001_2345), (0x123, 0x45));
+    }
+
+    #[test]
+    fn a_record_of_any_length_is_an_error_and_not_a_panic() {
+        for len in 0..256 {
+            let _ = parse(&sound(), 12, record()[..len].to_vec());
+        }
+    }
+}

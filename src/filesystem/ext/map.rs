@@ -115,3 +115,50 @@ impl<'a> Runs<'a> {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::filesystem::ext::superblock::tests::sound;
+
+    fn run(logical: u64, physical: u64, len: u64) -> Run {
+        Run { logical, physical, len }
+    }
+
+    #[test]
+    fn neighbours_become_one_and_the_end_of_the_file_cuts() {
+        let superblock = sound();
+        let block = u64::from(superblock.block_size);
+        let mut runs = Runs::new(&superblock);
+        for next in [run(0, 100, 2), run(2, 102, 1), run(4, 103, 1), run(9, 200, 1)] {
+            runs.push(next).unwrap();
+        }
+        let extents: Vec<_> = runs
+            .into_extents(block * 4 + 10)
+            .iter()
+            .map(|extent| (extent.file_bytes / block, extent.device_bytes / block, extent.len_bytes))
+            .collect();
+        assert_eq!(extents, [(0, 100, 3 * block), (4, 103, 10)]);
+    }
+
+    #[test]
+    fn what_can_not_be_is_refused() {
+        let superblock = sound();
+        let count = superblock.blocks_count;
+        let cases = [
+            (vec![run(0, 0, 1)], Fault::Outside { physical: 0, last: 0 }),
+            (vec![run(0, count, 1)], Fault::Outside { physical: count, last: count }),
+            (vec![run(0, 100, count)], Fault::Outside { physical: 100, last: 99 + count }),
+            (vec![run(5, 100, 1), run(5, 101, 1)], Fault::Order { logical: 5 }),
+            (vec![run(5, 100, 3), run(6, 200, 1)], Fault::Order { logical: 6 }),
+        ];
+        for (pushed, fault) in cases {
+            let mut runs = Runs::new(&superblock);
+            let outcome = pushed.iter().try_for_each(|run| runs.push(*run));
+            assert_eq!(outcome, Err(fault), "{pushed:?}");
+        }
+        let mut runs = Runs::new(&superblock);
+        runs.enter(100).unwrap();
+        assert_eq!(runs.enter(100), Err(Fault::Twice(100)));
+    }
+}

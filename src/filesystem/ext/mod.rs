@@ -268,3 +268,10 @@ fn few(faults: Vec<directory::Fault>) -> Vec<Error> {
     }
     errors
 }
+
+/// A fixture, unpacked.
+#[cfg(test)]
+fn fixture(name: &str) -> Vec<u8> {
+    let path = format!("{}/fixtures/{name}.img.zst", env!("CARGO_MANIFEST_DIR"));
+    zstd::stream::decode_all(std::fs::File::open(path).unwrap()).unwrap()
+}
