@@ -64,6 +64,7 @@ pub(super) fn of_entry(name: &[u8], entry: &Entry, link: &[u8], stored: Stored) 
 /// The header of a partition that goes in as it is. It has no owner and no times: it is the same whenever it is made.
 pub(super) fn of_image(name: &[u8], stored: Stored) -> Vec<u8> {
     let mut header = Header::new_ustar();
+    header.set_entry_type(EntryType::Regular);
     header.set_mode(0o600);
     Member { name: name.to_vec(), header, records: Records::default() }.with(stored).finish()
 }

@@ -115,7 +115,8 @@ fn archive<'a>(disk: &Disk, request: &'a Request<'a>, output: Output<'a>) -> Res
         .flat_map(|(source, part)| items(part, source, request, &layout))
         .chain(std::iter::once_with(|| layout.borrow_mut().end().map(Item::Pieces)));
     let frame_bytes = request.compression.frame_bytes();
-    let frames = Cutter::new(items, usize::try_from(frame_bytes).unwrap_or(usize::MAX));
+    let frames = Cutter::new(items, usize::try_from(frame_bytes).unwrap_or(usize::MAX))
+        .inspect(|frame| frame.iter().for_each(|frame| shared.announce(frame)));
     let bench = || {
         let encoder = request.compression.encoder(level)?;
         Ok(Bench { raw: Vec::new(), packed: Vec::new(), encoder })

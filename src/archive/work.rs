@@ -46,6 +46,17 @@ pub(super) struct Shared<'a> {
 }
 
 impl Shared<'_> {
+    /// Tells the devices what the frame will be filled with, so that they fetch it while other frames are made.
+    pub(super) fn announce(&self, frame: &Frame) {
+        for fill in &frame.fills {
+            let Source::Device(range) = &fill.source else { continue };
+            let bytes = ByteRange::new(range.device_bytes, range.len_bytes);
+            if let (Some(device), Some(bytes)) = (self.devices.get(range.source), bytes) {
+                device.will_need(bytes);
+            }
+        }
+    }
+
     /// Makes a frame.
     pub(super) fn make(&self, frame: Frame, mut bench: Bench) -> Result<Done> {
         bench.raw.resize(frame.len, 0);

@@ -32,7 +32,7 @@ pub(super) struct Direct {
 impl Direct {
     /// `direct` is the same file as `cached`, opened with `O_DIRECT`.
     pub(super) fn new(direct: File, cached: Positional) -> Self {
-        Self { direct, cached }
+        Self { direct, cached: cached.without_readahead() }
     }
 
     /// Reads the whole aligned pieces that cover the buffer, and copies what was asked for.
@@ -72,6 +72,12 @@ impl ReadAt for Direct {
             return self.cached.read_at(offset_bytes, buffer);
         }
         BOUNCE.with_borrow_mut(|bounce| self.read_aligned(offset_bytes, buffer, bounce))
+    }
+
+    fn will_need(&self, range: ByteRange) {
+        if range.len() < u64::try_from(SHORTEST).unwrap_or(0) {
+            self.cached.will_need(range);
+        }
     }
 
     fn done_with(&self, range: ByteRange) {

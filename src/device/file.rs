@@ -32,6 +32,13 @@ impl Positional {
         Self { file, len_bytes, backing }
     }
 
+    /// Tells the kernel to read what is asked for and nothing ahead of it: what comes next is read in another way.
+    pub(super) fn without_readahead(self) -> Self {
+        // A hint: where it is refused, more is read than is needed.
+        let _ = fadvise(&self.file, 0, None, Advice::Random);
+        self
+    }
+
     fn advise(&self, range: ByteRange, advice: Advice) {
         // A hint: where it is refused, reading is only slower.
         let _ = fadvise(&self.file, range.start(), NonZeroU64::new(range.len()), advice);
