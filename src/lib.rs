@@ -36,6 +36,7 @@ mod fields;
 pub mod filesystem;
 pub mod partition;
 pub mod printable;
+pub mod sandbox;
 pub mod tree;
 pub mod units;
 

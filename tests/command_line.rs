@@ -302,10 +302,10 @@ fn killed() {
     // A run beside it leaves its files alone.
     let output = run_it(&mut archive(&guest(), &folder.path().join("a.tar.zst")));
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    assert_eq!(names(folder.path()).len(), 5);
+    assert_eq!(names(folder.path()).len(), 6);
     kill_process(pid(&child), Signal::KILL).unwrap();
     child.wait().unwrap();
-    assert_eq!(names(folder.path()).len(), 5);
+    assert_eq!(names(folder.path()).len(), 6);
     let output = run_it(archive(&guest(), &folder.path().join("a.tar.zst")).arg("--force"));
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     assert_eq!(names(folder.path()).len(), 3);

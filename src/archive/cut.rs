@@ -13,6 +13,10 @@ use super::layout::{Piece, Range};
 use super::manifest::Record;
 use crate::error::{Issue, Result};
 
+/// What a frame may hold of issues and of entries that take no bytes of the stream, counted by the bytes that they take
+/// here: they would otherwise gather in a frame that is never full.
+const NOTES_MOST: usize = 1 << 20;
+
 /// A frame to be made.
 #[derive(Default)]
 pub(super) struct Frame {
@@ -55,6 +59,28 @@ pub(super) enum Step {
     Issue(Issue),
 }
 
+impl Step {
+    /// Whether it has nothing to do with the bytes of its frame.
+    fn is_note(&self) -> bool {
+        match self {
+            Self::Issue(_) => true,
+            Self::Record(record) => record.place.is_none(),
+            Self::Hash(_) | Self::HashZeros(_) => false,
+        }
+    }
+
+    /// Bytes of memory that a note takes, about.
+    fn weight(&self) -> usize {
+        const RECORD: usize = 4096;
+        let path = match self {
+            Self::Issue(issue) => issue.path.as_ref().map_or(0, Vec::len),
+            Self::Record(record) => record.path_len(),
+            Self::Hash(_) | Self::HashZeros(_) => 0,
+        };
+        path.saturating_add(RECORD)
+    }
+}
+
 /// What goes into the cutter.
 pub(super) enum Item {
     Pieces(Vec<Piece>),
@@ -69,17 +95,36 @@ pub(super) struct Cutter<I> {
     /// Whether a file's content has begun and not ended.
     in_content: bool,
     handed_over: Option<Receiver<Hasher>>,
+    /// A frame that is not full, set aside for one that only says something.
+    set_aside: Option<Frame>,
+    /// Bytes of notes in the present frame.
+    notes: usize,
     ended: bool,
 }
 
 impl<I: Iterator<Item = Result<Item>>> Cutter<I> {
     pub(super) fn new(items: I, frame_len: usize) -> Self {
-        Self { items, queue: VecDeque::new(), frame_len, in_content: false, handed_over: None, ended: false }
+        Self {
+            items,
+            queue: VecDeque::new(),
+            frame_len,
+            in_content: false,
+            handed_over: None,
+            set_aside: None,
+            notes: 0,
+            ended: false,
+        }
     }
 
     fn cut(&mut self) -> Result<Frame> {
-        let mut frame = Frame { inherited: self.handed_over.take(), ..Frame::default() };
+        let mut frame = match self.set_aside.take() {
+            Some(frame) => frame,
+            None => Frame { inherited: self.handed_over.take(), ..Frame::default() },
+        };
         while frame.len < self.frame_len {
+            if self.notes > NOTES_MOST {
+                return Ok(self.take_notes(frame));
+            }
             let Some(piece) = self.queue.pop_front() else {
                 match self.items.next() {
                     None => {
@@ -88,7 +133,7 @@ impl<I: Iterator<Item = Result<Item>>> Cutter<I> {
                     }
                     Some(Err(error)) => return Err(error),
                     Some(Ok(Item::Pieces(pieces))) => self.queue.extend(pieces),
-                    Some(Ok(Item::Issue(issue))) => frame.steps.push(Step::Issue(issue)),
+                    Some(Ok(Item::Issue(issue))) => self.note(Step::Issue(issue), &mut frame),
                 }
                 continue;
             };
@@ -97,12 +142,27 @@ impl<I: Iterator<Item = Result<Item>>> Cutter<I> {
                 self.queue.push_front(rest);
             }
         }
+        self.notes = 0;
         if self.in_content {
             let (sender, receiver) = bounded(1);
             frame.bequest = Some(sender);
             self.handed_over = Some(receiver);
         }
         Ok(frame)
+    }
+
+    fn note(&mut self, step: Step, frame: &mut Frame) {
+        self.notes = self.notes.saturating_add(step.weight());
+        frame.steps.push(step);
+    }
+
+    /// Sets the frame aside, and gives one of no bytes with its notes.
+    fn take_notes(&mut self, mut frame: Frame) -> Frame {
+        self.notes = 0;
+        let (notes, steps) = frame.steps.into_iter().partition(Step::is_note);
+        frame.steps = steps;
+        self.set_aside = Some(frame);
+        Frame { steps: notes, ..Frame::default() }
     }
 
     /// Puts as much of a piece into the frame as there is space for, and gives back the rest.
@@ -148,7 +208,12 @@ impl<I: Iterator<Item = Result<Item>>> Cutter<I> {
             }
             Piece::Member(record) => {
                 self.in_content = false;
-                frame.steps.push(Step::Record(record));
+                let step = Step::Record(record);
+                if step.is_note() {
+                    self.note(step, frame)
+                } else {
+                    frame.steps.push(step)
+                }
                 None
             }
         }
@@ -165,7 +230,7 @@ impl<I: Iterator<Item = Result<Item>>> Iterator for Cutter<I> {
         let frame = self.cut();
         match &frame {
             // The stream ended just where the last frame did.
-            Ok(frame) if frame.len == 0 && frame.steps.is_empty() => return None,
+            Ok(frame) if self.ended && frame.len == 0 && frame.steps.is_empty() => return None,
             Ok(_) => {}
             Err(_) => self.ended = true,
         }

@@ -74,6 +74,8 @@ impl Naming {
 #[derive(Debug)]
 pub(super) struct Layout {
     position: u64,
+    /// Bytes of what is in the manifest alone.
+    beside_bytes: u64,
     data_bytes: u64,
     /// Longest stream that is made.
     limit_bytes: u64,
@@ -81,7 +83,7 @@ pub(super) struct Layout {
 
 impl Layout {
     pub(super) fn new(limit_bytes: u64) -> Self {
-        Self { position: 0, data_bytes: 0, limit_bytes }
+        Self { position: 0, beside_bytes: 0, data_bytes: 0, limit_bytes }
     }
 
     /// Bytes of files on the device that are in the pieces so far.
@@ -89,28 +91,50 @@ impl Layout {
         self.data_bytes
     }
 
+    /// Counts something that only the manifest has, under a path of this length: it is bounded as the stream is.
+    pub(super) fn weigh(&mut self, path_len: usize) -> Result<()> {
+        let len = u64::try_from(path_len).unwrap_or(u64::MAX).saturating_add(BLOCK);
+        self.beside_bytes = self.beside_bytes.saturating_add(len);
+        self.check(self.position)
+    }
+
+    /// Whether the stream may be so long.
+    fn check(&self, position: u64) -> Result<()> {
+        let limit = self.limit_bytes;
+        if position.saturating_add(self.beside_bytes) <= limit {
+            return Ok(());
+        }
+        let message = format!(
+            "the archive would be longer than {limit} bytes before compression, more than this device can \
+             sensibly hold; --max-output allows more"
+        );
+        Err(Error::new(Kind::Limit, message))
+    }
+
     /// The pieces of an entry.
     pub(super) fn entry(&mut self, naming: &Naming, entry: Entry) -> Result<Vec<Piece>> {
-        let name = naming.member(&entry.path);
-        let mut record = Record::of_entry(&naming.shown(&entry.path), &entry);
+        let path = entry.path.to_bytes();
+        let (name, shown) = (naming.member(&path), naming.shown(&path));
+        let mut record = Record::of_entry(&shown, &entry);
         if entry.inode.kind == FileKind::Socket {
-            // There is no kind of member for it.
+            // There is no kind of member for it; the manifest's line counts all the same.
+            self.weigh(shown.len())?;
             return Ok(vec![Piece::Member(Box::new(record))]);
         }
         let link = match &entry.body {
             Body::Target(target) => target.clone(),
-            Body::SameAs(path) => naming.member(path),
+            Body::SameAs(path) => naming.member(&path.to_bytes()),
             Body::Content(_) | Body::Nothing => Vec::new(),
         };
         let mut pieces = Pieces { layout: self, pieces: Vec::new() };
         let start = pieces.layout.position;
         if let Body::SameAs(path) = &entry.body {
-            record.same_as(&naming.shown(path));
+            record.same_as(&naming.shown(&path.to_bytes()));
         }
         let header = |stored| header::of_entry(&name, &entry, &link, stored);
         let place = match &entry.body {
             Body::Content(content) => {
-                let data = Data::of_content(content, naming.source, naming.shown(&entry.path));
+                let data = Data::of_content(content, naming.source, shown);
                 let plan = data.plan(entry.inode.size_bytes);
                 record.digest_leaves_out_holes = !plan.hash_holes;
                 pieces.file(header, data, &plan)?
@@ -216,15 +240,8 @@ impl Pieces<'_> {
             Piece::Range(range) => range.len_bytes,
             Piece::Hole(_) | Piece::Member(_) => 0,
         };
-        let limit = self.layout.limit_bytes;
-        let position = self.layout.position.checked_add(len).filter(|position| *position <= limit);
-        let Some(position) = position else {
-            let message = format!(
-                "the archive would be longer than {limit} bytes before compression, more than this device can \
-                 sensibly hold; --max-output allows more"
-            );
-            return Err(Error::new(Kind::Limit, message));
-        };
+        let position = self.layout.position.saturating_add(len);
+        self.layout.check(position)?;
         self.layout.position = position;
         if matches!(piece, Piece::Range(_)) {
             self.layout.data_bytes = self.layout.data_bytes.saturating_add(len);

@@ -3,12 +3,13 @@
 //! A head, then entries and issues in the archive's order, then the frames' lengths and a tail. Types and modes are
 //! written as in `docs/manifest.md`.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
-use serde_json::{Map, Value, json};
 
 use super::digest::{Algorithm, Digest};
 use crate::error::{Issue, Kind};
-use crate::filesystem::{FileKind, Timestamp};
+use crate::filesystem::{FileKind, Inode, Timestamp};
 use crate::printable::Printable;
 use crate::tree::{Body, Entry};
 
@@ -29,134 +30,190 @@ pub(super) struct Place {
     pub holes: Vec<(u64, u64)>,
 }
 
-/// The record of one entry.
-#[derive(Debug)]
+/// The record of one entry, as it stands in the manifest.
+#[derive(Debug, Default, Serialize)]
 pub(super) struct Record {
-    fields: Map<String, Value>,
+    record: &'static str,
+    path: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path_hex: Option<String>,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    #[serde(flatten)]
+    inode: Option<InodeFields>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target_hex: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    link: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    link_hex: Option<String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    xattrs: BTreeMap<String, String>,
+    #[serde(flatten)]
+    digest: Option<DigestField>,
+    /// Where it is; a socket is nowhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub place: Option<Place>,
     /// Whether the entry has content of its own, and so a digest.
+    #[serde(skip)]
     pub has_content: bool,
     /// Whether the digest is that of the stored data alone.
+    #[serde(skip)]
     pub digest_leaves_out_holes: bool,
-    /// Where it is; a socket is nowhere.
-    pub place: Option<Place>,
+}
+
+/// What an inode says of an entry.
+#[derive(Debug, Serialize)]
+struct InodeFields {
+    mode: String,
+    uid: u32,
+    gid: u32,
+    mtime: (i64, u32),
+    atime: (i64, u32),
+    ctime: (i64, u32),
+    #[serde(skip_serializing_if = "Option::is_none")]
+    created: Option<(i64, u32)>,
+    inode: u64,
+    links: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rdev: Option<(u32, u32)>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    flags: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    project: Option<u32>,
+}
+
+/// A digest under the name of its algorithm.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum DigestField {
+    Sha1(String),
+    Sha256(String),
+    Blake3(String),
+    DataSha1(String),
+    DataSha256(String),
+    DataBlake3(String),
 }
 
 impl Record {
     pub(super) fn of_entry(shown: &[u8], entry: &Entry) -> Self {
         let inode = &entry.inode;
-        let mut fields = Map::new();
-        let mut put = |key: &str, value: Value| fields.insert(key.to_owned(), value);
-        put("record", json!("entry"));
-        put("path", text(shown));
-        if std::str::from_utf8(shown).is_err() {
-            put("path_hex", json!(hex(shown)));
-        }
-        put("type", json!(type_name(inode.kind)));
-        put("mode", json!(format!("{:04o}", inode.mode)));
-        put("uid", json!(inode.uid));
-        put("gid", json!(inode.gid));
-        if matches!(inode.kind, FileKind::Regular | FileKind::Symlink) {
-            put("size", json!(inode.size_bytes));
-        }
-        put("mtime", time(inode.modified));
-        put("atime", time(inode.accessed));
-        put("ctime", time(inode.changed));
-        if let Some(created) = inode.created {
-            put("created", time(created));
-        }
-        put("inode", json!(inode.number));
-        put("links", json!(inode.links));
-        if let FileKind::CharacterDevice { major, minor } | FileKind::BlockDevice { major, minor } =
-            inode.kind
-        {
-            put("rdev", json!([major, minor]));
-        }
+        let attributes = entry.attributes.iter();
+        let mut record = Self {
+            kind: type_name(inode.kind),
+            inode: Some(InodeFields::of(inode)),
+            size: matches!(inode.kind, FileKind::Regular | FileKind::Symlink).then_some(inode.size_bytes),
+            xattrs: attributes.map(|a| (Printable(&a.name).to_string(), hex(&a.value))).collect(),
+            has_content: matches!(entry.body, Body::Content(_)),
+            ..Self::named(shown)
+        };
         if let Body::Target(target) = &entry.body {
-            put("target", text(target));
-            if std::str::from_utf8(target).is_err() {
-                put("target_hex", json!(hex(target)));
-            }
+            (record.target, record.target_hex) = (Some(text(target)), hex_unless_text(target));
         }
-        if let Some(flags) = super::fflags::text(inode.flags) {
-            put("flags", json!(flags));
-        }
-        if let Some(project) = inode.project.filter(|project| *project != 0) {
-            put("project", json!(project));
-        }
-        if !entry.attributes.is_empty() {
-            let attributes = entry.attributes.iter();
-            let attributes = attributes.map(|a| (Printable(&a.name).to_string(), json!(hex(&a.value))));
-            put("xattrs", Value::Object(attributes.collect()));
-        }
-        let has_content = matches!(entry.body, Body::Content(_));
-        Self { fields, has_content, digest_leaves_out_holes: false, place: None }
+        record
     }
 
     /// A volume that goes in as it is.
     pub(super) fn of_image(shown: &[u8], len_bytes: u64) -> Self {
-        let mut fields = Map::new();
-        fields.insert("record".to_owned(), json!("entry"));
-        fields.insert("path".to_owned(), text(shown));
-        fields.insert("type".to_owned(), json!("image"));
-        fields.insert("size".to_owned(), json!(len_bytes));
-        Self { fields, has_content: true, digest_leaves_out_holes: false, place: None }
+        Self { kind: "image", size: Some(len_bytes), has_content: true, ..Self::named(shown) }
+    }
+
+    fn named(shown: &[u8]) -> Self {
+        Self { record: "entry", path: text(shown), path_hex: hex_unless_text(shown), ..Self::default() }
     }
 
     /// Says of which earlier entry this one is a further name.
     pub(super) fn same_as(&mut self, shown: &[u8]) {
-        self.fields.insert("link".to_owned(), text(shown));
-        if std::str::from_utf8(shown).is_err() {
-            self.fields.insert("link_hex".to_owned(), json!(hex(shown)));
-        }
+        (self.link, self.link_hex) = (Some(text(shown)), hex_unless_text(shown));
     }
 
     /// Which kind of entry it is, for counting.
-    pub(super) fn type_name(&self) -> &str {
-        match self.fields.contains_key("link") {
-            true => "link",
-            false => self.fields.get("type").and_then(Value::as_str).unwrap_or_default(),
-        }
+    pub(super) fn type_name(&self) -> &'static str {
+        if self.link.is_some() { "link" } else { self.kind }
+    }
+
+    /// Length of the path, in bytes.
+    pub(super) fn path_len(&self) -> usize {
+        self.path.len()
     }
 
     /// The line for the manifest.
     pub(super) fn line(mut self, algorithm: Algorithm, digest: Option<&Digest>) -> Vec<u8> {
-        if let Some(digest) = digest {
-            let name = algorithm.name();
-            let key = if self.digest_leaves_out_holes { format!("data_{name}") } else { name.to_owned() };
-            self.fields.insert(key, json!(digest.to_string()));
-        }
-        if let Some(place) = &self.place {
-            self.fields.insert("place".to_owned(), json!(place));
-        }
-        line(&Value::Object(self.fields))
+        self.digest = digest.map(|digest| {
+            let hex = digest.to_string();
+            match (algorithm, self.digest_leaves_out_holes) {
+                (Algorithm::Sha1, false) => DigestField::Sha1(hex),
+                (Algorithm::Sha256, false) => DigestField::Sha256(hex),
+                (Algorithm::Blake3, false) => DigestField::Blake3(hex),
+                (Algorithm::Sha1, true) => DigestField::DataSha1(hex),
+                (Algorithm::Sha256, true) => DigestField::DataSha256(hex),
+                (Algorithm::Blake3, true) => DigestField::DataBlake3(hex),
+            }
+        });
+        line(&self)
     }
+}
+
+impl InodeFields {
+    fn of(inode: &Inode) -> Self {
+        let time = |time: Timestamp| (time.seconds, time.nanoseconds);
+        let rdev = match inode.kind {
+            FileKind::CharacterDevice { major, minor } | FileKind::BlockDevice { major, minor } => {
+                Some((major, minor))
+            }
+            _ => None,
+        };
+        Self {
+            mode: format!("{:04o}", inode.mode),
+            uid: inode.uid,
+            gid: inode.gid,
+            mtime: time(inode.modified),
+            atime: time(inode.accessed),
+            ctime: time(inode.changed),
+            created: inode.created.map(time),
+            inode: inode.number,
+            links: inode.links,
+            rdev,
+            flags: super::fflags::text(inode.flags),
+            project: inode.project.filter(|project| *project != 0),
+        }
+    }
+}
+
+/// The record of an issue.
+#[derive(Serialize)]
+struct IssueRecord {
+    record: &'static str,
+    kind: &'static str,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path_hex: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    inode: Option<u64>,
 }
 
 /// The line for an issue.
 pub(super) fn issue_line(issue: &Issue) -> Vec<u8> {
-    let place = issue.error.place();
-    let mut record = json!({
-        "record": "issue",
-        "kind": kind_name(issue.error.kind()),
-        "message": issue.error.to_string(),
-    });
-    if let Some(fields) = record.as_object_mut() {
-        if let Some(path) = &issue.path {
-            fields.insert("path".to_owned(), text(path));
-            if std::str::from_utf8(path).is_err() {
-                fields.insert("path_hex".to_owned(), json!(hex(path)));
-            }
-        }
-        if let Some(inode) = place.inode {
-            fields.insert("inode".to_owned(), json!(inode));
-        }
-    }
-    line(&record)
+    line(&IssueRecord {
+        record: "issue",
+        kind: kind_name(issue.error.kind()),
+        message: issue.error.to_string(),
+        path: issue.path.as_deref().map(text),
+        path_hex: issue.path.as_deref().and_then(hex_unless_text),
+        inode: issue.error.place().inode,
+    })
 }
 
 /// A record as a line.
-pub(super) fn line(record: &Value) -> Vec<u8> {
-    let mut line = record.to_string().into_bytes();
+pub(super) fn line(record: &impl Serialize) -> Vec<u8> {
+    // Only a map whose keys are no strings, or a reader that fails, makes this fail: there is neither.
+    let mut line = serde_json::to_vec(record).unwrap_or_default();
     line.push(b'\n');
     line
 }
@@ -192,14 +249,15 @@ fn type_name(kind: FileKind) -> &'static str {
 }
 
 /// Bytes as text; where they are not UTF-8, a field with the ending `_hex` has them exactly.
-fn text(bytes: &[u8]) -> Value {
-    Value::String(String::from_utf8_lossy(bytes).into_owned())
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
 }
 
-fn time(time: Timestamp) -> Value {
-    json!([time.seconds, time.nanoseconds])
+fn hex_unless_text(bytes: &[u8]) -> Option<String> {
+    std::str::from_utf8(bytes).is_err().then(|| hex(bytes))
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or('0');
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0xf)]).collect()
 }

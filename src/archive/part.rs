@@ -81,21 +81,24 @@ fn as_image(volume: &Volume, raw: Raw, observer: &dyn Observer, issues: &mut Vec
         true => Err(Error::new(Kind::Interrupted, "stopped by a signal")),
         false => Ok(()),
     };
-    // What has a signature is not empty, and what is to be left out need not be read.
-    let is_empty = match volume.contents() {
-        Contents::Known(_) => Ok(false),
-        Contents::Unknown => image::is_empty(device, go_on),
-    };
-    if is_empty.map_err(|error| volume.locate(error))? {
+    let left_out_empty = || {
         observer.note(&format!("{title}: empty, left out"));
-        return Ok(Becomes::Nothing);
-    }
+        Ok(Becomes::Nothing)
+    };
     if raw == Raw::Never {
+        // What has a signature is not empty; of anything else the first byte that is no zero tells.
+        let is_unknown = volume.contents() == &Contents::Unknown;
+        if is_unknown && image::is_empty(device, go_on).map_err(|error| volume.locate(error))? {
+            return left_out_empty();
+        }
         let error = Error::new(Kind::Unsupported, format!("{name} can't be read yet, and was left out"));
         issues.push(Issue { path: Some(member(volume.number())), error: volume.locate(error) });
         return Ok(Becomes::Nothing);
     }
     let extents = image::extents(device, go_on).map_err(|error| volume.locate(error))?;
+    if extents.is_empty() {
+        return left_out_empty();
+    }
     let bytes = data_bytes(&extents);
     let member = String::from_utf8_lossy(&member(volume.number())).into_owned();
     observer.note(&format!("{title}: {name}, goes in as it is: {member}, {} of data", Bytes(bytes)));

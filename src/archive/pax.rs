@@ -41,7 +41,7 @@ mod tests {
     #[test]
     fn the_length_counts_itself() {
         let cases: [(usize, &str); 5] =
-            [(0, "6 k="), (3, "9 k="), (4, "11 k="), (93, "100 k="), (992, "1000 k=")];
+            [(0, "5 k="), (4, "9 k="), (5, "11 k="), (93, "99 k="), (94, "101 k=")];
         for (value_len, start) in cases {
             let mut records = Records::default();
             records.push(b"k", &vec![b'v'; value_len]);

@@ -5,6 +5,7 @@
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -77,25 +78,39 @@ impl Target {
 }
 
 /// Files that are being written, under names that say so.
+///
+/// All that it opens it opens at the beginning: later it only renames and removes, and only within its folder, so that
+/// a process that is not allowed anything else can end it.
 pub struct Publication {
     target: Target,
     force: bool,
+    folder: File,
+    checksum: NamedTempFile,
     archive: BufWriter<NamedTempFile>,
     manifest: ManifestWriter<BufWriter<NamedTempFile>>,
 }
 
 impl Publication {
-    /// Opens the temporary files, after removing those that a killed run left.
+    /// Opens the folder and the temporary files, after removing those that a killed run left.
     ///
     /// # Errors
     ///
-    /// [`Kind::Write`] when they can't be made.
+    /// [`Kind::Write`] when they can't be opened or made.
     pub fn begin(target: Target, force: bool) -> Result<Self> {
         remove_left_overs(&target.archive);
+        let path = folder(&target.archive);
+        let folder = File::open(path).map_err(|source| Error::new(Kind::Write, source).on(path))?;
         let archive = BufWriter::new(partial(&target.archive)?);
         let manifest = BufWriter::new(partial(&target.manifest)?);
         let manifest = ManifestWriter::new(manifest).map_err(write_error)?;
-        Ok(Self { target, force, archive, manifest })
+        let checksum = partial(&target.checksum)?;
+        Ok(Self { target, force, folder, checksum, archive, manifest })
+    }
+
+    /// The folder that the files are in.
+    #[must_use]
+    pub fn folder(&self) -> BorrowedFd<'_> {
+        self.folder.as_fd()
     }
 
     /// Where the archive and the manifest are written to.
@@ -109,8 +124,7 @@ impl Publication {
     ///
     /// [`Kind::Write`] when something can't be written or renamed, [`Kind::Exists`] when somebody else was faster.
     pub fn commit(self, digest: &Digest) -> Result<Target> {
-        let Self { target, force, archive, manifest } = self;
-        let mut checksum = partial(&target.checksum)?;
+        let Self { target, force, folder, mut checksum, archive, manifest } = self;
         checksum.write_all(&checksum_line(digest, &target.archive)).map_err(write_error)?;
         let archive = archive.into_inner().map_err(|error| write_error(error.into_error()))?;
         let manifest = manifest.finish().map_err(write_error)?;
@@ -123,8 +137,7 @@ impl Publication {
             let published = if force { file.persist(path) } else { file.persist_noclobber(path) };
             published.map_err(|error| rename_error(error, path))?;
         }
-        let synced = File::open(folder(&target.archive)).and_then(|folder| folder.sync_all());
-        synced.map_err(write_error)?;
+        folder.sync_all().map_err(write_error)?;
         Ok(target)
     }
 }

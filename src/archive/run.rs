@@ -70,7 +70,11 @@ pub struct Output<'a> {
 
 /// Bytes of tar for each byte of the device, and besides: a header takes more space than a name on the disk does.
 const OUTPUT_PER_BYTE: u64 = 16;
-const OUTPUT_FREE: u64 = 1 << 30;
+const OUTPUT_FREE: u64 = 64 << 20;
+
+/// Bytes of metadata that may be read for each byte of the device, and besides: on a sound one each is read once or twice.
+const METADATA_PER_BYTE: u64 = 8;
+const METADATA_FREE: u64 = 256 << 20;
 
 /// Archives volumes of a disk.
 ///
@@ -112,7 +116,7 @@ fn archive<'a>(disk: &Disk, request: &'a Request<'a>, output: Output<'a>) -> Res
     let items = parts
         .iter()
         .enumerate()
-        .flat_map(|(source, part)| items(part, source, request, &layout))
+        .flat_map(|(source, part)| items(disk, part, source, request, &layout))
         .chain(std::iter::once_with(|| layout.borrow_mut().end().map(Item::Pieces)));
     let frame_bytes = request.compression.frame_bytes();
     let frames = Cutter::new(items, usize::try_from(frame_bytes).unwrap_or(usize::MAX))
@@ -128,6 +132,7 @@ fn archive<'a>(disk: &Disk, request: &'a Request<'a>, output: Output<'a>) -> Res
 
 /// What the archive has of one part, in order.
 fn items<'a>(
+    disk: &'a Disk,
     part: &'a Part<'_>,
     source: usize,
     request: &'a Request<'_>,
@@ -156,23 +161,36 @@ fn items<'a>(
                 let error = Error::new(fault.kind(), fault.to_string());
                 Ok(Item::Issue(Issue { path: None, error: part.volume.locate(error) }))
             });
-            let walk =
-                Walk::new(filesystem.as_ref(), &request.exclude, folder).keep_going(request.keep_going);
-            let entries = walk.map(move |step| {
+            let may_go_on = move || {
                 if request.observer.stop_requested() {
                     return Err(stopped());
                 }
-                match step.map_err(|error| part.volume.locate(error))? {
-                    Step::Entry(entry) => layout.borrow_mut().entry(&naming, *entry).map(Item::Pieces),
-                    Step::Issue(issue) => {
-                        let path = issue.path.map(|path| naming.shown(&path));
-                        Ok(Item::Issue(Issue { path, error: issue.error }))
-                    }
+                check_metadata(disk, layout.borrow().data_bytes())
+            };
+            let walk = Walk::new(filesystem.as_ref(), &request.exclude, folder)
+                .keep_going(request.keep_going)
+                .asking(may_go_on);
+            let entries = walk.map(move |step| match step.map_err(|error| part.volume.locate(error))? {
+                Step::Entry(entry) => layout.borrow_mut().entry(&naming, *entry).map(Item::Pieces),
+                Step::Issue(issue) => {
+                    let path = issue.path.map(|path| naming.shown(&path));
+                    layout.borrow_mut().weigh(path.as_ref().map_or(0, Vec::len))?;
+                    Ok(Item::Issue(Issue { path, error: issue.error }))
                 }
             });
             Box::new(faults.chain(entries))
         }
     }
+}
+
+/// Checks that what is read besides the files' data is in some relation to the device: inodes may share whole trees.
+fn check_metadata(disk: &Disk, data_bytes: u64) -> Result<()> {
+    let metadata = disk.bytes_read().saturating_sub(data_bytes);
+    let most = disk.len_bytes().saturating_mul(METADATA_PER_BYTE).saturating_add(METADATA_FREE);
+    if metadata <= most {
+        return Ok(());
+    }
+    Err(Error::new(Kind::Limit, "its metadata are read over and over: many inodes share the same blocks"))
 }
 
 fn stopped() -> Error {
@@ -195,11 +213,15 @@ impl Writing<'_> {
         for event in std::mem::take(&mut done.events) {
             match event {
                 Event::Entry { line, type_name } => {
-                    self.report.count_entry(&type_name);
+                    self.report.count_entry(type_name);
                     self.manifest(&line)?;
                 }
                 Event::Issue(issue) => self.issue(issue)?,
             }
+        }
+        if done.bench.raw.is_empty() {
+            // A frame that only says something.
+            return Ok(());
         }
         self.archive(&done.bench.packed)?;
         let len = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);

@@ -32,7 +32,7 @@ pub(super) struct Done {
 /// Something for the manifest and the report.
 pub(super) enum Event {
     /// The manifest's line for an entry, and what kind of entry it is.
-    Entry { line: Vec<u8>, type_name: String },
+    Entry { line: Vec<u8>, type_name: &'static str },
     /// Something that could not be read.
     Issue(Issue),
 }
@@ -75,7 +75,9 @@ impl Shared<'_> {
             let _ = bequest.send(hashing.take());
         }
         let Bench { raw, packed, encoder } = &mut bench;
-        encoder.encode(raw, packed)?;
+        if !raw.is_empty() {
+            encoder.encode(raw, packed)?;
+        }
         Ok(Done { bench, data_bytes: filled.data_bytes, events: hashing.events })
     }
 
@@ -185,7 +187,7 @@ impl Hashing {
             Step::HashZeros(len) => self.hasher().update_zeros(len),
             Step::Record(record) => {
                 let digest = record.has_content.then(|| self.take().finish());
-                let type_name = record.type_name().to_owned();
+                let type_name = record.type_name();
                 let line = record.line(algorithm, digest.as_ref());
                 self.events.push(Event::Entry { line, type_name });
             }

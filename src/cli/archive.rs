@@ -14,9 +14,9 @@ use serde_json::json;
 
 use super::args::ArchiveArguments;
 use super::console::{Console, Show, per_second};
+use super::source::Source;
 use super::{INCOMPLETE, print, signals};
-use crate::archive::{Compression, Output, Publication, Report, Request, Target, create};
-use crate::disk::Disk;
+use crate::archive::{Compression, Observer as _, Output, Publication, Report, Request, Target, create};
 use crate::error::{Error, Kind, Result};
 use crate::printable::Printable;
 use crate::tree::Exclude;
@@ -74,17 +74,21 @@ fn archive(
         Destination::Stdout => None,
         Destination::File(path) => {
             let target = Target::new(path, arguments.digest.into());
-            target.check(&arguments.source, arguments.force)?;
+            target.check(&arguments.source.source, arguments.force)?;
             Some(target)
         }
     };
-    let disk = Disk::open_with(&arguments.source, arguments.io.into())?;
+    let source = Source::open(&arguments.source)?;
+    let threads = threads(arguments.threads);
+    let publication = target.map(|target| Publication::begin(target, arguments.force)).transpose()?;
+    let folder = publication.as_ref().map(Publication::folder);
+    let disk = source.parse(folder, |gap| console.note(gap))?;
     let request = Request {
         partitions: arguments.partitions.clone(),
         exclude,
         compression,
         level: arguments.level,
-        threads: threads(arguments.threads),
+        threads,
         digest: arguments.digest.into(),
         raw: arguments.raw.into(),
         strict: arguments.strict,
@@ -93,10 +97,9 @@ fn archive(
         started: now(),
         observer: console,
     };
-    match target {
+    match publication {
         None => create(&disk, &request, Output { archive: &mut stdout()?, manifest: None }),
-        Some(target) => {
-            let mut publication = Publication::begin(target, arguments.force)?;
+        Some(mut publication) => {
             let (archive, manifest) = publication.writers();
             let report = create(&disk, &request, Output { archive, manifest: Some(manifest) })?;
             if let Some((_, digest)) = &report.digest {
@@ -118,7 +121,7 @@ fn destination(arguments: &ArchiveArguments) -> Result<(Compression, Destination
     let asked = arguments.compress.map(Compression::from);
     let in_folder = |folder: &Path| {
         let compression = asked.unwrap_or_default();
-        let file = folder.join(format!("{}{}", stem(&arguments.source), compression.ending()));
+        let file = folder.join(format!("{}{}", stem(&arguments.source.source), compression.ending()));
         (compression, Destination::File(file))
     };
     let Some(output) = &arguments.output else { return Ok(in_folder(Path::new(""))) };

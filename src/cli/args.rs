@@ -75,9 +75,8 @@ pub(super) enum Command {
 #[derive(Debug, Args)]
 #[command(after_help = ARCHIVE_EXAMPLES)]
 pub(super) struct ArchiveArguments {
-    /// Block device or raw disk image
-    #[arg(value_hint = ValueHint::FilePath)]
-    pub source: PathBuf,
+    #[command(flatten)]
+    pub source: SourceArguments,
 
     /// File to write, folder to write to, or - for stdout [default: SOURCE's name, in this folder]
     #[arg(short, long, value_name = "FILE|DIR|-", value_hint = ValueHint::AnyPath)]
@@ -131,10 +130,6 @@ pub(super) struct ArchiveArguments {
     #[arg(long, value_enum, default_value = "sha1", value_name = "NAME", help_heading = "How it is made")]
     pub digest: DigestChoice,
 
-    /// How the source is read
-    #[arg(long, value_enum, default_value = "auto", value_name = "HOW", help_heading = "How it is made")]
-    pub io: IoChoice,
-
     /// Show progress also when stderr is no terminal: a line every few seconds
     #[arg(long, help_heading = "What it says")]
     pub progress: bool,
@@ -151,17 +146,32 @@ pub(super) struct ArchiveArguments {
 /// Show what is on a disk: partitions, filesystems, labels, sizes
 #[derive(Debug, Args)]
 pub(super) struct InspectArguments {
-    /// Block device or raw disk image
-    #[arg(value_hint = ValueHint::FilePath)]
-    pub source: PathBuf,
+    #[command(flatten)]
+    pub source: SourceArguments,
 
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// The source, and how it is read.
+#[derive(Debug, Args)]
+pub(super) struct SourceArguments {
+    /// Block device or raw disk image
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub source: PathBuf,
 
     /// How the source is read
-    #[arg(long, value_enum, default_value = "auto", value_name = "HOW")]
+    #[arg(long, value_enum, default_value = "auto", value_name = "HOW", help_heading = "How it is read")]
     pub io: IoChoice,
+
+    /// Device or image with the journal of an ext filesystem that has it apart
+    #[arg(long, value_name = "DEVICE", value_hint = ValueHint::FilePath, help_heading = "How it is read")]
+    pub journal: Option<PathBuf>,
+
+    /// Keep all rights while parsing the disk: for kernels without Landlock and seccomp
+    #[arg(long, help_heading = "How it is read")]
+    pub no_sandbox: bool,
 }
 
 /// Makes the choice of a value from a name, and the value that the library knows.

@@ -1,11 +1,13 @@
 //! `voltar inspect`.
 
 use std::fmt::Write as _;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
 use super::args::InspectArguments;
+use super::source::Source;
 use super::{INCOMPLETE, print};
 use crate::disk::{Disk, Held, Volume, WHOLE};
 use crate::error::{Error, Result};
@@ -23,7 +25,11 @@ struct Seen<'a> {
 
 /// Runs `voltar inspect`.
 pub(super) fn run(arguments: &InspectArguments) -> Result<ExitCode> {
-    let disk = Disk::open_with(&arguments.source, arguments.io.into())?;
+    let note = |text: &str| {
+        // Where stderr can't be written there is nobody to tell.
+        let _ = writeln!(io::stderr(), "voltar: {text}");
+    };
+    let disk = Source::open(&arguments.source)?.parse(None, note)?;
     let seen: Vec<Seen<'_>> = disk.volumes().iter().map(look).collect();
     let text = if arguments.json { format!("{:#}\n", as_json(&disk, &seen)) } else { as_text(&disk, &seen) };
     print(&text)?;

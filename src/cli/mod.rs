@@ -6,6 +6,7 @@ mod console;
 mod generate;
 mod inspect;
 mod signals;
+mod source;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;

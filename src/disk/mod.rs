@@ -89,6 +89,13 @@ impl Disk {
         Ok(disk)
     }
 
+    /// Says which device has the journal, for filesystems that have it on another one.
+    #[must_use]
+    pub fn with_journal(mut self, journal: &Device) -> Self {
+        self.volumes.iter_mut().for_each(|volume| volume.set_journal(journal));
+        self
+    }
+
     fn partitions(&self, table: &Table) -> Result<Vec<Volume>> {
         let mut volumes = Vec::new();
         for partition in table.partitions.iter().filter(|partition| !partition.is_container) {

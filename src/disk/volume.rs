@@ -21,6 +21,7 @@ pub struct Volume {
     device: Device,
     partition: Option<Partition>,
     contents: Contents,
+    journal: Option<Device>,
 }
 
 /// What is to be done with a volume.
@@ -36,11 +37,16 @@ pub enum Held {
 
 impl Volume {
     pub(super) fn whole(path: &Path, device: Device, contents: Contents) -> Self {
-        Self { path: path.to_path_buf(), device, partition: None, contents }
+        Self { path: path.to_path_buf(), device, partition: None, contents, journal: None }
     }
 
     pub(super) fn partition(path: &Path, device: Device, partition: &Partition, contents: Contents) -> Self {
-        Self { path: path.to_path_buf(), device, partition: Some(partition.clone()), contents }
+        Self { path: path.to_path_buf(), device, partition: Some(partition.clone()), contents, journal: None }
+    }
+
+    /// Says where the journal is, for a filesystem that has it on another device.
+    pub(super) fn set_journal(&mut self, journal: &Device) {
+        self.journal = Some(Device::clone(journal));
     }
 
     /// The partition's number, or [`WHOLE`].
@@ -113,7 +119,8 @@ impl Volume {
     ///
     /// When it has none that can be read here, or that one is damaged.
     pub fn filesystem(&self) -> Result<Box<dyn Filesystem>> {
-        filesystem::open(self.device.clone(), self.name()).map_err(|error| self.locate(error))
+        filesystem::open(self.device.clone(), self.name(), self.journal.clone())
+            .map_err(|error| self.locate(error))
     }
 
     /// Reads a regular file of at most 1 GiB; symbolic links are followed, inside the filesystem.

@@ -64,8 +64,8 @@ pub trait Filesystem: Send + Sync {
     fn attributes(&self, inode: &Inode) -> Result<Salvaged<Vec<Attribute>>>;
 }
 
-/// Opens a filesystem; for a device that holds none of its kind it is not called.
-type Open = fn(Device) -> Result<Box<dyn Filesystem>>;
+/// Opens a filesystem, with the device that its journal is on where that is another one.
+type Open = fn(Device, Option<Device>) -> Result<Box<dyn Filesystem>>;
 
 /// The filesystems that can be read: the name that the probe gives, and what opens it.
 const READERS: [(&str, Open); 3] = [("ext2", ext::open), ("ext3", ext::open), ("ext4", ext::open)];
@@ -76,14 +76,15 @@ pub fn is_readable(name: &str) -> bool {
     READERS.iter().any(|(reader, _)| *reader == name)
 }
 
-/// Opens the filesystem that [`probe()`] found on the device.
+/// Opens the filesystem that [`probe()`] found on the device. `journal` is the device that its journal is on, where that
+/// is another one.
 ///
 /// # Errors
 ///
 /// [`Kind::Unsupported`] for one that has no reader here; otherwise as the reader says.
-pub fn open(device: Device, name: &str) -> Result<Box<dyn Filesystem>> {
+pub fn open(device: Device, name: &str, journal: Option<Device>) -> Result<Box<dyn Filesystem>> {
     match READERS.iter().find(|(reader, _)| *reader == name) {
-        Some((_, open)) => open(device),
+        Some((_, open)) => open(device, journal),
         None => Err(Error::new(Kind::Unsupported, format!("{name} can't be read yet"))),
     }
 }

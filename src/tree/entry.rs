@@ -1,14 +1,13 @@
 //! What the walk finds: an inode under a name, with all that an archive keeps of it.
 
-use std::sync::Arc;
-
+use super::TreePath;
 use crate::filesystem::{Attribute, Content, Inode};
 
 /// An inode under one of its names.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// The path below the filesystem's root, in bytes as on the disk, without a slash at either end; empty for the root.
-    pub path: Arc<[u8]>,
+    /// The path below the filesystem's root.
+    pub path: TreePath,
     /// The inode.
     pub inode: Inode,
     /// What its kind calls for.
@@ -27,5 +26,5 @@ pub enum Body {
     /// The target of a symbolic link.
     Target(Vec<u8>),
     /// The path of the entry before this one that is the same inode.
-    SameAs(Arc<[u8]>),
+    SameAs(TreePath),
 }

@@ -7,9 +7,11 @@ mod entry;
 mod exclude;
 mod glob;
 mod lookup;
+mod path;
 mod walk;
 
 pub use entry::{Body, Entry};
 pub use exclude::Exclude;
 pub use lookup::{find, read};
+pub use path::TreePath;
 pub use walk::{Step, Walk};

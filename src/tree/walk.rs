@@ -4,15 +4,21 @@
 //! between two walks of the same filesystem is nothing.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::sync::Arc;
 
-use super::{Body, Entry, Exclude};
+use super::{Body, Entry, Exclude, TreePath};
 use crate::error::{Error, Issue, Kind, Result};
 use crate::filesystem::{FileKind, Filesystem, Inode, InodeNumber, Listing};
 
 /// Deepest path, in components. The kernel makes none that is longer than `PATH_MAX` in one call, but by changing
 /// directories on the way down a program can; 4096 is `PATH_MAX` itself.
 const MAX_DEPTH: usize = 4096;
+
+/// Names of one directory that can't be read and are told one by one; of the others the number is told. A name takes 12
+/// bytes on the disk, and an issue hundreds here.
+const ISSUES_TOLD: u64 = 100;
+
+/// Bytes that a name takes in a directory at least: 8 and the name, in steps of 4 (`ext4_dir_rec_len`).
+const NAME_BYTES: u64 = 12;
 
 /// What the walk comes to.
 #[derive(Debug)]
@@ -31,20 +37,25 @@ pub struct Walk<'a> {
     levels: Vec<Level>,
     directories_seen: HashSet<InodeNumber>,
     /// Inodes with names still to come: the first name, and how many.
-    names_to_come: HashMap<InodeNumber, (Arc<[u8]>, u32)>,
+    names_to_come: HashMap<InodeNumber, (TreePath, u32)>,
+    /// Names that may still come: no sound filesystem has more than fit on it.
+    names_left: u64,
     pending: VecDeque<Step>,
     has_begun: bool,
     keep_going: bool,
+    may_go_on: Box<dyn Fn() -> Result<()> + 'a>,
 }
 
 /// A directory that the walk is in.
 struct Level {
-    path: Arc<[u8]>,
+    path: TreePath,
     listing: Listing,
     next: usize,
     /// Directories found among the entries: they come when the others are done.
     directories: Listing,
     next_directory: usize,
+    /// Names in it that could not be read so far.
+    bad_names: u64,
 }
 
 impl<'a> Walk<'a> {
@@ -59,9 +70,11 @@ impl<'a> Walk<'a> {
             levels: Vec::new(),
             directories_seen: HashSet::new(),
             names_to_come: HashMap::new(),
+            names_left: filesystem.summary().size_bytes / NAME_BYTES,
             pending: VecDeque::new(),
             has_begun: false,
             keep_going: false,
+            may_go_on: Box::new(|| Ok(())),
         }
     }
 
@@ -71,12 +84,18 @@ impl<'a> Walk<'a> {
         Self { keep_going, ..self }
     }
 
+    /// What is asked before each entry, also those of which nothing comes: an error ends the walk.
+    #[must_use]
+    pub fn asking(self, may_go_on: impl Fn() -> Result<()> + 'a) -> Self {
+        Self { may_go_on: Box::new(may_go_on), ..self }
+    }
+
     fn begin(&mut self) -> Result<()> {
         let root = self.filesystem.inode(self.filesystem.root())?;
         if root.kind != FileKind::Directory {
             return Err(Error::corrupt("the root is no directory").in_inode(root.number));
         }
-        self.enter(Arc::from([]), root)
+        self.enter(TreePath::default(), root)
     }
 
     /// Makes the steps of one more entry.
@@ -84,8 +103,8 @@ impl<'a> Walk<'a> {
         let Some(level) = self.levels.last_mut() else { return Ok(false) };
         if let Some(entry) = level.listing.get(level.next) {
             level.next = level.next.saturating_add(1);
-            let path = join(&level.path, entry.name);
-            if self.exclude.excludes(self.folder, &path) {
+            let path = level.path.join(entry.name);
+            if !self.exclude.is_empty() && self.exclude.excludes(self.folder, &path.to_bytes()) {
                 return Ok(true);
             }
             match self.filesystem.inode(entry.inode) {
@@ -93,37 +112,47 @@ impl<'a> Walk<'a> {
                     level.directories.push(entry.name, entry.inode);
                 }
                 Ok(inode) => self.leaf(path, inode)?,
-                Err(error) => self.issue(&path, error)?,
+                Err(error) => self.bad_name(&path, error)?,
             }
             return Ok(true);
         }
         // The names are not needed any more, and the directories below may have as many.
         level.listing = Listing::default();
         let Some(entry) = level.directories.get(level.next_directory) else {
-            self.levels.pop();
-            return Ok(true);
+            return self.leave().map(|()| true);
         };
         level.next_directory = level.next_directory.saturating_add(1);
-        let path = join(&level.path, entry.name);
+        let path = level.path.join(entry.name);
         match self.filesystem.inode(entry.inode) {
             Ok(inode) => self.enter(path, inode)?,
-            Err(error) => self.issue(&path, error)?,
+            Err(error) => self.bad_name(&path, error)?,
         }
         Ok(true)
     }
 
+    /// Leaves a directory whose entries are all done.
+    fn leave(&mut self) -> Result<()> {
+        let Some(level) = self.levels.pop() else { return Ok(()) };
+        match level.bad_names.saturating_sub(ISSUES_TOLD) {
+            0 => Ok(()),
+            more => {
+                self.issue(&level.path, Error::corrupt(format!("{more} more of its names can't be read")))
+            }
+        }
+    }
+
     /// Comes to a directory, and goes into it.
-    fn enter(&mut self, path: Arc<[u8]>, inode: Inode) -> Result<()> {
+    fn enter(&mut self, path: TreePath, inode: Inode) -> Result<()> {
         if !self.directories_seen.insert(inode.number) {
             let error = Error::corrupt("the directory was met before under another name");
-            return self.issue(&path, error.in_inode(inode.number));
+            return self.bad_name(&path, error.in_inode(inode.number));
         }
         if self.levels.len() >= MAX_DEPTH {
             let error = Error::corrupt(format!("lies deeper than {MAX_DEPTH} directories"));
-            return self.issue(&path, error.in_inode(inode.number));
+            return self.bad_name(&path, error.in_inode(inode.number));
         }
         let read = self.filesystem.directory(&inode);
-        self.entry(Arc::clone(&path), inode, Body::Nothing)?;
+        self.entry(path.clone(), inode, Body::Nothing)?;
         match read {
             Ok(read) => {
                 for fault in read.faults {
@@ -135,7 +164,12 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn descend(&mut self, path: Arc<[u8]>, mut listing: Listing) -> Result<()> {
+    fn descend(&mut self, path: TreePath, mut listing: Listing) -> Result<()> {
+        let names = u64::try_from(listing.len()).unwrap_or(u64::MAX);
+        let too_many =
+            "there are more names than the filesystem has space for: directories share their blocks";
+        let left = self.names_left.checked_sub(names);
+        self.names_left = left.ok_or_else(|| Error::new(Kind::Limit, too_many))?;
         let repeated = listing.remove_repeated_names();
         if repeated > 0 {
             self.issue(
@@ -145,14 +179,14 @@ impl<'a> Walk<'a> {
         }
         listing.sort_by_inode();
         let directories = Listing::default();
-        self.levels.push(Level { path, listing, next: 0, directories, next_directory: 0 });
+        self.levels.push(Level { path, listing, next: 0, directories, next_directory: 0, bad_names: 0 });
         Ok(())
     }
 
     /// Comes to anything but a directory.
-    fn leaf(&mut self, path: Arc<[u8]>, inode: Inode) -> Result<()> {
+    fn leaf(&mut self, path: TreePath, inode: Inode) -> Result<()> {
         if let Some((first, to_come)) = self.names_to_come.get_mut(&inode.number) {
-            let body = Body::SameAs(Arc::clone(first));
+            let body = Body::SameAs(first.clone());
             *to_come = to_come.saturating_sub(1);
             if *to_come == 0 {
                 self.names_to_come.remove(&inode.number);
@@ -170,15 +204,15 @@ impl<'a> Walk<'a> {
             Ok(body) => {
                 if inode.links > 1 {
                     let to_come = inode.links.saturating_sub(1);
-                    self.names_to_come.insert(inode.number, (Arc::clone(&path), to_come));
+                    self.names_to_come.insert(inode.number, (path.clone(), to_come));
                 }
                 self.entry(path, inode, body)
             }
-            Err(error) => self.issue(&path, error),
+            Err(error) => self.bad_name(&path, error),
         }
     }
 
-    fn entry(&mut self, path: Arc<[u8]>, inode: Inode, body: Body) -> Result<()> {
+    fn entry(&mut self, path: TreePath, inode: Inode, body: Body) -> Result<()> {
         let attributes = match self.filesystem.attributes(&inode) {
             Ok(found) => {
                 for fault in found.faults {
@@ -198,12 +232,25 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
+    /// Records that a name in the present directory can't be read; of very many, only how many.
+    fn bad_name(&mut self, path: &TreePath, error: Error) -> Result<()> {
+        if let Some(level) = self.levels.last_mut()
+            && !error.ends_the_run()
+        {
+            level.bad_names = level.bad_names.saturating_add(1);
+            if level.bad_names > ISSUES_TOLD {
+                return Ok(());
+            }
+        }
+        self.issue(path, error)
+    }
+
     /// Records what is wrong with one entry, unless it ends the walk: a device that fails, a limit, a signal.
-    fn issue(&mut self, path: &[u8], error: Error) -> Result<()> {
+    fn issue(&mut self, path: &TreePath, error: Error) -> Result<()> {
         if error.ends_the_run() && !(self.keep_going && error.kind() == Kind::Read) {
             return Err(error);
         }
-        self.pending.push_back(Step::Issue(Issue { path: Some(path.to_vec()), error }));
+        self.pending.push_back(Step::Issue(Issue { path: Some(path.to_bytes()), error }));
         Ok(())
     }
 }
@@ -216,10 +263,11 @@ impl Iterator for Walk<'_> {
             if let Some(step) = self.pending.pop_front() {
                 return Some(Ok(step));
             }
-            let more = match std::mem::replace(&mut self.has_begun, true) {
+            let has_begun = std::mem::replace(&mut self.has_begun, true);
+            let more = (self.may_go_on)().and_then(|()| match has_begun {
                 false => self.begin().map(|()| true),
                 true => self.advance(),
-            };
+            });
             match more {
                 Ok(true) => {}
                 Ok(false) => return None,
@@ -229,12 +277,5 @@ impl Iterator for Walk<'_> {
                 }
             }
         }
-    }
-}
-
-fn join(folder: &[u8], name: &[u8]) -> Arc<[u8]> {
-    match folder {
-        [] => Arc::from(name),
-        folder => [folder, b"/", name].concat().into(),
     }
 }

@@ -21,6 +21,11 @@ const ENTRY_LEN: usize = 16;
 /// `XATTR_SIZE_MAX` in `linux/limits.h`, for values that have an inode of their own.
 const VALUE_MOST: u32 = 64 << 10;
 
+/// Bytes of all values of one inode that are kept: no tool writes as many. Many attributes may share one value.
+const VALUES_MOST: usize = 4 << 20;
+/// Faults of one inode's attributes that are told; what follows is not read.
+const FAULTS_MOST: usize = 8;
+
 /// The name of the attribute that holds what is not in `i_block` of an inode with inline data.
 const INLINE_DATA: (u8, &[u8]) = (7, b"data");
 
@@ -47,6 +52,8 @@ pub(super) enum Fault {
     ValueHash(u32),
     #[error("access control list: {0}")]
     Acl(#[from] acl::Fault),
+    #[error("attributes of more than 4 MiB in all; the others are left out")]
+    TooMany,
     #[error("attribute {0:?} is there twice")]
     Twice(String),
 }
@@ -140,10 +147,22 @@ fn check_block(superblock: &Superblock, block: u64, space: &[u8]) -> Result<(), 
 
 /// Adds the attributes whose entries begin at `start` in `space`; positions of values count from the start of `space`.
 fn collect(metadata: &Metadata, space: &[u8], start: usize, found: &mut Salvaged<Vec<Attribute>>) {
+    let mut len =
+        found.value.iter().fold(0_usize, |len, attribute| len.saturating_add(attribute.value.len()));
     for entry in (Entries { space, at: start }) {
+        if found.faults.len() >= FAULTS_MOST {
+            return;
+        }
         let attribute = entry.map_err(Error::corrupt).and_then(|entry| attribute(metadata, space, &entry));
         match attribute {
-            Ok(attribute) => found.value.extend(attribute),
+            Ok(attribute) => {
+                len = len.saturating_add(attribute.as_ref().map_or(0, |attribute| attribute.value.len()));
+                if len > VALUES_MOST {
+                    found.faults.push(Error::corrupt(Fault::TooMany));
+                    return;
+                }
+                found.value.extend(attribute);
+            }
             Err(error) => found.faults.push(error),
         }
     }

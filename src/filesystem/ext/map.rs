@@ -44,6 +44,8 @@ pub(super) enum Fault {
     Order { logical: u64 },
     #[error("block {0} is used twice in the map of one file")]
     Twice(u64),
+    #[error("the file has more blocks than the {0} of the filesystem")]
+    TooMany(u64),
 }
 
 /// Collects the runs of one file, in order, and refuses what can't be.
@@ -53,11 +55,14 @@ pub(super) struct Runs<'a> {
     /// Blocks of the map itself. Each can be used once: this bounds the time, whatever the map says.
     nodes: HashSet<u64>,
     next_logical: u64,
+    /// Blocks that the file can still have: all of the filesystem has no more. This bounds the memory, and the time to read it.
+    blocks_left: u64,
 }
 
 impl<'a> Runs<'a> {
     pub(super) fn new(superblock: &'a Superblock) -> Self {
-        Self { superblock, runs: Vec::new(), nodes: HashSet::new(), next_logical: 0 }
+        let blocks_left = superblock.blocks_count;
+        Self { superblock, runs: Vec::new(), nodes: HashSet::new(), next_logical: 0, blocks_left }
     }
 
     /// Enters a block of the map itself.
@@ -82,11 +87,13 @@ impl<'a> Runs<'a> {
         Ok(())
     }
 
-    /// Passes over blocks of the file that hold no data: they must not come again.
+    /// Passes over blocks of the file that are allocated, but were never written: they must not come again.
     pub(super) fn pass(&mut self, logical: u64, len: u64) -> Result<(), Fault> {
         if logical < self.next_logical {
             return Err(Fault::Order { logical });
         }
+        let left = self.blocks_left.checked_sub(len);
+        self.blocks_left = left.ok_or(Fault::TooMany(self.superblock.blocks_count))?;
         self.next_logical = logical.saturating_add(len);
         Ok(())
     }
@@ -157,6 +164,9 @@ mod tests {
             let outcome = pushed.iter().try_for_each(|run| runs.push(*run));
             assert_eq!(outcome, Err(fault), "{pushed:?}");
         }
+        let mut runs = Runs::new(&superblock);
+        let again = (0..).map(|logical| runs.push(run(logical, 100, 1))).find(Result::is_err);
+        assert_eq!(again, Some(Err(Fault::TooMany(count))));
         let mut runs = Runs::new(&superblock);
         runs.enter(100).unwrap();
         assert_eq!(runs.enter(100), Err(Fault::Twice(100)));

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use lru::LruCache;
 
 use super::attribute;
+use super::edits::Edits;
 use super::group::{self, Group};
 use super::inode::{self, Private};
 use super::map::Runs;
@@ -23,6 +24,8 @@ const SHARED_BLOCKS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(255);
 pub(super) struct Metadata {
     pub device: Device,
     pub superblock: Superblock,
+    /// What fast commits changed.
+    pub edits: Edits,
     tables: Tables,
     shared: Mutex<LruCache<u64, Arc<[u8]>>>,
 }
@@ -34,6 +37,7 @@ impl Metadata {
             shared: Mutex::new(LruCache::new(SHARED_BLOCKS)),
             device,
             superblock,
+            edits: Edits::default(),
         }
     }
 
@@ -88,6 +92,9 @@ impl Metadata {
             let count = self.superblock.inodes_count;
             return Err(Error::corrupt(format!("there are only {count} inodes")).in_inode(number));
         };
+        if let Some(record) = self.edits.record(number) {
+            return Ok(record.to_vec());
+        }
         let per_group = u64::from(self.superblock.inodes_per_group);
         let group = self.group(index.checked_div(per_group).unwrap_or(0))?;
         let inode_size = self.superblock.inode_size;
@@ -116,7 +123,11 @@ impl Metadata {
         }
         let i_block = private.i_block().map_err(Error::corrupt)?;
         let mut runs = Runs::new(&self.superblock);
-        if private.has_extents() {
+        if let Some(edited) = self.edits.runs(inode.number) {
+            for run in edited {
+                runs.push(run).map_err(Error::corrupt)?;
+            }
+        } else if private.has_extents() {
             extent::walk(self, i_block, private.seed(&self.superblock, inode.number), &mut runs)?;
         } else {
             let blocks = inode.size_bytes.div_ceil(u64::from(self.superblock.block_size));

@@ -7,14 +7,17 @@ mod acl;
 mod attribute;
 mod checksum;
 mod directory;
+mod edits;
 mod extent;
 mod features;
 mod group;
 mod indirect;
 mod inode;
+mod journal;
 mod locate;
 mod map;
 mod metadata;
+mod recovery;
 mod superblock;
 mod table;
 
@@ -51,18 +54,22 @@ struct Ext {
 ///
 /// When the superblock can't be used, needs a feature that is not known here, or is of a filesystem that is longer than
 /// the device.
-pub(super) fn open(device: Device) -> Result<Box<dyn Filesystem>> {
+pub(super) fn open(device: Device, journal: Option<Device>) -> Result<Box<dyn Filesystem>> {
     let locate::Found { superblock, warning } = locate::superblock(device.as_ref())?;
-    let (needed, there) = (superblock.len_bytes(), device.len_bytes());
+    let recovered = recovery::recover(device, superblock, warning.is_some(), journal)?;
+    let (needed, there) = (recovered.superblock.len_bytes(), recovered.device.len_bytes());
     if needed > there {
         let message =
             format!("the filesystem has {needed} bytes, the device only {there}; is the image cut off?");
         return Err(Error::corrupt(message));
     }
-    let summary = Summary { warnings: warning.into_iter().collect(), ..summary(&superblock) };
-    let metadata = Metadata::new(device, superblock);
-    let faults = opening_faults(&metadata);
-    Ok(Box::new(Ext { metadata, summary, faults }))
+    let summary = Summary { warnings: warning.into_iter().collect(), ..summary(&recovered.superblock) };
+    let metadata = Metadata::new(recovered.device, recovered.superblock);
+    let mut faults = opening_faults(&metadata);
+    faults.extend(recovered.faults);
+    let mut ext = Ext { metadata, summary, faults };
+    ext.replay(&recovered.fast_commits)?;
+    Ok(Box::new(ext))
 }
 
 /// What a copy of the superblock says, for a device on which nothing else says anything.
@@ -78,12 +85,6 @@ fn opening_faults(metadata: &Metadata) -> Vec<Error> {
     if count > told {
         let rest = count.saturating_sub(told);
         faults.push(Error::corrupt(format!("{rest} more group descriptors with a fault")));
-    }
-    if metadata.superblock.features.needs_recovery() {
-        faults.push(Error::new(
-            Kind::Unsupported,
-            "the journal was not replayed: changes of the last seconds before the snapshot may be missing or torn",
-        ));
     }
     faults
 }
@@ -226,7 +227,12 @@ impl Filesystem for Ext {
         if inode.kind != FileKind::Directory {
             return Err(Error::new(Kind::Usage, "is no directory").in_inode(inode.number));
         }
-        let mut read = self.read_blocks(inode).map_err(|error| error.in_inode(inode.number))?;
+        let edits = &self.metadata.edits;
+        let mut read = match edits.is_new(inode.number) {
+            true => Salvaged::whole(Listing::default()),
+            false => self.read_blocks(inode).map_err(|error| error.in_inode(inode.number))?,
+        };
+        read.value = edits.amend(inode.number, read.value);
         if inode.encrypted {
             let count = read.value.len();
             let message = format!("its {count} names are encrypted, and no key is here");

@@ -90,8 +90,6 @@ pub(super) struct Superblock {
     pub label: Vec<u8>,
     pub journal_inode: u32,
     pub journal_uuid: Uuid,
-    pub last_orphan: u32,
-    pub orphan_file_inode: u32,
     /// Group that this copy lies in, as it says itself; 0 for the first.
     pub copy_in_group: u16,
     /// Where the checksums of all other structures begin.
@@ -158,8 +156,6 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Superblock, Fault> {
         label: until_nul(slice_at(bytes, 0x78, 16)?).to_vec(),
         journal_inode: u32_at(bytes, 0xe0)?,
         journal_uuid: Uuid::from_bytes(bytes_at(bytes, 0xd0)?),
-        last_orphan: u32_at(bytes, 0xe8)?,
-        orphan_file_inode: u32_at(bytes, 0x280)?,
         copy_in_group: u16_at(bytes, 0x5a)?,
         seed,
     };

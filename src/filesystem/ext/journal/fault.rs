@@ -90,9 +90,11 @@ pub(super) struct DamagedTransaction {
     pub(super) damage: Damage,
 }
 
-/// Why the fast commits can't be used.
+/// Why the fast commits, or not all of them, can be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ThisError)]
 pub(super) enum FastCommitFault {
+    #[error("fast commits replayed in part: {changes} changes are taken, in {bytes} bytes at most")]
+    TooMany { changes: usize, bytes: u32 },
     #[error("fast commits not replayed: unknown features {0:#x}")]
     Features(u32),
     #[error("fast commits not replayed: tag {tag:#06x} of {len} bytes at byte {at} of log block {log_block}")]
@@ -106,6 +108,7 @@ pub(super) enum FastCommitFault {
 impl From<FastCommitFault> for Error {
     fn from(fault: FastCommitFault) -> Self {
         let kind = match fault {
+            FastCommitFault::TooMany { .. } => Kind::Limit,
             FastCommitFault::Features(_) => Kind::Unsupported,
             _ => Kind::Corrupt,
         };

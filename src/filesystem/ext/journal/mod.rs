@@ -30,7 +30,7 @@ mod tests;
 #[cfg(test)]
 mod writer;
 
-pub(super) use fast_commit::FastCommit;
+pub(super) use fast_commit::{FastCommit, Name};
 pub(super) use log::Log;
 pub(super) use overlay::Overlay;
 
@@ -47,8 +47,6 @@ pub(super) struct Recovery {
     pub(super) overlay: Overlay,
     /// The changes after the last transaction, in their order.
     pub(super) fast_commits: Vec<FastCommit>,
-    /// Number of transactions that are replayed.
-    pub(super) transactions: u32,
     /// What of the journal could not be used. What came before it is replayed.
     pub(super) faults: Vec<Error>,
 }
@@ -78,7 +76,7 @@ pub(super) fn recover(log: &Log, filesystem_blocks: u64, inode_bytes: u16) -> Re
     }
     let overlay =
         Overlay { log: log.device.clone(), block_bytes: log.block_bytes, replacements: effect.replacements };
-    Ok(Recovery { overlay, fast_commits, transactions: effect.transactions, faults })
+    Ok(Recovery { overlay, fast_commits, faults })
 }
 
 /// What only holds for a journal on a device of its own, where other superblocks come first.

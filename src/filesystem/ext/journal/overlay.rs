@@ -135,3 +135,67 @@ fn take(buffer: &mut [u8], len: u64) -> (&mut [u8], &mut [u8]) {
     let middle = usize::try_from(len).unwrap_or(usize::MAX).min(buffer.len());
     buffer.split_at_mut(middle)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::device::Counting;
+
+    const BLOCK_BYTES: u32 = 1024;
+
+    /// Sixteen blocks, of which only 4 and 5 are not a hole.
+    #[derive(Debug)]
+    struct Sparse;
+
+    impl ReadAt for Sparse {
+        fn len_bytes(&self) -> u64 {
+            16 << 10
+        }
+
+        fn read_at(&self, _: u64, buffer: &mut [u8]) -> Result<()> {
+            buffer.fill(0);
+            Ok(())
+        }
+
+        fn next_data(&self, from_bytes: u64) -> Option<ByteRange> {
+            ByteRange::between(from_bytes.max(4 << 10), 6 << 10).filter(|data| !data.is_empty())
+        }
+    }
+
+    fn overlay(blocks: &[u64]) -> Overlay {
+        let replacement = |block: &u64| Replacement { block: *block, log_bytes: 0, escaped: false };
+        let replacements = blocks.iter().map(replacement).collect();
+        Overlay { log: Arc::new(vec![1; 1024]), block_bytes: BLOCK_BYTES, replacements }
+    }
+
+    #[test]
+    fn a_replaced_block_in_a_hole_is_data() {
+        let overlaid = overlay(&[2, 5, 9]).over(Arc::new(Sparse));
+        let next = |from| overlaid.next_data(from).map(|data| (data.start(), data.end()));
+        let cases = [
+            (0, Some((2048, 3072))),
+            (2500, Some((2500, 3072))),
+            (3072, Some((4096, 6144))),
+            (6144, Some((9216, 10240))),
+            (10240, None),
+        ];
+        for (from, data) in cases {
+            assert_eq!(next(from), data, "from {from}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_replaced_is_read_at_once() {
+        let device = Arc::new(Counting::new(Arc::new(vec![7; 16 << 10])));
+        let overlaid = overlay(&[2, 9]).over(device.clone());
+        let mut buffer = vec![0; 16 << 10];
+        overlaid.read_at(0, &mut buffer).unwrap();
+        assert_eq!((device.reads(), device.bytes_read()), (3, 14 << 10));
+        assert!(buffer.chunks(1024).zip(0..).all(|(block, number)| {
+            let expected = if number == 2 || number == 9 { 1 } else { 7 };
+            block.iter().all(|byte| *byte == expected)
+        }));
+    }
+}

@@ -1,0 +1,28 @@
+//! No path but those below one folder, and there no opening: Landlock.
+//!
+//! <https://docs.kernel.org/userspace-api/landlock.html>
+
+use std::os::fd::BorrowedFd;
+
+use landlock::{
+    ABI, Access as _, AccessFs, AccessNet, BitFlags, PathBeneath, Ruleset, RulesetAttr as _,
+    RulesetCreatedAttr as _, RulesetError, RulesetStatus, Scope, make_bitflags,
+};
+
+/// The newest Landlock whose rights are all given up; of an older one, those that it knows. Newer rights are about
+/// sockets, and there are none to be had: seccomp refuses to make them.
+const NEWEST: ABI = ABI::V6;
+
+/// What `rename(2)`, `link(2)` and `unlink(2)` take within one folder. To open a file takes others.
+const PUBLISHING: BitFlags<AccessFs> = make_bitflags!(AccessFs::{MakeReg | RemoveFile});
+
+/// Whether the kernel has Landlock; if so, the calling thread has given up all that it handles.
+pub(super) fn restrict(folder: Option<BorrowedFd<'_>>) -> Result<bool, RulesetError> {
+    let ruleset = Ruleset::default()
+        .handle_access(AccessFs::from_all(NEWEST))?
+        .handle_access(AccessNet::from_all(NEWEST))?
+        .scope(Scope::from_all(NEWEST))?
+        .create()?
+        .add_rules(folder.map(|folder| Ok::<_, RulesetError>(PathBeneath::new(folder, PUBLISHING))))?;
+    Ok(ruleset.restrict_self()?.ruleset != RulesetStatus::NotEnforced)
+}

@@ -1,0 +1,84 @@
+//! The sandbox: once all is open, the process gives up every right that parsing a disk does not need.
+//!
+//! A tenant wrote the bytes that are parsed, and the process may run as root beside other tenants' volumes. Should a
+//! parser or a compressor be made to do what it was not written for, it has what is open already, and nothing else:
+//!
+//! - no new privileges: no program that it starts would gain any (`PR_SET_NO_NEW_PRIVS`);
+//! - Landlock: no path can be opened, and files can be renamed and removed in one folder only;
+//! - seccomp: no system call but those that reading, computing and publishing take.
+//!
+//! Each of the last two stands where the kernel lacks the other. All of it lasts until the process ends.
+
+mod landlock;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64"))]
+mod seccomp;
+
+use std::fmt::Display;
+use std::os::fd::BorrowedFd;
+
+use crate::error::{Error, Kind, Result};
+
+/// What keeps the process in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sandbox {
+    /// Whether Landlock does, as far as this kernel has it.
+    pub landlock: bool,
+    /// Whether seccomp does.
+    pub seccomp: bool,
+}
+
+impl Sandbox {
+    /// What is open because this kernel can't close it; `None` when there is nothing.
+    #[must_use]
+    pub fn gap(self) -> Option<&'static str> {
+        match (self.landlock, self.seccomp) {
+            (true, true) => None,
+            (false, true) => Some(
+                "this kernel has no Landlock: seccomp alone keeps what parses the disk from other files \
+                 (--no-sandbox goes without both, silently)",
+            ),
+            (true, false) => Some(
+                "this kernel has no seccomp filters: Landlock alone keeps what parses the disk from other files \
+                 (--no-sandbox goes without both, silently)",
+            ),
+            (false, false) => Some(
+                "this kernel has neither Landlock nor seccomp filters: what parses the disk may do all that its \
+                 user may (--no-sandbox silences this)",
+            ),
+        }
+    }
+}
+
+/// Puts the calling thread, and every thread that it starts from now on, into the sandbox, for good.
+///
+/// Call it before any other thread is started: those that are there stay outside. In `folder`, and nowhere else, files
+/// can still be renamed and removed; where there is none, nowhere.
+///
+/// # Errors
+///
+/// [`Kind::Limit`] when the kernel has what it takes, but refuses it. That it has not is no error: see
+/// [`Sandbox::gap`].
+pub fn enter(folder: Option<BorrowedFd<'_>>) -> Result<Sandbox> {
+    // Without it, both of the others take privileges; and they must not confuse a setuid program.
+    rustix::thread::set_no_new_privs(true).map_err(refused)?;
+    let landlock = landlock::restrict(folder).map_err(refused)?;
+    // Last, because it takes away the system calls of the others.
+    let seccomp = restrict_calls(folder.is_some())?;
+    Ok(Sandbox { landlock, seccomp })
+}
+
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64"))]
+fn restrict_calls(publishes: bool) -> Result<bool> {
+    seccomp::restrict(publishes).map_err(refused)
+}
+
+/// Filters are compiled for some architectures only.
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")))]
+fn restrict_calls(_publishes: bool) -> Result<bool> {
+    Ok(false)
+}
+
+fn refused(source: impl Display) -> Error {
+    let message = format!("the sandbox can't be entered: {source}; --no-sandbox goes without it");
+    Error::new(Kind::Limit, message)
+}

@@ -1,0 +1,157 @@
+//! The sandbox, by trying: a process enters it and then does what it must not, and what it needs.
+//!
+//! This program starts itself for that. Both walls are also tried alone, each in a process to which a filter around it
+//! shows a kernel without the other; and everything is tried without a sandbox, to know that it is the sandbox which
+//! refuses.
+
+mod attempts;
+mod command;
+mod inside;
+mod place;
+
+use std::process::{Command, ExitCode};
+
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
+
+use crate::attempts::{ATTEMPTS, Attempt};
+use crate::inside::{DONE, Setting};
+use crate::place::Place;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().collect();
+    if let Some(code) = inside::main(&arguments) {
+        return code;
+    }
+    if let [_, what, rest @ ..] = arguments.as_slice()
+        && what == "lesser-kernel"
+    {
+        panic!("{}", command::on_lesser_kernel(rest));
+    }
+    let mut trials = vec![
+        on_kernel("what must not be done is refused", Setting::Both, complete(refused_by_both)),
+        on_kernel(
+            "Landlock alone refuses all that is about paths",
+            Setting::LandlockAlone,
+            complete(refused_by_landlock),
+        ),
+        on_kernel(
+            "seccomp alone refuses all but renaming and removing",
+            Setting::SeccompAlone,
+            complete(refused_by_seccomp),
+        ),
+        trial("without a sandbox it would have been done", nothing_is_refused),
+        on_kernel(
+            "without a folder nothing is renamed or removed",
+            Setting::NoFolder,
+            complete(refused_without_folder),
+        ),
+        on_kernel(
+            "what publishing and computing need is still there",
+            Setting::Both,
+            complete(needs_are_met),
+        ),
+    ];
+    trials.extend(command::trials());
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
+
+/// A test whose body panics when its sentence is not true.
+fn trial(sentence: impl Into<String>, body: impl FnOnce() + Send + 'static) -> Trial {
+    Trial::test(sentence, move || {
+        body();
+        Ok(())
+    })
+}
+
+/// What a test that may be left out returns.
+type Outcome = Result<Completion, Failed>;
+
+/// The same, for a setting that this kernel may not have: then it is left out.
+fn on_kernel(
+    sentence: &'static str,
+    setting: Setting,
+    body: impl FnOnce() -> Outcome + Send + 'static,
+) -> Trial {
+    Trial::ignorable_test(sentence, move || {
+        let walls = Place::new().run(setting, &[]).walls();
+        if walls != setting.walls() {
+            let message =
+                format!("left out: needs a kernel with Landlock and seccomp filters; {setting:?}: {walls:?}");
+            eprintln!("LEFT OUT: {sentence}: {message}");
+            return Ok(Completion::ignored_with(message));
+        }
+        body()
+    })
+}
+
+/// A body of which nothing is left out.
+fn complete(body: fn()) -> impl FnOnce() -> Outcome + Send + 'static {
+    move || {
+        body();
+        Ok(Completion::Completed)
+    }
+}
+
+/// The outcome of a test for which a program is missing. Where `CI` is set there is no such thing.
+fn left_out(needs: &str) -> Outcome {
+    if std::env::var_os("CI").is_some_and(|value| !value.is_empty()) {
+        return Err(Failed::from(format!("nothing may be left out where CI is set, but this {needs}")));
+    }
+    eprintln!("LEFT OUT: {needs}");
+    Ok(Completion::ignored_with(format!("left out: {needs}")))
+}
+
+/// Makes every attempt of which the kernel's answer is known, and compares.
+fn compare(setting: Setting, expected: impl Fn(&Attempt) -> Option<&'static str>) {
+    let chosen: Vec<(&Attempt, &str)> =
+        ATTEMPTS.iter().filter_map(|attempt| Some((attempt, expected(attempt)?))).collect();
+    assert!(chosen.len() > 10, "few attempts: {}", chosen.len());
+    let mut wrong = Vec::new();
+    for (attempt, answer) in chosen {
+        // A place for each: none depends on what another did.
+        let place = Place::new();
+        let run = place.run(setting, &[attempt.name]);
+        let got = run.outcome(attempt.name);
+        if got != answer {
+            wrong.push(format!("{}: {got}, not {answer}", attempt.name));
+        }
+    }
+    assert!(wrong.is_empty(), "{setting:?}:\n  {}", wrong.join("\n  "));
+}
+
+fn refused_by_both() {
+    compare(Setting::Both, |attempt| attempt.seccomp.or(attempt.landlock));
+}
+
+fn refused_by_landlock() {
+    compare(Setting::LandlockAlone, |attempt| attempt.landlock);
+}
+
+fn refused_by_seccomp() {
+    compare(Setting::SeccompAlone, |attempt| Some(attempt.seccomp.unwrap_or(DONE)));
+}
+
+fn refused_without_folder() {
+    compare(Setting::NoFolder, |_| Some("ENOSYS"));
+}
+
+fn nothing_is_refused() {
+    compare(Setting::None, |attempt| attempt.anyone_may.then_some(DONE));
+}
+
+fn needs_are_met() {
+    let place = Place::new();
+    let run = place.run(Setting::Both, &[inside::NEEDS]);
+    assert_eq!(run.outcome(inside::NEEDS), DONE, "{}", run.stderr);
+    let mut names: Vec<_> =
+        std::fs::read_dir(place.folder()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["archive", "mine", "neighbour", "replaced"]);
+    assert_eq!(std::fs::read(place.folder().join("archive")).unwrap(), b"archive");
+    assert_eq!(std::fs::read(place.folder().join("replaced")).unwrap(), b"temporary");
+}
+
+/// This program, as it starts itself.
+fn this_program() -> Command {
+    Command::new(std::env::current_exe().unwrap())
+}
