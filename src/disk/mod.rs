@@ -2,10 +2,10 @@
 //!
 //! The front door for programs that look into disk images:
 //!
-//! ```no_run
-//! let disk = voltar::Disk::open("guest.img")?;
-//! let fstab = disk.volume(1)?.read("/etc/fstab")?;
-//! assert!(fstab.starts_with(b"UUID="));
+//! ```
+//! let disk = voltar::Disk::open("fixtures/guest.img")?;
+//! let hostname = disk.volume(4)?.read("/etc/hostname")?;
+//! assert_eq!(hostname, b"guest\n");
 //! # Ok::<(), voltar::Error>(())
 //! ```
 

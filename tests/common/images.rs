@@ -10,10 +10,6 @@ use super::trials::Needs;
 
 /// Images of `fixtures/` that the comparison leaves out, and why.
 const NOT_COMPARED: &[(&str, &str)] = &[
-    ("ext3-needs-recovery", JOURNAL),
-    ("ext4-needs-recovery", JOURNAL),
-    ("ext4-revoked", JOURNAL),
-    ("ext4-not-committed", JOURNAL),
     ("ext4-unknown-feature", REFUSED),
     ("ext4-no-first-superblock", REFUSED),
     ("ext4-cut-off", REFUSED),
@@ -26,7 +22,6 @@ const NOT_COMPARED: &[(&str, &str)] = &[
     ("gpt-entries-damaged", BACKUP),
 ];
 
-const JOURNAL: &str = "its journal is not replayed yet";
 const REFUSED: &str = "it is corrupt, and the kernel refuses it or reads another table out of it";
 const BACKUP: &str = "the kernel reads a backup header only when it was booted with the option gpt";
 

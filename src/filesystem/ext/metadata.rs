@@ -1,6 +1,7 @@
 //! The way from a number to what it names: blocks, groups, inodes, and the bytes of files that are metadata themselves.
 
 use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use lru::LruCache;
@@ -14,7 +15,7 @@ use super::superblock::Superblock;
 use super::table::Tables;
 use super::{extent, indirect};
 use crate::device::{Device, read_vec};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::filesystem::{Content, Extent, Inode};
 
 /// Blocks of attributes that are kept, because many inodes share one: 1 MiB with blocks of 4 KiB.
@@ -27,13 +28,18 @@ pub(super) struct Metadata {
     /// What fast commits changed.
     pub edits: Edits,
     tables: Tables,
+    /// Blocks of maps and attributes that were read so far.
+    blocks_read: AtomicU64,
     shared: Mutex<LruCache<u64, Arc<[u8]>>>,
 }
 
 impl Metadata {
     pub(super) fn new(device: Device, superblock: Superblock) -> Self {
+        let features = superblock.features;
+        let use_is_known = features.has_metadata_checksums() || features.has_group_checksums();
         Self {
-            tables: Tables::new(Arc::clone(&device)),
+            tables: Tables::new(Arc::clone(&device), use_is_known),
+            blocks_read: AtomicU64::new(0),
             shared: Mutex::new(LruCache::new(SHARED_BLOCKS)),
             device,
             superblock,
@@ -43,7 +49,19 @@ impl Metadata {
 
     /// Reads a block.
     pub(super) fn block(&self, block: u64) -> Result<Vec<u8>> {
+        self.blocks_read.fetch_add(1, Relaxed);
         read_vec(self.device.as_ref(), self.superblock.block_position(block), self.superblock.block_len())
+    }
+
+    /// Fails when so many single blocks were read that files must share them: for what has no other bound on its time.
+    pub(super) fn check_blocks_read(&self) -> Result<()> {
+        const FREE: u64 = 65_536;
+        let most = self.superblock.blocks_count.saturating_mul(4).saturating_add(FREE);
+        if self.blocks_read.load(Relaxed) <= most {
+            return Ok(());
+        }
+        let message = "its maps of blocks are read over and over: many inodes share the same blocks";
+        Err(Error::new(Kind::Limit, message))
     }
 
     /// Reads a block that is likely to be asked for again.

@@ -123,6 +123,7 @@ impl Base for Ext {
     }
 
     fn runs(&self, inode: u64, record: &[u8]) -> Result<Vec<Run>> {
+        self.metadata.check_blocks_read()?;
         let block_bytes = u64::from(self.metadata.superblock.block_size);
         let mut whole = self.parsed(inode, record)?;
         whole.size_bytes = MAX_FILE_BLOCKS.saturating_mul(block_bytes);

@@ -11,15 +11,18 @@ use lru::LruCache;
 use crate::device::{Device, read_vec};
 use crate::error::Result;
 
-/// Length of a piece in bytes, unless the table ends before it.
-const PIECE_BYTES: u64 = 64 << 10;
+/// Length of a piece in bytes, unless what is in use of the table ends before it.
+const LARGE_PIECE: u64 = 64 << 10;
+/// The same where nothing tells how much of a table is in use: what is read beside the wanted inode may be nothing.
+const SMALL_PIECE: u64 = 4 << 10;
 
-/// Pieces that are kept: 16 MiB, the inodes of 65,536 files.
-const PIECES: NonZeroUsize = NonZeroUsize::MIN.saturating_add(255);
+/// Bytes that are kept: the inodes of 65,536 files.
+const KEPT_BYTES: u64 = 16 << 20;
 
 /// The pieces of tables that were read last.
 pub(super) struct Tables {
     device: Device,
+    piece_bytes: u64,
     pieces: Mutex<LruCache<u64, Arc<[u8]>>>,
 }
 
@@ -33,8 +36,12 @@ pub(super) struct Table {
 }
 
 impl Tables {
-    pub(super) fn new(device: Device) -> Self {
-        Self { device, pieces: Mutex::new(LruCache::new(PIECES)) }
+    /// `use_is_known` tells that each table is as long as it is in use.
+    pub(super) fn new(device: Device, use_is_known: bool) -> Self {
+        let piece_bytes = if use_is_known { LARGE_PIECE } else { SMALL_PIECE };
+        let pieces = KEPT_BYTES.checked_div(piece_bytes).and_then(|pieces| usize::try_from(pieces).ok());
+        let pieces = pieces.and_then(NonZeroUsize::new).unwrap_or(NonZeroUsize::MIN);
+        Self { device, piece_bytes, pieces: Mutex::new(LruCache::new(pieces)) }
     }
 
     /// Gives the record of `len` bytes at `at` bytes into the table; it may cross from one piece into the next.
@@ -42,9 +49,10 @@ impl Tables {
         let mut record = Vec::with_capacity(len);
         let mut at = at;
         while record.len() < len {
-            let index = at / PIECE_BYTES;
+            let index = at.checked_div(self.piece_bytes).unwrap_or(0);
             let piece = self.piece(table, index)?;
-            let start = usize::try_from(at % PIECE_BYTES).unwrap_or(usize::MAX);
+            let start = at.checked_rem(self.piece_bytes).unwrap_or(0);
+            let start = usize::try_from(start).unwrap_or(usize::MAX);
             let wanted = len.saturating_sub(record.len());
             let found = piece.get(start..).unwrap_or_default();
             let found = found.get(..wanted).unwrap_or(found);
@@ -59,13 +67,13 @@ impl Tables {
     }
 
     fn piece(&self, table: Table, index: u64) -> Result<Arc<[u8]>> {
-        let start = index.saturating_mul(PIECE_BYTES);
+        let start = index.saturating_mul(self.piece_bytes);
         let position = table.position.saturating_add(start);
         let cached = self.lock().get(&position).cloned();
         if let Some(piece) = cached {
             return Ok(piece);
         }
-        let len = table.len.saturating_sub(start).min(PIECE_BYTES);
+        let len = table.len.saturating_sub(start).min(self.piece_bytes);
         let piece: Arc<[u8]> =
             read_vec(self.device.as_ref(), position, usize::try_from(len).unwrap_or(0))?.into();
         self.lock().put(position, Arc::clone(&piece));

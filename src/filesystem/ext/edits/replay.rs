@@ -9,7 +9,7 @@ use super::Edits;
 use super::names::Names;
 use super::ranges::Ranges;
 use crate::error::{Error, Kind, Result};
-use crate::fields::{u16_at, u32_at};
+use crate::fields::{u16_at, u32_at, wide};
 use crate::filesystem::ext::journal::{FastCommit, Name};
 use crate::filesystem::ext::map::Run;
 
@@ -308,7 +308,10 @@ impl Replay<'_> {
             Entry::Occupied(found) => Ok(Some(found.into_mut())),
             Entry::Vacant(vacant) => {
                 let record = self.edits.records.get(&number).map(Vec::as_slice).unwrap_or_default();
-                self.names_bytes = self.names_bytes.saturating_add(u32_at(record, 0x04).unwrap_or(0).into());
+                self.names_bytes = self.names_bytes.saturating_add(wide(
+                    u32_at(record, 0x6c).unwrap_or(0),
+                    u32_at(record, 0x04).unwrap_or(0),
+                ));
                 let limit = self.base.len_bytes();
                 if self.names_bytes > limit {
                     return Err(Stop::Fault(Fault::Directories(limit)));

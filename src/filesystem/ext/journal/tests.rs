@@ -12,15 +12,12 @@ use crate::device::{Device, ReadAt as _, read_vec};
 
 const INODE_BYTES: u16 = 256;
 const MAGIC: [u8; 4] = [0xC0, 0x3B, 0x39, 0x98];
+#[rustfmt::skip]
 const FORMATS: [Format; 8] = [
-    Format::new(Checksums::None, false),
-    Format::new(Checksums::None, true),
-    Format::new(Checksums::V1, false),
-    Format::new(Checksums::V1, true),
-    Format::new(Checksums::V2, false),
-    Format::new(Checksums::V2, true),
-    Format::new(Checksums::V3, false),
-    Format::new(Checksums::V3, true),
+    Format::new(Checksums::None, false), Format::new(Checksums::None, true),
+    Format::new(Checksums::V1, false), Format::new(Checksums::V1, true),
+    Format::new(Checksums::V2, false), Format::new(Checksums::V2, true),
+    Format::new(Checksums::V3, false), Format::new(Checksums::V3, true),
 ];
 const V3: Format = Format::new(Checksums::V3, true);
 
