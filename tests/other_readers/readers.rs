@@ -89,11 +89,11 @@ pub fn ours(volume: &Volume) -> (Tree, Found) {
         match step.unwrap() {
             Step::Entry(entry) => {
                 let seen = match &entry.body {
-                    Body::SameAs(first) => tree[&**first].clone(),
+                    Body::SameAs(first) => tree[&first.to_bytes()].clone(),
                     _ => our_entry(filesystem.as_ref(), &entry),
                 };
-                found.insert(entry.path.to_vec(), u32::try_from(entry.inode.number).unwrap());
-                tree.insert(entry.path.to_vec(), seen);
+                found.insert(entry.path.to_bytes(), u32::try_from(entry.inode.number).unwrap());
+                tree.insert(entry.path.to_bytes(), seen);
             }
             Step::Issue(issue) => panic!("{issue}"),
         }
