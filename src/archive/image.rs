@@ -1,7 +1,7 @@
 //! A volume that goes in as it is: a first pass finds where it holds anything but zeros.
 
 use crate::device::ReadAt;
-use crate::error::Result;
+use crate::error::{Kind, Result};
 use crate::filesystem::Extent;
 
 /// Zeros count as a hole in pieces of this many bytes, or more on a large volume.
@@ -13,19 +13,25 @@ const PIECES_MOST: u64 = 1 << 20;
 /// Bytes of one read.
 const READ_BYTES: u64 = 1 << 20;
 
-/// Finds the parts of a device that hold something. `go_on` is asked before each read.
-pub(super) fn extents(device: &dyn ReadAt, go_on: impl Fn() -> Result<()>) -> Result<Vec<Extent>> {
-    scan(device, go_on, |_| false)
+/// Finds the parts of a device that hold something. `go_on` is asked before each read. With `keep_going`, what can't be
+/// read counts as something: it is told when it is archived.
+pub(super) fn extents(
+    device: &dyn ReadAt,
+    keep_going: bool,
+    go_on: impl Fn() -> Result<()>,
+) -> Result<Vec<Extent>> {
+    scan(device, keep_going, go_on, |_| false)
 }
 
 /// Whether a device holds nothing but zeros.
 pub(super) fn is_empty(device: &dyn ReadAt, go_on: impl Fn() -> Result<()>) -> Result<bool> {
-    scan(device, go_on, |found| !found.is_empty()).map(|found| found.is_empty())
+    scan(device, true, go_on, |found| !found.is_empty()).map(|found| found.is_empty())
 }
 
 /// Finds the parts of a device that hold something, until there are `enough`.
 fn scan(
     device: &dyn ReadAt,
+    keep_going: bool,
     go_on: impl Fn() -> Result<()>,
     enough: impl Fn(&[Extent]) -> bool,
 ) -> Result<Vec<Extent>> {
@@ -45,7 +51,11 @@ fn scan(
             go_on()?;
             let read = end.saturating_sub(at).min(read_bytes);
             buffer.resize(usize::try_from(read).unwrap_or(0), 0);
-            device.read_at(at, &mut buffer)?;
+            match device.read_at(at, &mut buffer) {
+                Ok(()) => {}
+                Err(error) if keep_going && error.kind() == Kind::Read => buffer.fill(u8::MAX),
+                Err(error) => return Err(error),
+            }
             for piece in buffer.chunks(piece_len) {
                 let len_bytes = u64::try_from(piece.len()).unwrap_or(0);
                 if piece.iter().any(|byte| *byte != 0) {
@@ -79,7 +89,7 @@ mod tests {
         bytes[2 << 20] = 1;
         let last = bytes.len() - 1;
         bytes[last] = 1;
-        let found = extents(&bytes, || Ok(())).unwrap();
+        let found = extents(&bytes, false, || Ok(())).unwrap();
         let found: Vec<_> = found.iter().map(|extent| (extent.file_bytes, extent.len_bytes)).collect();
         assert_eq!(found, [(65_536, 65_536), ((2 << 20) - 65_536, 131_072), (5 << 20, 700)]);
         assert!(!is_empty(&bytes, || Ok(())).unwrap());

@@ -117,6 +117,9 @@ impl Layout {
         let (name, shown) = (naming.member(&path), naming.shown(&path));
         let mut record = Record::of_entry(&shown, &entry);
         if entry.inode.kind == FileKind::Socket {
+            if let Body::SameAs(path) = &entry.body {
+                record.same_as(&naming.shown(&path.to_bytes()));
+            }
             // There is no kind of member for it; the manifest's line counts all the same.
             self.weigh(shown.len())?;
             return Ok(vec![Piece::Member(Box::new(record))]);

@@ -3,6 +3,7 @@
 //! Frames in flight are bounded by the benches they are made on, and a bench is free again when its frame is written.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
@@ -47,8 +48,17 @@ pub(super) fn run(
                     Ok(frame) => {
                         let done = done.clone();
                         pool.spawn_fifo(move |_| {
+                            let made = catch_unwind(AssertUnwindSafe(|| shared.make(frame, bench)));
+                            let (result, panic) = match made {
+                                Ok(result) => (result, None),
+                                // The writer must not wait for it: then the panic goes on, out of the pool.
+                                Err(panic) => (Err(Error::corrupt("a frame could not be made")), Some(panic)),
+                            };
                             // Nobody listens when the writer has given up.
-                            let _ = done.send((index, shared.make(frame, bench)));
+                            let _ = done.send((index, result));
+                            if let Some(panic) = panic {
+                                resume_unwind(panic);
+                            }
                         });
                     }
                     Err(error) => {
@@ -59,7 +69,7 @@ pub(super) fn run(
             }
         });
         drop(done);
-        writer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        writer.join().unwrap_or_else(|panic| resume_unwind(panic))
     })
 }
 

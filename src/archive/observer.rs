@@ -7,7 +7,7 @@ pub trait Observer: Sync {
     /// About this many bytes are to be archived.
     fn begin(&self, _total_bytes: u64) {}
 
-    /// So many bytes of files are archived so far, and so many of the archive are written.
+    /// So many bytes of the device are read so far, and so many of the archive are written.
     fn progress(&self, _done_bytes: u64, _written_bytes: u64) {}
 
     /// Something that a person should know, but that costs nothing.

@@ -1,12 +1,15 @@
 //! What becomes of each volume: a folder of files, an image, or nothing.
 
 use super::observer::Observer;
-use super::{Raw, image};
+use super::{Raw, Request, image};
 use crate::device::Device;
 use crate::disk::{Held, Volume, WHOLE};
 use crate::error::{Error, Issue, Kind, Result};
 use crate::filesystem::{Contents, Extent, Filesystem};
 use crate::units::Bytes;
+
+/// A first pass over a volume that is longer than this takes so long that it is announced.
+const SILENT_BYTES: u64 = 1 << 30;
 
 /// A volume, ready to be archived.
 pub(super) struct Part<'a> {
@@ -33,17 +36,24 @@ pub(super) struct Parts<'a> {
 }
 
 /// Decides what becomes of each volume. `is_bare` tells that the only one has no folder of its own.
-pub(super) fn prepare<'a>(
-    volumes: &[&'a Volume],
-    is_bare: bool,
-    raw: Raw,
-    observer: &dyn Observer,
-) -> Result<Parts<'a>> {
+pub(super) fn prepare<'a>(volumes: &[&'a Volume], is_bare: bool, request: &Request<'_>) -> Result<Parts<'a>> {
+    let Request { raw, observer, keep_going, .. } = *request;
+    let how = AsImage { raw, keep_going, observer };
     let mut parts = Parts { parts: Vec::new(), issues: Vec::new() };
     for volume in volumes {
         let number = volume.number();
         let folder = if is_bare { b".".to_vec() } else { format!("p{number}").into_bytes() };
+        let is_excluded = |name: &[u8]| request.exclude.excludes(name, b"");
         let becomes = match volume.held() {
+            Held::Filesystem if is_excluded(if is_bare { b"" } else { &folder }) => {
+                observer.note(&format!("{}: excluded", title(volume)));
+                Becomes::Nothing
+            }
+            // Only its own name leaves an image out: a pattern for files is not meant for it.
+            Held::Other if is_excluded(&member(number)) => {
+                observer.note(&format!("{}: excluded", title(volume)));
+                Becomes::Nothing
+            }
             Held::Swap => {
                 observer.note(&format!("{}: swap, left out", title(volume)));
                 Becomes::Nothing
@@ -59,11 +69,11 @@ pub(super) fn prepare<'a>(
                 Err(error) if volumes.len() > 1 && !error.ends_the_run() => {
                     let issue = Issue { path: Some(member(number)), error };
                     parts.issues.push(issue);
-                    as_image(volume, raw, observer, &mut parts.issues)?
+                    as_image(volume, &how, &mut parts.issues)?
                 }
                 Err(error) => return Err(error),
             },
-            Held::Other => as_image(volume, raw, observer, &mut parts.issues)?,
+            Held::Other => as_image(volume, &how, &mut parts.issues)?,
         };
         parts.parts.push(Part { volume, folder, becomes });
     }
@@ -75,7 +85,15 @@ pub(super) fn member(number: u32) -> Vec<u8> {
     format!("p{number}.img").into_bytes()
 }
 
-fn as_image(volume: &Volume, raw: Raw, observer: &dyn Observer, issues: &mut Vec<Issue>) -> Result<Becomes> {
+/// How volumes become images.
+struct AsImage<'a> {
+    raw: Raw,
+    keep_going: bool,
+    observer: &'a dyn Observer,
+}
+
+fn as_image(volume: &Volume, how: &AsImage<'_>, issues: &mut Vec<Issue>) -> Result<Becomes> {
+    let AsImage { raw, keep_going, observer } = *how;
     let (title, name, device) = (title(volume), volume.name(), volume.device().as_ref());
     let go_on = || match observer.stop_requested() {
         true => Err(Error::new(Kind::Interrupted, "stopped by a signal")),
@@ -95,7 +113,10 @@ fn as_image(volume: &Volume, raw: Raw, observer: &dyn Observer, issues: &mut Vec
         issues.push(Issue { path: Some(member(volume.number())), error: volume.locate(error) });
         return Ok(Becomes::Nothing);
     }
-    let extents = image::extents(device, go_on).map_err(|error| volume.locate(error))?;
+    if device.len_bytes() > SILENT_BYTES {
+        observer.note(&format!("{title}: {name}, looking for what of it holds data"));
+    }
+    let extents = image::extents(device, keep_going, go_on).map_err(|error| volume.locate(error))?;
     if extents.is_empty() {
         return left_out_empty();
     }

@@ -97,8 +97,8 @@ impl Publication {
     ///
     /// [`Kind::Write`] when they can't be opened or made.
     pub fn begin(target: Target, force: bool) -> Result<Self> {
-        remove_left_overs(&target.archive);
         let path = folder(&target.archive);
+        remove_left_overs(path);
         let folder = File::open(path).map_err(|source| Error::new(Kind::Write, source).on(path))?;
         let archive = BufWriter::new(partial(&target.archive)?);
         let manifest = BufWriter::new(partial(&target.manifest)?);
@@ -133,9 +133,15 @@ impl Publication {
             file.as_file().sync_all().map_err(write_error)?;
         }
         let files = [(manifest, &target.manifest), (checksum, &target.checksum), (archive, &target.archive)];
+        let mut published: Vec<&PathBuf> = Vec::new();
         for (file, path) in files {
-            let published = if force { file.persist(path) } else { file.persist_noclobber(path) };
-            published.map_err(|error| rename_error(error, path))?;
+            let renamed = if force { file.persist(path) } else { file.persist_noclobber(path) };
+            if let Err(error) = renamed {
+                // Sidecars of an archive that does not appear shall not appear either.
+                published.iter().for_each(|path| drop(fs::remove_file(path)));
+                return Err(rename_error(error, path));
+            }
+            published.push(path);
         }
         folder.sync_all().map_err(write_error)?;
         Ok(target)
@@ -162,31 +168,24 @@ fn partial(path: &Path) -> Result<NamedTempFile> {
     Ok(file)
 }
 
-/// Removes temporary files of this archive that no process holds. What can't be removed stays.
-fn remove_left_overs(archive: &Path) {
-    let Ok(entries) = fs::read_dir(folder(archive)) else { return };
-    let name = archive.file_name().unwrap_or_default().as_bytes();
+/// Removes temporary files, of whatever archive, that no process holds. What can't be removed stays.
+fn remove_left_overs(folder: &Path) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
     for entry in entries.flatten() {
-        let file_name = entry.file_name();
-        let is_ours = file_name
-            .as_bytes()
-            .strip_prefix(b".")
-            .and_then(|rest| rest.strip_prefix(name))
-            .is_some_and(is_partial_mark);
+        let name = entry.file_name();
+        let is_ours = is_partial(name.as_bytes()) && entry.file_type().is_ok_and(|kind| kind.is_file());
         if is_ours && File::open(entry.path()).is_ok_and(|file| file.try_lock().is_ok()) {
             let _ = fs::remove_file(entry.path());
         }
     }
 }
 
-/// Whether what follows an archive's name is the mark of one of its temporary files.
-fn is_partial_mark(rest: &[u8]) -> bool {
-    let sidecar = [MANIFEST_ENDING, ".sha1", ".sha256", ".blake3", ""];
-    rest.ends_with(PARTIAL_ENDING.as_bytes())
-        && sidecar.iter().any(|ending| {
-            let rest = rest.strip_prefix(ending.as_bytes());
-            rest.is_some_and(|rest| rest.starts_with(PARTIAL_MARK.as_bytes()))
-        })
+/// Whether this is the name of a temporary file as [`partial`] makes them.
+fn is_partial(name: &[u8]) -> bool {
+    let mark = PARTIAL_MARK.as_bytes();
+    name.starts_with(b".")
+        && name.ends_with(PARTIAL_ENDING.as_bytes())
+        && name.windows(mark.len()).any(|part| part == mark)
 }
 
 /// The folder that a file is in.

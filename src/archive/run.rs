@@ -16,7 +16,7 @@ use super::part::{self, Becomes, Part};
 use super::report::Report;
 use super::work::{Bench, Done, Event, Shared};
 use crate::device::Device;
-use crate::disk::{Disk, Volume, WHOLE};
+use crate::disk::{Disk, Volume};
 use crate::error::{Error, Issue, Kind, Result};
 use crate::filesystem::Contents;
 use crate::printable::Printable;
@@ -82,7 +82,7 @@ const METADATA_FREE: u64 = 256 << 20;
 ///
 /// When nothing of what was written is of any use: the device fails, the output can't be written, the disk can't be
 /// understood, or somebody wants it to stop. What costs single entries is in the report.
-pub fn create<'a>(disk: &Disk, request: &'a Request<'a>, output: Output<'a>) -> Result<Report> {
+pub fn create<'a>(disk: &'a Disk, request: &'a Request<'a>, output: Output<'a>) -> Result<Report> {
     let locate = |error: Error| match error.kind() {
         Kind::Write | Kind::Usage | Kind::Interrupted => error,
         _ => error.on(disk.path()),
@@ -90,20 +90,30 @@ pub fn create<'a>(disk: &Disk, request: &'a Request<'a>, output: Output<'a>) -> 
     archive(disk, request, output).map_err(locate)
 }
 
-fn archive<'a>(disk: &Disk, request: &'a Request<'a>, output: Output<'a>) -> Result<Report> {
+fn archive<'a>(disk: &'a Disk, request: &'a Request<'a>, output: Output<'a>) -> Result<Report> {
     let level = request.compression.level(request.level)?;
     let observer = request.observer;
     let volumes = disk.select(&request.partitions)?;
     let is_bare = volumes.len() == 1 && (disk.table().is_none() || !request.partitions.is_empty());
-    let prepared = part::prepare(&volumes, is_bare, request.raw, observer)?;
+    let prepared = part::prepare(&volumes, is_bare, request)?;
     disk.warnings().iter().for_each(|warning| observer.note(warning));
     let parts = prepared.parts;
     let total = parts.iter().fold(0_u64, |sum, part| sum.saturating_add(part.used_bytes()));
     observer.begin(total);
 
-    let mut writing = Writing { request, output, hasher: request.digest.hasher(), report: Report::default() };
+    let read_before = disk.bytes_read();
+    let mut writing = Writing {
+        disk,
+        read_before,
+        request,
+        output,
+        hasher: request.digest.hasher(),
+        report: Report::default(),
+    };
     writing.manifest(&manifest::line(&head(disk, request, level, &parts)))?;
-    for issue in prepared.issues {
+    let doubts = disk.doubts().iter().map(|doubt| Error::new(Kind::Ambiguous, doubt.clone()).on(disk.path()));
+    let doubts = doubts.map(|error| Issue { path: None, error });
+    for issue in doubts.chain(prepared.issues) {
         writing.issue(issue)?;
     }
 
@@ -143,10 +153,6 @@ fn items<'a>(
         Becomes::Nothing => Box::new(std::iter::empty()),
         Becomes::Image(extents) => {
             let name = part::member(number);
-            // Only its own name leaves an image out: a pattern for files is not meant for it.
-            if request.exclude.excludes(&name, b"") {
-                return Box::new(std::iter::empty());
-            }
             let len_bytes = part.volume.device().len_bytes();
             let image = move || {
                 let image = Image { name: &name, len_bytes, extents, source };
@@ -199,6 +205,9 @@ fn stopped() -> Error {
 
 /// The part of a run that writes, frame after frame.
 struct Writing<'a> {
+    disk: &'a Disk,
+    /// Bytes that were read from the disk before the first frame.
+    read_before: u64,
     request: &'a Request<'a>,
     output: Output<'a>,
     hasher: Hasher,
@@ -229,7 +238,9 @@ impl Writing<'_> {
         self.report.frames.push(lengths);
         self.report.stream_bytes = self.report.stream_bytes.saturating_add(u64::from(lengths.raw));
         self.report.data_bytes = self.report.data_bytes.saturating_add(done.data_bytes);
-        self.request.observer.progress(self.report.data_bytes, self.report.archive_bytes);
+        // Directories and inodes count as in use, so reading them is progress too.
+        let read = self.disk.bytes_read().saturating_sub(self.read_before);
+        self.request.observer.progress(read, self.report.archive_bytes);
         Ok(())
     }
 
@@ -331,7 +342,6 @@ fn volume(part: &Part<'_>) -> Value {
     };
     json!({
         "number": volume.number(),
-        "is_whole_device": volume.number() == WHOLE,
         "member": member,
         "start_bytes": volume.range().start(),
         "len_bytes": volume.range().len(),

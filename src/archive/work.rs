@@ -11,6 +11,7 @@ use crate::units::ByteRange;
 
 /// Bytes of the pieces in which a range with an unreadable part is read.
 const SALVAGE_LEN: usize = 4096;
+const SALVAGE_BYTES: u64 = 4096;
 
 /// What a frame in flight needs: two buffers and an encoder, used again and again. There are as many as frames may
 /// be in flight, which bounds the memory.
@@ -135,7 +136,15 @@ struct Filled {
 fn salvage(device: &dyn ReadAt, range: &Range, part: &mut [u8]) -> Result<Vec<Event>> {
     let mut bad: Vec<ByteRange> = Vec::new();
     let mut at = 0_u64;
-    for piece in part.chunks_mut(SALVAGE_LEN) {
+    // From one multiple of the length to the next, so that a bad sector costs one piece.
+    let past = range
+        .device_bytes
+        .checked_rem(SALVAGE_BYTES)
+        .and_then(|past| usize::try_from(past).ok())
+        .unwrap_or(0);
+    let first = SALVAGE_LEN.saturating_sub(past).min(part.len());
+    let (head, rest) = part.split_at_mut(first);
+    for piece in std::iter::once(head).chain(rest.chunks_mut(SALVAGE_LEN)) {
         let len_bytes = u64::try_from(piece.len()).unwrap_or(u64::MAX);
         match device.read_at(range.device_bytes.saturating_add(at), piece) {
             Ok(()) => {}

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::num::{NonZeroU16, NonZeroUsize};
 use std::os::fd::AsFd as _;
 use std::os::unix::ffi::OsStrExt as _;
@@ -51,7 +51,7 @@ pub(super) fn run(arguments: &ArchiveArguments) -> Result<ExitCode> {
                 Destination::Stdout => None,
                 Destination::File(path) => Some(path.as_path()),
             };
-            summarise(arguments, &console, show, published, &report)?;
+            summarise(arguments, &console, show, published, &report);
             Ok(if report.is_complete() { ExitCode::SUCCESS } else { ExitCode::from(INCOMPLETE) })
         }
         Err(error) => {
@@ -126,6 +126,11 @@ fn destination(arguments: &ArchiveArguments) -> Result<(Compression, Destination
     };
     let Some(output) = &arguments.output else { return Ok(in_folder(Path::new(""))) };
     if output.as_os_str() == "-" {
+        if io::stdout().is_terminal() {
+            let message =
+                "an archive is nothing for a terminal; send it to a file or a program, or name one with -o";
+            return Err(Error::new(Kind::Usage, message));
+        }
         return Ok((asked.unwrap_or_default(), Destination::Stdout));
     }
     if output.is_dir() || output.as_os_str().as_bytes().ends_with(b"/") {
@@ -185,7 +190,7 @@ fn summarise(
     show: Show,
     published: Option<&Path>,
     report: &Report,
-) -> Result<()> {
+) {
     let elapsed = console.elapsed();
     if let Show::Json { .. } = show {
         let mut fields = report.to_json();
@@ -196,16 +201,16 @@ fn summarise(
         }
         console.json("summary", fields);
     }
-    let Some((algorithm, digest)) = &report.digest else { return Ok(()) };
+    let Some((algorithm, digest)) = &report.digest else { return };
     let Some(path) = published else {
         // Nothing else has the digest: it is said, even when nothing else is.
         if !arguments.json {
             let _ = writeln!(io::stderr(), "{}  {digest}  -", algorithm.name());
         }
-        return Ok(());
+        return;
     };
     if !matches!(show, Show::Words { .. }) {
-        return Ok(());
+        return;
     }
     let mut text = String::new();
     // Writing to a String does not fail.
@@ -220,7 +225,8 @@ fn summarise(
         let count = report.issue_count;
         let _ = writeln!(text, "  INCOMPLETE: {count} issue{}, see above or the manifest", plural(count));
     }
-    print(&text)
+    // The archive is published: that nobody reads this changes nothing.
+    let _ = print(&text);
 }
 
 /// `1234 entries: 1000 files, 200 directories, 34 symlinks`.

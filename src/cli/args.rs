@@ -23,9 +23,9 @@ Exit codes:
 
 const ARCHIVE_EXAMPLES: &str = "\
 Examples:
-  voltar archive guest.img                                     guest.tar.zst, here
-  voltar archive /dev/vg0/web1-snapshot -o /backups/           a volume, into a folder
-  voltar archive disk.img --partition 2 -o root.tar.gz         one partition, without its p2/, for gzip
+  voltar archive guest.img                              guest.tar.zst, here
+  voltar archive /dev/vg0/web1-snapshot -o /backups/    a volume, into a folder
+  voltar archive disk.img --partition 2 -o root.tar.gz  one partition, without its p2/
   voltar archive disk.img --exclude lost+found --exclude '*.log'
   voltar archive disk.img -o - | ssh backup 'cat > disk.tar.zst'
 
@@ -47,9 +47,7 @@ pub(super) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Archive the files of a disk into a compressed tar
     Archive(Box<ArchiveArguments>),
-    /// Show what is on a disk: partitions, filesystems, labels, sizes
     Inspect(InspectArguments),
     /// Print the completions for a shell
     Completions {
@@ -110,7 +108,7 @@ pub(super) struct ArchiveArguments {
     #[arg(long, help_heading = "What goes in")]
     pub keep_going: bool,
 
-    /// Give up when the tar grows beyond SIZE, like 500G [default: 16 times the device, and 1 GiB]
+    /// Give up when the tar grows beyond SIZE, like 500G [default: 16 times the device and 64 MiB]
     #[arg(long, value_name = "SIZE", value_parser = size, help_heading = "What goes in")]
     pub max_output: Option<u64>,
 

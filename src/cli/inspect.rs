@@ -34,7 +34,7 @@ pub(super) fn run(arguments: &InspectArguments) -> Result<ExitCode> {
     let text = if arguments.json { format!("{:#}\n", as_json(&disk, &seen)) } else { as_text(&disk, &seen) };
     print(&text)?;
     let table_fault = disk.table().is_some_and(|table| table.fault.is_some());
-    let is_whole = !table_fault && seen.iter().all(|seen| seen.faults.is_empty());
+    let is_whole = !table_fault && disk.doubts().is_empty() && seen.iter().all(|seen| seen.faults.is_empty());
     Ok(if is_whole { ExitCode::SUCCESS } else { ExitCode::from(INCOMPLETE) })
 }
 
@@ -78,7 +78,7 @@ fn as_text(disk: &Disk, seen: &[Seen<'_>]) -> String {
         seen.iter().flat_map(|seen| seen.summary.iter().flat_map(|summary| &summary.warnings));
     let warnings = disk.warnings().iter().chain(of_filesystems).map(|warning| format!("note: {warning}"));
     let table_fault = disk.table().and_then(|table| table.fault.as_ref());
-    let faults = table_fault.into_iter().map(|fault| format!("issue: {fault}"));
+    let faults = table_fault.into_iter().chain(disk.doubts()).map(|fault| format!("issue: {fault}"));
     let of_volumes = seen.iter().flat_map(|seen| {
         seen.faults.iter().map(|fault| match seen.volume.number() {
             WHOLE => format!("issue: {fault}"),
@@ -164,6 +164,7 @@ fn as_json(disk: &Disk, seen: &[Seen<'_>]) -> Value {
             "fault": table.fault,
         })),
         "warnings": disk.warnings(),
+        "issues": disk.doubts(),
         "volumes": seen.iter().map(volume_json).collect::<Vec<_>>(),
     })
 }

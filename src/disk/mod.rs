@@ -29,6 +29,7 @@ pub struct Disk {
     table: Option<Table>,
     volumes: Vec<Volume>,
     warnings: Vec<String>,
+    doubts: Vec<String>,
 }
 
 impl Disk {
@@ -61,8 +62,14 @@ impl Disk {
         let device = Arc::new(Counting::new(device));
         let whole: Device = Arc::<Counting>::clone(&device);
         let whole = Volume::whole(path, whole, probe(device.as_ref())?);
-        let mut disk =
-            Self { path: path.to_path_buf(), device, table: None, volumes: Vec::new(), warnings: Vec::new() };
+        let mut disk = Self {
+            path: path.to_path_buf(),
+            device,
+            table: None,
+            volumes: Vec::new(),
+            warnings: Vec::new(),
+            doubts: Vec::new(),
+        };
         let Some(table) = partition::read(disk.device.as_ref())? else {
             if whole.contents() == &Contents::Unknown {
                 let message = "no partition table and no known filesystem";
@@ -74,8 +81,8 @@ impl Disk {
         let volumes = disk.partitions(&table)?;
         if is_left_over(&table, &volumes, &whole) {
             let name = whole.name();
-            disk.warnings.push(format!(
-                "the partition table is a leftover: {name} fills the whole device, and no partition holds anything known"
+            disk.doubts.push(format!(
+                "taken as {name} over the whole device, and the partition table as a leftover: no partition holds anything known"
             ));
             disk.volumes = vec![whole];
             return Ok(disk);
@@ -139,6 +146,12 @@ impl Disk {
     #[must_use]
     pub fn warnings(&self) -> &[String] {
         &self.warnings
+    }
+
+    /// How the disk was understood where it could be understood in another way: then something else would be lost.
+    #[must_use]
+    pub fn doubts(&self) -> &[String] {
+        &self.doubts
     }
 
     /// The partitions, without those that only hold others; or the whole device as [`WHOLE`], where it has no table.

@@ -10,6 +10,9 @@ const MAX_LINKS: u32 = 40;
 /// Longest path that is looked up, in components, links included.
 const MAX_COMPONENTS: usize = 4096;
 
+/// Names that are looked at on the way: a directory may have millions, and be passed again and again.
+const MAX_NAMES: usize = 1 << 26;
+
 /// Finds the inode that `path` leads to. Symbolic links are followed, inside the filesystem; `..` stops at the root.
 ///
 /// # Errors
@@ -20,6 +23,7 @@ pub fn find(filesystem: &dyn Filesystem, path: &[u8]) -> Result<Inode> {
     let mut trail = vec![root];
     let mut rest = components(path);
     let mut links = 0_u32;
+    let mut names = 0_usize;
     while let Some(name) = rest.pop() {
         let Some(here) = trail.last() else { break };
         match name.as_slice() {
@@ -37,6 +41,10 @@ pub fn find(filesystem: &dyn Filesystem, path: &[u8]) -> Result<Inode> {
             return Err(missing());
         }
         let listing = filesystem.directory(here)?.value;
+        names = names.saturating_add(listing.len());
+        if names > MAX_NAMES {
+            return Err(Error::new(Kind::Limit, format!("too many names on the way to {}", Printable(path))));
+        }
         let number = listing.iter().find(|entry| entry.name == name).map(|entry| entry.inode);
         let inode = filesystem.inode(number.ok_or_else(missing)?)?;
         if inode.kind != FileKind::Symlink {
@@ -75,7 +83,10 @@ pub fn read(filesystem: &dyn Filesystem, path: &[u8], most_bytes: u64) -> Result
         return Err(too_long());
     }
     match filesystem.content(&inode)? {
-        Content::Inline(bytes) => Ok(bytes),
+        Content::Inline(mut bytes) => {
+            bytes.resize(len, 0);
+            Ok(bytes)
+        }
         Content::Extents(extents) => {
             let mut bytes = vec![0; len];
             for extent in extents {

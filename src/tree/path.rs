@@ -10,13 +10,28 @@ pub struct TreePath(Option<Arc<Node>>);
 struct Node {
     above: TreePath,
     name: Box<[u8]>,
+    /// Length of the whole path, in bytes.
+    len: usize,
 }
 
 impl TreePath {
     /// The path of `name` in the directory that this path leads to.
     #[must_use]
     pub fn join(&self, name: &[u8]) -> Self {
-        Self(Some(Arc::new(Node { above: self.clone(), name: name.into() })))
+        let len = self.len().saturating_add(usize::from(!self.is_empty())).saturating_add(name.len());
+        Self(Some(Arc::new(Node { above: self.clone(), name: name.into(), len })))
+    }
+
+    /// Length in bytes.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.as_ref().map_or(0, |node| node.len)
+    }
+
+    /// Whether this is the root.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_none()
     }
 
     /// The names with slashes between them, without a slash at either end.
@@ -52,7 +67,9 @@ mod tests {
         let root = TreePath::default();
         assert_eq!(root.to_bytes(), b"");
         assert_eq!(root.join(b"etc").to_bytes(), b"etc");
-        assert_eq!(root.join(b"etc").join(b"\xff").to_bytes(), b"etc/\xff");
+        let path = root.join(b"etc").join(b"\xff");
+        assert_eq!(path.to_bytes(), b"etc/\xff");
+        assert_eq!(path.len(), 5);
     }
 
     #[test]

@@ -20,6 +20,10 @@ const ISSUES_TOLD: u64 = 100;
 /// Bytes that a name takes in a directory at least: 8 and the name, in steps of 4 (`ext4_dir_rec_len`).
 const NAME_BYTES: u64 = 12;
 
+/// Bytes of paths that are compared with patterns, for each byte of the filesystem, and besides: names may lie very deep.
+const COMPARED_PER_BYTE: u64 = 16;
+const COMPARED_FREE: u64 = 64 << 20;
+
 /// What the walk comes to.
 #[derive(Debug)]
 pub enum Step {
@@ -40,6 +44,8 @@ pub struct Walk<'a> {
     names_to_come: HashMap<InodeNumber, (TreePath, u32)>,
     /// Names that may still come: no sound filesystem has more than fit on it.
     names_left: u64,
+    /// Bytes of paths that may still be compared with patterns.
+    compared_left: u64,
     pending: VecDeque<Step>,
     has_begun: bool,
     keep_going: bool,
@@ -71,6 +77,11 @@ impl<'a> Walk<'a> {
             directories_seen: HashSet::new(),
             names_to_come: HashMap::new(),
             names_left: filesystem.summary().size_bytes / NAME_BYTES,
+            compared_left: filesystem
+                .summary()
+                .size_bytes
+                .saturating_mul(COMPARED_PER_BYTE)
+                .saturating_add(COMPARED_FREE),
             pending: VecDeque::new(),
             has_begun: false,
             keep_going: false,
@@ -103,18 +114,9 @@ impl<'a> Walk<'a> {
         let Some(level) = self.levels.last_mut() else { return Ok(false) };
         if let Some(entry) = level.listing.get(level.next) {
             level.next = level.next.saturating_add(1);
-            let path = level.path.join(entry.name);
-            if !self.exclude.is_empty() && self.exclude.excludes(self.folder, &path.to_bytes()) {
-                return Ok(true);
-            }
-            match self.filesystem.inode(entry.inode) {
-                Ok(inode) if inode.kind == FileKind::Directory => {
-                    level.directories.push(entry.name, entry.inode);
-                }
-                Ok(inode) => self.leaf(path, inode)?,
-                Err(error) => self.bad_name(&path, error)?,
-            }
-            return Ok(true);
+            let (path, number) = (level.path.join(entry.name), entry.inode);
+            let name = entry.name.to_vec();
+            return self.name(path, &name, number).map(|()| true);
         }
         // The names are not needed any more, and the directories below may have as many.
         level.listing = Listing::default();
@@ -128,6 +130,34 @@ impl<'a> Walk<'a> {
             Err(error) => self.bad_name(&path, error)?,
         }
         Ok(true)
+    }
+
+    fn is_excluded(&mut self, path: &TreePath) -> Result<bool> {
+        if self.exclude.is_empty() {
+            return Ok(false);
+        }
+        let len = u64::try_from(path.len()).unwrap_or(u64::MAX);
+        let too_deep = "so many names lie so deep that comparing their paths with patterns has no end";
+        let left = self.compared_left.checked_sub(len);
+        self.compared_left = left.ok_or_else(|| Error::new(Kind::Limit, too_deep))?;
+        Ok(self.exclude.excludes(self.folder, &path.to_bytes()))
+    }
+
+    /// Comes to a name in the present directory. A directory waits until the others are done.
+    fn name(&mut self, path: TreePath, name: &[u8], number: InodeNumber) -> Result<()> {
+        if self.is_excluded(&path)? {
+            return Ok(());
+        }
+        match self.filesystem.inode(number) {
+            Ok(inode) if inode.kind == FileKind::Directory => {
+                if let Some(level) = self.levels.last_mut() {
+                    level.directories.push(name, number);
+                }
+                Ok(())
+            }
+            Ok(inode) => self.leaf(path, inode),
+            Err(error) => self.bad_name(&path, error),
+        }
     }
 
     /// Leaves a directory whose entries are all done.

@@ -133,7 +133,8 @@ impl Ext {
             while done < extent.len_bytes {
                 let piece = extent.len_bytes.saturating_sub(done).min(DIRECTORY_PIECE);
                 let len = usize::try_from(piece).unwrap_or(0);
-                let bytes = read_vec(self.device().as_ref(), extent.device_bytes.saturating_add(done), len)?;
+                let position = extent.device_bytes.saturating_add(done);
+                let bytes = self.directory_piece(position, len, &mut errors)?;
                 let first = extent.file_bytes.saturating_add(done).checked_div(block_size).unwrap_or(0);
                 for (number, block) in (first..).zip(bytes.chunks(superblock.block_len())) {
                     blocks.read(number, block, &mut listing, &mut faults);
@@ -146,6 +147,27 @@ impl Ext {
         }
         errors.extend(few(faults));
         Ok(Salvaged { value: listing, faults: errors })
+    }
+
+    /// Reads a piece of a directory; where it can't be read as a whole, block by block, with a fault for each that can't.
+    fn directory_piece(&self, position: u64, len: usize, faults: &mut Vec<Error>) -> Result<Vec<u8>> {
+        match read_vec(self.device().as_ref(), position, len) {
+            Err(error) if error.kind() == Kind::Read => {}
+            read => return read,
+        }
+        let superblock = &self.metadata.superblock;
+        let mut bytes = vec![0; len];
+        for (block, number) in bytes.chunks_mut(superblock.block_len()).zip(0..) {
+            match self.device().read_at(position.saturating_add(superblock.block_position(number)), block) {
+                Ok(()) => {}
+                Err(error) if error.kind() == Kind::Read => {
+                    block.fill(0);
+                    faults.push(error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(bytes)
     }
 
     /// Reads the names of a directory that lies in its inode: the parent's number, and then entries in two parts.

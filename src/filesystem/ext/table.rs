@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use lru::LruCache;
 
 use crate::device::{Device, read_vec};
-use crate::error::Result;
+use crate::error::{Kind, Result};
 
 /// Length of a piece in bytes, unless what is in use of the table ends before it.
 const LARGE_PIECE: u64 = 64 << 10;
@@ -50,7 +50,12 @@ impl Tables {
         let mut at = at;
         while record.len() < len {
             let index = at.checked_div(self.piece_bytes).unwrap_or(0);
-            let piece = self.piece(table, index)?;
+            let piece = match self.piece(table, index) {
+                Ok(piece) => piece,
+                // A bad sector shall not cost the records around it.
+                Err(error) if error.kind() == Kind::Read => return self.alone(table, at, record.len(), len),
+                Err(error) => return Err(error),
+            };
             let start = at.checked_rem(self.piece_bytes).unwrap_or(0);
             let start = usize::try_from(start).unwrap_or(usize::MAX);
             let wanted = len.saturating_sub(record.len());
@@ -58,12 +63,18 @@ impl Tables {
             let found = found.get(..wanted).unwrap_or(found);
             if found.is_empty() {
                 // The record lies behind the part in use: it is read alone, and not kept.
-                return read_vec(self.device.as_ref(), table.position.saturating_add(at), len);
+                return self.alone(table, at, record.len(), len);
             }
             record.extend_from_slice(found);
             at = at.saturating_add(u64::try_from(found.len()).unwrap_or(u64::MAX));
         }
         Ok(record)
+    }
+
+    /// Reads a record by itself; `at` is where the bytes after the first `have` of it are.
+    fn alone(&self, table: Table, at: u64, have: usize, len: usize) -> Result<Vec<u8>> {
+        let start = at.saturating_sub(u64::try_from(have).unwrap_or(0));
+        read_vec(self.device.as_ref(), table.position.saturating_add(start), len)
     }
 
     fn piece(&self, table: Table, index: u64) -> Result<Arc<[u8]>> {

@@ -67,7 +67,7 @@ enum Fault {
 /// Why a change is not replayed.
 enum Stop {
     Fault(Fault),
-    /// The device can't be read.
+    /// The device can't be read, or a limit was reached: going on makes no sense.
     Unreadable(Error),
     /// What is to be changed is damaged: only this change is passed over. Reading the file will tell the damage.
     Damaged,
@@ -75,7 +75,7 @@ enum Stop {
 
 impl From<Error> for Stop {
     fn from(error: Error) -> Self {
-        if error.kind() == Kind::Read { Self::Unreadable(error) } else { Self::Damaged }
+        if error.ends_the_run() { Self::Unreadable(error) } else { Self::Damaged }
     }
 }
 
