@@ -36,6 +36,15 @@ impl fmt::Display for Printable<'_> {
     }
 }
 
+/// Text in UTF-16, little-endian, up to the first NUL; what is no UTF-16 is replaced.
+#[must_use]
+pub fn from_utf16(bytes: &[u8]) -> String {
+    let units = bytes.as_chunks::<2>().0.iter().copied().map(u16::from_le_bytes);
+    char::decode_utf16(units.take_while(|unit| *unit != 0))
+        .map(|character| character.unwrap_or(char::REPLACEMENT_CHARACTER))
+        .collect()
+}
+
 /// Whether the character changes the direction of the text around it, or has no width
 /// (Unicode Standard Annex 9, section 2).
 fn turns_text(c: char) -> bool {

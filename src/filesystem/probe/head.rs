@@ -5,7 +5,7 @@ use uuid::Uuid;
 use crate::device::{ReadAt, read_vec};
 use crate::error::Result;
 use crate::fields::{bytes_at, until_nul};
-use crate::printable::Printable;
+use crate::printable::{Printable, from_utf16};
 
 /// Nearly all signatures lie within; Btrfs, ReiserFS and GFS2 have theirs at 64 KiB.
 const HEAD_BYTES: u64 = 128 << 10;
@@ -69,11 +69,7 @@ pub(super) fn text(bytes: &[u8]) -> String {
 
 /// Text in UTF-16, little-endian, up to the first NUL; what is no UTF-16 is replaced.
 pub(super) fn utf16(bytes: &[u8]) -> String {
-    let units = bytes.as_chunks::<2>().0.iter().copied().map(u16::from_le_bytes);
-    let text: String = char::decode_utf16(units.take_while(|unit| *unit != 0))
-        .map(|character| character.unwrap_or(char::REPLACEMENT_CHARACTER))
-        .collect();
-    self::text(text.as_bytes())
+    self::text(from_utf16(bytes).as_bytes())
 }
 
 /// A UUID in lower case; empty when it is all zeros.

@@ -10,7 +10,7 @@ use super::header::Header;
 use crate::device::{ReadAt, read_vec};
 use crate::fields::{Short, bytes_at, slice_at, u64_at};
 use crate::partition::{Partition, gpt_types, sector_range};
-use crate::printable::Printable;
+use crate::printable::{Printable, from_utf16};
 use crate::units::ByteRange;
 
 /// Bytes of an entry that the specification defines; larger ones begin with these.
@@ -92,10 +92,7 @@ fn place(starting_lba: u64, ending_lba: u64, sector_bytes: u32) -> (Option<ByteR
 
 /// A name in UTF-16, little-endian, up to the first NUL; what is no UTF-16 is replaced.
 fn name(bytes: &[u8]) -> String {
-    let units = bytes.as_chunks::<2>().0.iter().copied().map(u16::from_le_bytes);
-    let text: String = char::decode_utf16(units.take_while(|unit| *unit != 0))
-        .map(|character| character.unwrap_or(char::REPLACEMENT_CHARACTER))
-        .collect();
+    let text = from_utf16(bytes);
     Printable(text.as_bytes()).to_string()
 }
 

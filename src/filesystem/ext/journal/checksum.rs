@@ -2,10 +2,12 @@
 
 use libdeflater::Crc;
 
+use crate::filesystem::ext;
+
 /// Continues the CRC-32C `seed` over `bytes`, as `jbd2_chksum` in the kernel does: neither the start value nor the
 /// result is inverted.
 pub(super) fn crc32c(seed: u32, bytes: &[u8]) -> u32 {
-    !crc32c::crc32c_append(!seed, bytes)
+    ext::checksum::Crc::from_seed(seed).with(bytes).value()
 }
 
 /// CRC-32C of a block whose four bytes at `field` count as zeros, because the checksum itself is kept there.
