@@ -286,6 +286,8 @@ fn signals() {
     for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
         let folder = tempfile::tempdir().unwrap();
         let child = long_run(&source, folder.path());
+        // Twice, as timeout(1) does it.
+        kill_process(pid(&child), signal).unwrap();
         kill_process(pid(&child), signal).unwrap();
         let output = child.wait_with_output().unwrap();
         assert_eq!(output.status.code(), Some(1), "{signal:?}: {}", stderr(&output));

@@ -1,4 +1,6 @@
-//! Signals that ask the program to end: the first is a wish, the second an order.
+//! Signals that ask the program to end. It does so at the next frame or entry, and removes what it has begun to write.
+//!
+//! A second signal is no stronger: timeout(1) and terminals send the same one twice, to the process and to its group.
 
 use std::io;
 use std::sync::Arc;
@@ -7,11 +9,7 @@ use std::sync::atomic::AtomicBool;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 
-/// What the program ends with at the second signal.
-const ORDERED: i32 = 1;
-
-/// A flag that the first SIGINT, SIGTERM or SIGHUP sets. The second ends the program at once; what it leaves behind the
-/// next run removes.
+/// A flag that SIGINT, SIGTERM and SIGHUP set.
 pub(super) fn stop_flag() -> io::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     let ignored = ignored();
@@ -20,8 +18,6 @@ pub(super) fn stop_flag() -> io::Result<Arc<AtomicBool>> {
         bit.and_then(|bit| ignored.checked_shr(bit)).is_some_and(|rest| rest & 1 == 1)
     };
     for signal in [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| !is_ignored(*signal)) {
-        // In this order: the first signal finds the flag not set yet.
-        flag::register_conditional_shutdown(signal, ORDERED, Arc::clone(&stop))?;
         flag::register(signal, Arc::clone(&stop))?;
     }
     Ok(stop)
