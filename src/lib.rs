@@ -4,7 +4,7 @@
 //! permission on the device is all it needs.
 //!
 //! ```text
-//! device ▶ partition ▶ filesystem ▶ tree ▶ disk ▶ archive ▶ sandbox ▶ cli
+//! device ▶ partition ▶ filesystem ▶ tree ▶ disk ▶ archive ▶ snapshot ▶ job ▶ sandbox ▶ cli
 //! ```
 //!
 //! Each of these is a module, and uses only those to its left.
@@ -34,9 +34,11 @@ pub mod disk;
 pub mod error;
 mod fields;
 pub mod filesystem;
+pub mod job;
 pub mod partition;
 pub mod printable;
 pub mod sandbox;
+pub mod snapshot;
 pub mod tree;
 pub mod units;
 

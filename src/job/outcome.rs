@@ -1,0 +1,107 @@
+//! What came of a run: the facts that every form of the report is made of.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::archives::Archived;
+
+/// What came of a run.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// This host's name.
+    pub host: String,
+    /// When the run began, in seconds since 1970.
+    pub started: i64,
+    /// How long it took.
+    pub elapsed: Duration,
+    /// The destination's folder.
+    pub destination: PathBuf,
+    /// Each volume, in order.
+    pub volumes: Vec<VolumeOutcome>,
+    /// What failed besides the volumes: a group that can't be listed, a leftover that can't be removed.
+    pub errors: Vec<String>,
+    /// Snapshots that an earlier run left behind and this one removed.
+    pub cleaned: Vec<String>,
+    /// The destination's space when the run was over; `None` where that can't be asked.
+    pub space: Option<Space>,
+    /// All archives that lay in the destination when the run was over, oldest first.
+    pub history: Vec<Archived>,
+}
+
+/// What came of one volume.
+#[derive(Clone, Debug)]
+pub struct VolumeOutcome {
+    /// Its name: `cinder-volumes/volume-00000001`, or a path.
+    pub name: String,
+    /// The folder of its archives, within the destination.
+    pub folder: String,
+    /// How long it took, with snapshot and removal of old archives.
+    pub elapsed: Duration,
+    /// The archive, or why there is none.
+    pub result: Result<Published, String>,
+    /// What one should know, and what is no issue: a snapshot smaller than wished.
+    pub notes: Vec<String>,
+    /// Archives that its retention removed.
+    pub removed: Vec<Removed>,
+    /// What its retention is, in words: `14 days`.
+    pub retention: String,
+    /// The archive that retention removes next, and when (seconds since 1970), if nothing changes.
+    pub next_to_expire: Option<(PathBuf, i64)>,
+    /// The latest archive before this one.
+    pub previous: Option<Archived>,
+}
+
+/// An archive that was published.
+#[derive(Clone, Debug)]
+pub struct Published {
+    /// Its path.
+    pub path: PathBuf,
+    /// Its own bytes.
+    pub archive_bytes: u64,
+    /// Bytes of files in it.
+    pub data_bytes: u64,
+    /// Bytes that were read from the source.
+    pub bytes_read: u64,
+    /// Entries.
+    pub entries: u64,
+    /// Its digest: algorithm and hexadecimal digits.
+    pub digest: (String, String),
+    /// How many issues there were.
+    pub issue_count: u64,
+    /// The first of them, in words.
+    pub issues: Vec<String>,
+    /// How full the snapshot got, in percent.
+    pub snapshot_percent: Option<f64>,
+}
+
+/// An archive that was removed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Removed {
+    /// Where it was.
+    pub path: PathBuf,
+    /// How many bytes that gave back.
+    pub len_bytes: u64,
+}
+
+/// The space of a filesystem, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Space {
+    /// All of it.
+    pub total_bytes: u64,
+    /// What this user may still use.
+    pub free_bytes: u64,
+}
+
+impl Outcome {
+    /// How many volumes have no archive of this run, and how many have an incomplete one.
+    #[must_use]
+    pub fn trouble(&self) -> (usize, usize) {
+        let failed = self.volumes.iter().filter(|volume| volume.result.is_err()).count();
+        let incomplete = self
+            .volumes
+            .iter()
+            .filter(|volume| volume.result.as_ref().is_ok_and(|p| p.issue_count > 0))
+            .count();
+        (failed, incomplete)
+    }
+}

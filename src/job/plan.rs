@@ -1,0 +1,197 @@
+//! The plan: what a configuration comes to, with every default in its place.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::archive::{Algorithm, Compression, Raw};
+use crate::snapshot::{Size, VolumeName};
+
+/// All that one run does.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// What is backed up, in order.
+    pub sources: Vec<Source>,
+    /// Where to.
+    pub destination: Destination,
+    /// How LVM's commands are run: `lvm`, or `sudo -n lvm`; never by a shell.
+    pub lvm_command: Vec<String>,
+    /// What is told to whom.
+    pub report: Report,
+}
+
+/// One line of the configuration's list of sources: one thing, or all volumes of a group that match.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// What it names.
+    pub what: What,
+    /// How each of it is archived.
+    pub options: Options,
+    /// What is kept of it.
+    pub retention: Retention,
+}
+
+/// What a source names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum What {
+    /// The volumes of a group whose names match a pattern of `include` (all, where there is none) and none of `exclude`.
+    Group {
+        /// The volume group.
+        group: String,
+        /// Patterns as for files' names: `volume-*`.
+        include: Vec<String>,
+        /// The same.
+        exclude: Vec<String>,
+    },
+    /// One volume.
+    Volume(VolumeName),
+    /// An image file or a block device, read as it is: nothing takes a snapshot of it.
+    Device(PathBuf),
+}
+
+/// How a volume is archived.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// What is left out.
+    pub exclude: Vec<String>,
+    /// Numbers of partitions; all, where there is none.
+    pub partitions: Vec<u32>,
+    /// Compression.
+    pub compression: Compression,
+    /// How much.
+    pub level: Option<i32>,
+    /// Which digest.
+    pub digest: Algorithm,
+    /// Partitions that can't be read as files.
+    pub raw: Raw,
+    /// Threads; all cores, where it is not said.
+    pub threads: Option<usize>,
+    /// Whether every issue is an error.
+    pub strict: bool,
+    /// Longest tar stream in bytes.
+    pub max_output: Option<u64>,
+    /// Whether the process that parses gives up its rights before.
+    pub has_sandbox: bool,
+    /// The snapshot's space.
+    pub snapshot_size: Size,
+    /// Whether a snapshot that gets full is extended.
+    pub extend: bool,
+    /// What happens around the snapshot.
+    pub hooks: Hooks,
+}
+
+/// Commands around the moment of the snapshot; vectors of arguments, run without a shell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hooks {
+    /// Before it.
+    pub freeze: Option<Vec<String>>,
+    /// After it, whatever happened in between.
+    pub thaw: Option<Vec<String>>,
+    /// How long each may take.
+    pub time_limit: Duration,
+}
+
+/// Where archives go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Destination {
+    /// The folder; each volume has one of its own in it.
+    pub folder: PathBuf,
+    /// Whether something must be mounted there.
+    pub require_mount: bool,
+    /// How much must be free there, before a run and before each volume.
+    pub minimum_free: Option<Free>,
+}
+
+/// An amount of free space.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Free {
+    /// Percent of the filesystem.
+    Percent(u8),
+    /// Bytes.
+    Bytes(u64),
+}
+
+/// Which archives of a volume are kept. Each rule adds to what is kept; without any rule everything is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Retention {
+    /// All that are at most this many days old.
+    pub keep_days: Option<u32>,
+    /// This many of the latest.
+    pub keep_last: Option<u32>,
+    /// The latest of each of this many days that have one.
+    pub keep_daily: Option<u32>,
+    /// The same for weeks, which begin on Monday.
+    pub keep_weekly: Option<u32>,
+    /// The same for months.
+    pub keep_monthly: Option<u32>,
+    /// The same for years.
+    pub keep_yearly: Option<u32>,
+}
+
+/// What is told to whom.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// A file for the report as JSON.
+    pub json: Option<PathBuf>,
+    /// A file for the report as a page.
+    pub html: Option<PathBuf>,
+    /// A file for node_exporter's textfile collector.
+    pub metrics: Option<PathBuf>,
+    /// Mail.
+    pub mail: Option<Mail>,
+}
+
+/// Mail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mail {
+    /// Who it is from.
+    pub from: String,
+    /// Who gets it.
+    pub to: Vec<String>,
+    /// Whether nights without trouble are told as well.
+    pub when: MailWhen,
+    /// How it gets there.
+    pub transport: Transport,
+}
+
+/// When mail is sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MailWhen {
+    /// After each run.
+    #[default]
+    Always,
+    /// When something failed or was incomplete.
+    Trouble,
+}
+
+/// How mail gets there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// The sendmail program of this host.
+    Sendmail {
+        /// Where it is.
+        program: PathBuf,
+    },
+    /// A server.
+    Smtp {
+        /// Its name.
+        host: String,
+        /// Its port.
+        port: u16,
+        /// How the connection is kept secret.
+        security: Security,
+        /// Who logs in: user, and a file that has the password and nothing else.
+        login: Option<(String, PathBuf)>,
+    },
+}
+
+/// How a connection to a mail server is kept secret.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Security {
+    /// Begun in the clear, then STARTTLS; refused where the server has none.
+    #[default]
+    StartTls,
+    /// TLS from the first byte.
+    Tls,
+    /// Not at all: for this host's own server.
+    None,
+}

@@ -1,0 +1,173 @@
+//! Snapshots: the state of a volume at one moment, to be read while the volume goes on changing.
+//!
+//! [`Provider`] is what a run needs of a snapshot technique. What implements it drives the technique's own programs, and knows
+//! nothing of files and archives.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use crate::error::Result;
+
+/// What takes snapshots of volumes: one technique, on one host.
+pub trait Provider: Sync {
+    /// Finds a volume.
+    ///
+    /// # Errors
+    ///
+    /// When there is none of that name, or the technique's programs can't be asked.
+    fn find(&self, name: &VolumeName) -> Result<Volume>;
+
+    /// All volumes of a group that can be backed up, by name: no snapshots, no pools, nothing internal.
+    ///
+    /// # Errors
+    ///
+    /// As [`Provider::find`].
+    fn volumes(&self, group: &str) -> Result<Vec<Volume>>;
+
+    /// Takes a snapshot that can only be read, and marks it as this process's own. What is worth knowing is told to `note`.
+    ///
+    /// # Errors
+    ///
+    /// When there is no space for it, or the technique refuses. Nothing is left behind then.
+    fn take(&self, volume: &Volume, wish: &Wish, note: &dyn Fn(&str)) -> Result<Snapshot>;
+
+    /// How a snapshot is. An absence of read errors proves nothing: ask this after the last read.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be found out, which is as bad as an overflow.
+    fn state(&self, snapshot: &Snapshot) -> Result<State>;
+
+    /// Makes room for more changes. `false` where there is no more room to be had.
+    ///
+    /// # Errors
+    ///
+    /// When the technique refuses.
+    fn extend(&self, snapshot: &Snapshot) -> Result<bool>;
+
+    /// Removes a snapshot.
+    ///
+    /// # Errors
+    ///
+    /// When it is still there afterwards.
+    fn remove(&self, snapshot: &VolumeName) -> Result<()>;
+
+    /// All snapshots that carry this program's mark, whoever took them.
+    ///
+    /// # Errors
+    ///
+    /// As [`Provider::find`].
+    fn marked(&self) -> Result<Vec<Marked>>;
+}
+
+/// A logical volume within its group: `cinder-volumes/volume-00000001`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct VolumeName {
+    /// The volume group.
+    pub group: String,
+    /// The logical volume.
+    pub volume: String,
+}
+
+impl fmt::Display for VolumeName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.group, self.volume)
+    }
+}
+
+/// A volume that a snapshot can be taken of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Volume {
+    /// Its name.
+    pub name: VolumeName,
+    /// The block device.
+    pub device: PathBuf,
+    /// Its size in bytes.
+    pub len_bytes: u64,
+    /// The thin pool that it lives in; `None` where its space is all its own.
+    pub pool: Option<String>,
+    /// Whether something has the device open: a guest runs on it.
+    pub is_open: bool,
+    /// Free bytes in its group.
+    pub group_free_bytes: u64,
+    /// Bytes of an extent, the unit that the group gives space in.
+    pub extent_bytes: u64,
+}
+
+/// What a snapshot is asked to be like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wish {
+    /// Space for changes that happen to the origin while the snapshot is there; thin snapshots need none of their own.
+    pub size: Size,
+}
+
+/// Space for changes to the origin.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Size {
+    /// As much as the origin has, or what is free if that is less, with a warning.
+    #[default]
+    Automatic,
+    /// Percent of the origin's size.
+    PercentOfOrigin(u32),
+    /// Bytes.
+    Bytes(u64),
+}
+
+/// A snapshot that this process took.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Its name.
+    pub name: VolumeName,
+    /// What it is a snapshot of.
+    pub origin: VolumeName,
+    /// The block device to read.
+    pub device: PathBuf,
+    /// Whether it lives in a thin pool.
+    pub is_thin: bool,
+}
+
+/// How a snapshot is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum State {
+    /// It shows the origin as it was.
+    Valid {
+        /// How much of its space for changes is used; `None` where it has none of its own.
+        used_percent: Option<f64>,
+    },
+    /// More was changed than it had space for: what is read from it is worth nothing.
+    Overflowed,
+    /// It is not there any more.
+    Gone,
+}
+
+/// A snapshot that carries this program's mark.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Marked {
+    /// Its name.
+    pub name: VolumeName,
+    /// What it is a snapshot of, where that is still known.
+    pub origin: Option<VolumeName>,
+    /// When it was taken, in seconds since 1970, as far as its name tells.
+    pub taken: Option<i64>,
+    /// Who took it.
+    pub owner: Owner,
+}
+
+/// The process that took a snapshot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// It still runs, on this host.
+    Alive {
+        /// Its process id.
+        pid: u32,
+    },
+    /// It was on this host, and is no more: the snapshot is a leftover.
+    Dead,
+    /// It was on another host that sees the same volumes: only that host can tell whether it still runs.
+    Elsewhere {
+        /// That host's name.
+        host: String,
+    },
+    /// The mark does not tell: somebody made it by hand. Never removed without being named.
+    Unknown,
+}
