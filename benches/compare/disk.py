@@ -1,0 +1,164 @@
+"""The disk that everything is measured on."""
+
+import json
+import os
+import random
+import re
+import shutil
+import sqlite3
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+MIB = 1 << 20
+START = 1 * MIB
+LENGTH = 6 << 30
+
+# A kernel, its headers, two languages with their libraries: small files, as /usr is full of them.
+PACKAGES = "linux-image-amd64,linux-headers-amd64,perl,python3,git,gcc,libboost-dev,golang-src,acl,attr,locales"
+
+# What every way is asked for, besides bytes: made here, looked for in each archive by losses.py.
+PROBE = "srv/probe"
+
+
+@dataclass
+class Image:
+    """A disk image, and the ext filesystem in it that is archived."""
+
+    path: Path
+    number: int
+    start: int
+    length: int
+
+    def describe(self):
+        return f"partition {self.number}, {self.length / (1 << 30):.1f} GiB"
+
+
+def run(*argv, **options):
+    return subprocess.run([str(word) for word in argv], check=True, **options)
+
+
+def given(path):
+    """The largest Linux partition of an image."""
+    told = run("sfdisk", "-J", path, capture_output=True, text=True).stdout
+    table = json.loads(told)["partitiontable"]
+    sector = table.get("sectorsize", 512)
+    rows = list(enumerate(table["partitions"], 1))
+    number, row = max(rows, key=lambda row: row[1]["size"])
+    named = re.search(r"(\d+)$", row["node"])
+    return Image(path.resolve(), int(named.group(1)) if named else number, row["start"] * sector, row["size"] * sector)
+
+
+def made(folder):
+    """A Debian guest of about 3 GiB: made once, kept under target/."""
+    path = folder / "disk.img"
+    if not path.exists():
+        if os.geteuid() != 0:
+            sys.exit("benches/versus: making the disk takes root (debootstrap, a loop mount); --image names one that is there")
+        folder.mkdir(parents=True, exist_ok=True)
+        print(f"making {path}, once", file=sys.stderr)
+        make(path)
+    return given(path)
+
+
+def make(path):
+    unfinished = path.with_suffix(".part")
+    with open(unfinished, "wb") as file:
+        file.truncate(START + LENGTH + MIB)
+    run("sfdisk", "--quiet", unfinished, input=f"label: dos\nstart={START // 512}, size={LENGTH // 512}, type=83\n".encode())
+    run("mke2fs", "-q", "-F", "-t", "ext4", "-L", "guest", "-E", f"offset={START}", unfinished, f"{LENGTH // 1024}k")
+    root = path.with_suffix(".mount")
+    root.mkdir(exist_ok=True)
+    run("mount", "-o", f"loop,offset={START},sizelimit={LENGTH}", unfinished, root)
+    try:
+        # It mounts /proc and /sys in there: in a namespace of its own they are gone with it, whatever happens.
+        run("unshare", "--mount", "debootstrap", "--variant=minbase", f"--include={PACKAGES}", suite(), root, mirror(), stdout=subprocess.DEVNULL)
+        shutil.rmtree(root / "var/cache/apt/archives")
+        dice = random.Random(20240229)
+        database(root / "var/lib/app.sqlite", dice)
+        logs(root / "var/log", dice)
+        sparse(root / "var/lib/machine.raw", dice)
+        (root / "srv").mkdir(exist_ok=True)
+        (root / "srv/video.mp4").write_bytes(dice.randbytes(192 * MIB))
+        probe(root / PROBE)
+    finally:
+        run("umount", root)
+        root.rmdir()
+    unfinished.rename(path)
+
+
+def suite():
+    return re.search(r"VERSION_CODENAME=(\w+)", Path("/etc/os-release").read_text()).group(1)
+
+
+def mirror():
+    """The mirror that this machine's own packages come from."""
+    lists = [Path("/etc/apt/sources.list"), *sorted(Path("/etc/apt/sources.list.d").glob("*"))]
+    for path in lists:
+        for line in path.read_text().splitlines() if path.exists() else ():
+            if line.startswith(("deb ", "URIs:")):
+                return next(word for word in line.split() if "://" in word)
+    sys.exit("benches/versus: no Debian mirror in /etc/apt")
+
+
+def words(dice, count):
+    letters = "etaoinshrdlucmfwypvbgkqjxz"
+    return ["".join(dice.choices(letters, weights=range(26, 0, -1), k=dice.randint(2, 11))) for _ in range(count)]
+
+
+def database(path, dice):
+    """A table of orders with an index: some 300 MiB."""
+    vocabulary = words(dice, 5000)
+    connection = sqlite3.connect(path)
+    connection.executescript("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; CREATE TABLE orders"
+                             "(id INTEGER PRIMARY KEY, customer TEXT, placed INTEGER, total REAL, note TEXT)")
+    rows = ((None, " ".join(dice.choices(vocabulary, k=2)), 1700000000 + dice.randrange(10**8), dice.random() * 1000,
+             " ".join(dice.choices(vocabulary, k=dice.randint(5, 40)))) for _ in range(1_300_000))
+    connection.executemany("INSERT INTO orders VALUES (?,?,?,?,?)", rows)
+    connection.execute("CREATE INDEX by_customer ON orders(customer)")
+    connection.commit()
+    connection.close()
+
+
+def logs(folder, dice):
+    """A web server's log, and older ones that gzip has been over."""
+    paths = ["/" + "/".join(words(dice, dice.randint(1, 4))) for _ in range(3000)]
+    agents = [" ".join(words(dice, 12)) for _ in range(200)]
+    for number in range(6):
+        with open(folder / f"access.log.{number}", "w") as file:
+            for _ in range(500_000):
+                address = ".".join(str(dice.randrange(256)) for _ in range(4))
+                second = dice.randrange(86400)
+                file.write(f'{address} - - [29/Feb/2024:{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02} +0000] '
+                           f'"GET {dice.choice(paths)} HTTP/1.1" {dice.choice((200, 200, 200, 304, 404))} '
+                           f'{dice.randrange(100000)} "-" "{dice.choice(agents)}"\n')
+        if number >= 4:
+            run("gzip", "-9", folder / f"access.log.{number}")
+
+
+def sparse(path, dice):
+    """1 GiB with some 60 MiB of data, here and there. No more: most ways read and compress the holes as well."""
+    with open(path, "wb") as file:
+        file.truncate(1 << 30)
+        text = " ".join(words(dice, 300_000)).encode()
+        for _ in range(64):
+            file.seek(dice.randrange(1 << 10) * MIB)
+            at = dice.randrange(len(text) - MIB)
+            file.write(text[at:at + MIB])
+
+
+def probe(folder):
+    folder.mkdir(parents=True)
+    (folder / "file").write_text("one\n")
+    os.link(folder / "file", folder / "again")
+    os.setxattr(folder / "file", "user.colour", b"green")
+    run("setfacl", "-m", "u:1234:r", folder / "file")
+    os.utime(folder / "file", ns=(1_700_000_000_111_222_333, 1_600_000_000_123_456_789))
+    os.chown(folder / "file", 4321, 4321)
+    with open(folder / "sparse", "wb") as file:
+        file.truncate(64 * MIB)
+        file.seek(32 * MIB)
+        file.write(b"in the middle")
+    os.mknod(folder / "device", 0o20600, os.makedev(1, 3))
+    os.mkfifo(folder / "fifo")

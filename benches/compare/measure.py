@@ -1,0 +1,115 @@
+"""Runs one way and measures it: time, processor, memory, bytes."""
+
+import os
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+SAMPLE_EVERY = 0.02
+
+
+@dataclass
+class Run:
+    wall: float
+    cpu: float
+    peak: int
+    read: int
+    size: int
+    archive: Path
+
+
+@dataclass
+class Results:
+    """All runs of one way."""
+
+    way: object
+    runs: dict = field(default_factory=lambda: {"cold": [], "warm": []})
+    lost: list = None
+
+    def add(self, temperature, run):
+        self.runs[temperature].append(run)
+
+    def median(self, name, temperature="warm"):
+        values = [getattr(run, name) for run in self.runs[temperature]]
+        return statistics.median(values) if values else None
+
+    def spread(self, name, temperature="warm"):
+        values = [getattr(run, name) for run in self.runs[temperature]]
+        return (max(values) - min(values)) / 2 if values else 0
+
+
+def can_drop_caches():
+    return os.geteuid() == 0
+
+
+def drop_caches():
+    os.sync()
+    Path("/proc/sys/vm/drop_caches").write_text("3\n")
+
+
+def warm(image):
+    with open(image.path, "rb", buffering=0) as file:
+        while file.read(1 << 24):
+            pass
+
+
+def disk_read():
+    """Bytes that this machine's disks have read so far."""
+    total = 0
+    for stat in Path("/sys/block").glob("*/stat"):
+        if not stat.parent.name.startswith(("loop", "dm-", "zram", "ram")):
+            total += int(stat.read_text().split()[2]) * 512
+    return total
+
+
+class Memory(threading.Thread):
+    """Watches the resident memory of all processes of a session, together."""
+
+    def __init__(self, session):
+        super().__init__(daemon=True)
+        self.session, self.peak, self.over = session, 0, threading.Event()
+
+    def run(self):
+        page = os.sysconf("SC_PAGE_SIZE")
+        while not self.over.wait(SAMPLE_EVERY):
+            total = 0
+            for name in os.listdir("/proc"):
+                if not name.isdigit():
+                    continue
+                try:
+                    fields = Path(f"/proc/{name}/stat").read_text().rpartition(")")[2].split()
+                except OSError:
+                    continue
+                # Fields of proc_pid_stat(5), counted from the third: session is the 6th, rss the 24th.
+                if int(fields[3]) == self.session:
+                    total += int(fields[21]) * page
+            self.peak = max(self.peak, total)
+
+
+def run(way, image, programs, work, cold=False):
+    """Runs a way in an empty folder. What can't be run ends everything: a figure of something else helps nobody."""
+    shutil.rmtree(work, ignore_errors=True)
+    (work / "mnt").mkdir(parents=True)
+    (work / "tree").mkdir()
+    if cold:
+        drop_caches()
+    used, read, started = resource.getrusage(resource.RUSAGE_CHILDREN), disk_read(), time.monotonic()
+    process = subprocess.Popen(way.command(image, programs, work), start_new_session=True, stdin=subprocess.DEVNULL)
+    memory = Memory(process.pid)
+    memory.start()
+    code = process.wait()
+    wall = time.monotonic() - started
+    memory.over.set()
+    memory.join()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    archive = work / f"out{way.ending}"
+    if code not in (0, 3 if way.is_ours else 0) or not archive.exists():
+        sys.exit(f"benches/versus: {way.name} ended with {code}")
+    cpu = after.ru_utime + after.ru_stime - used.ru_utime - used.ru_stime
+    return Run(wall, cpu, memory.peak, disk_read() - read, archive.stat().st_size, archive)
