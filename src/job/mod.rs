@@ -8,5 +8,6 @@
 pub mod archives;
 pub mod outcome;
 pub mod plan;
+pub mod report;
 
 pub use archives::Archived;

@@ -16,6 +16,8 @@ pub struct Outcome {
     pub elapsed: Duration,
     /// The destination's folder.
     pub destination: PathBuf,
+    /// Whether something is mounted there; `false` where it is a folder of the filesystem around it.
+    pub is_mounted: bool,
     /// Each volume, in order.
     pub volumes: Vec<VolumeOutcome>,
     /// What failed besides the volumes: a group that can't be listed, a leftover that can't be removed.
@@ -92,16 +94,53 @@ pub struct Space {
     pub free_bytes: u64,
 }
 
+/// How a run was, in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verdict {
+    /// Each volume has a complete archive, and nothing else went wrong.
+    Complete,
+    /// Each volume has an archive, but of some a part could not be read.
+    Incomplete,
+    /// A volume has none, or something besides the volumes failed, or there was no volume at all.
+    Failed,
+}
+
+impl Verdict {
+    /// `complete`, `incomplete`, `failed`: as programs read it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::Incomplete => "incomplete",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+impl VolumeOutcome {
+    /// How it was for this volume.
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        match &self.result {
+            Err(_) => Verdict::Failed,
+            Ok(published) if published.issue_count > 0 => Verdict::Incomplete,
+            Ok(_) => Verdict::Complete,
+        }
+    }
+}
+
 impl Outcome {
+    /// How the run was: as bad as its worst part.
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        let worst = self.volumes.iter().map(VolumeOutcome::verdict).max().unwrap_or(Verdict::Failed);
+        if self.errors.is_empty() { worst } else { Verdict::Failed }
+    }
+
     /// How many volumes have no archive of this run, and how many have an incomplete one.
     #[must_use]
     pub fn trouble(&self) -> (usize, usize) {
-        let failed = self.volumes.iter().filter(|volume| volume.result.is_err()).count();
-        let incomplete = self
-            .volumes
-            .iter()
-            .filter(|volume| volume.result.as_ref().is_ok_and(|p| p.issue_count > 0))
-            .count();
-        (failed, incomplete)
+        let count = |verdict| self.volumes.iter().filter(|volume| volume.verdict() == verdict).count();
+        (count(Verdict::Failed), count(Verdict::Incomplete))
     }
 }

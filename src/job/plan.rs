@@ -181,6 +181,8 @@ pub enum Transport {
         security: Security,
         /// Who logs in: user, and a file that has the password and nothing else.
         login: Option<(String, PathBuf)>,
+        /// A file of certificates in PEM that the server's may be signed with, besides those that this host trusts.
+        ca_file: Option<PathBuf>,
     },
 }
 

@@ -1,0 +1,175 @@
+//! Nights to report of: made up, the same each time.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use voltar::job::archives::{Archived, Told};
+use voltar::job::outcome::{Outcome, Published, Removed, Space, VolumeOutcome};
+
+/// 2011-10-06 23:00:01 UTC.
+pub const STARTED: i64 = 1_317_942_001;
+
+pub const DAY: i64 = 86_400;
+
+const GIB: u64 = 1 << 30;
+
+/// A night of so many volumes, with as many nights before it. Everything is complete.
+pub fn night(volumes: usize, nights_before: i64) -> Outcome {
+    let mut outcome = Outcome {
+        host: "node1".to_owned(),
+        started: STARTED,
+        elapsed: Duration::from_secs(2 * 3600 + 15 * 60 + 35),
+        destination: PathBuf::from("/BACKUPS"),
+        is_mounted: true,
+        volumes: Vec::new(),
+        errors: Vec::new(),
+        cleaned: Vec::new(),
+        space: Some(Space { total_bytes: 1800 * GIB, free_bytes: 1170 * GIB }),
+        history: Vec::new(),
+    };
+    for night in (1..=nights_before).rev() {
+        for number in 0..volumes {
+            outcome.history.push(archived(number, night));
+        }
+    }
+    for number in 0..volumes {
+        let archive = archived(number, 0);
+        let previous = (nights_before > 0).then(|| archived(number, 1));
+        outcome.volumes.push(volume(number, &archive, previous));
+        outcome.history.push(archive);
+    }
+    outcome
+}
+
+/// Ten volumes: one failed, one incomplete, one with all that one may say of a volume.
+pub fn ten() -> Outcome {
+    let mut outcome = night(10, 16);
+    fail(
+        &mut outcome,
+        3,
+        "snapshot cinder-volumes/volume-00000003-voltar-20111006T230001Z overflowed at 100%: nothing was published; give it more space (snapshot_size), or let it grow (extend = true)",
+    );
+    interrupt(&mut outcome, 6, 23);
+    outcome.volumes[0].removed = vec![Removed {
+        path: PathBuf::from("/BACKUPS/volume-00000000/volume-00000000_2011-09-22T230001Z.tar.zst"),
+        len_bytes: 3 * GIB,
+    }];
+    outcome.volumes[0].next_to_expire = Some((
+        PathBuf::from("/BACKUPS/volume-00000000/volume-00000000_2011-09-23T230001Z.tar.zst"),
+        STARTED + DAY,
+    ));
+    outcome.volumes[1].notes =
+        vec!["the snapshot has 6.0 GiB and not 20.0 GiB: the group has no more free".to_owned()];
+    outcome.cleaned = vec!["cinder-volumes/volume-00000005-voltar-20111005T230412Z".to_owned()];
+    outcome
+}
+
+/// Names and messages as an enemy chooses them.
+pub fn hostile() -> Outcome {
+    let mut outcome = night(6, 5);
+    let names = [
+        "<script>document.title='owned'</script><img src=http://evil.example/a.png onerror=\"document.title='owned'\">".to_owned(),
+        "x".repeat(300),
+        "\u{202e}gpj.exe\u{2066} \u{1b}]0;owned\u{7}\u{1b}[2J".to_owned(),
+        "شبكة-النسخ-الاحتياطي/חלק \"quoted\" 'single' & &amp;".to_owned(),
+        "back\\slash\nnew line</style></title></svg><svg onload=\"document.title='owned'\">".to_owned(),
+        "名前の長いボリューム{volume=\"a\"} 1\n# HELP evil".to_owned(),
+    ];
+    for (number, name) in names.iter().enumerate() {
+        outcome.volumes[number].name.clone_from(name);
+        outcome.volumes[number].folder.clone_from(name);
+        outcome.volumes[number].notes = vec![name.clone()];
+        outcome.volumes[number].retention.clone_from(name);
+        let own = format!("volume-{number:08}");
+        for archive in outcome.history.iter_mut().filter(|archive| archive.volume == own) {
+            archive.volume.clone_from(name);
+        }
+    }
+    fail(&mut outcome, 0, &names[0]);
+    fail(&mut outcome, 1, &names[1]);
+    interrupt(&mut outcome, 2, 2);
+    if let Ok(published) = &mut outcome.volumes[2].result {
+        published.issues = names[..2].to_vec();
+    }
+    if let Ok(published) = &mut outcome.volumes[3].result {
+        published.path = PathBuf::from(format!("/BACKUPS/{}", names[0]));
+        published.digest = (names[0].clone(), names[4].clone());
+    }
+    outcome.host = names[0].clone();
+    outcome.destination = PathBuf::from(&names[4]);
+    outcome.errors = names.to_vec();
+    outcome.cleaned = names.to_vec();
+    outcome
+}
+
+/// Makes a volume's run a failed one: what it published is not there.
+pub fn fail(outcome: &mut Outcome, number: usize, reason: &str) {
+    let volume = &mut outcome.volumes[number];
+    if let Ok(published) = &volume.result {
+        outcome.history.retain(|archive| archive.path != published.path);
+    }
+    volume.result = Err(reason.to_owned());
+    volume.elapsed = Duration::from_secs(44);
+}
+
+/// Makes a volume's archive an incomplete one.
+pub fn interrupt(outcome: &mut Outcome, number: usize, issues: u64) {
+    let Ok(published) = &mut outcome.volumes[number].result else { return };
+    published.issue_count = issues;
+    published.issues = (0..issues)
+        .map(|number| format!("p1/var/lib/mysql/ibdata{number}: partition 1: inode {}: byte 40960: Input/output error (os error 5)", 1200 + number))
+        .collect();
+    for archive in outcome.history.iter_mut().filter(|archive| archive.path == published.path) {
+        archive.told.as_mut().expect("a manifest").issues = issues;
+    }
+}
+
+fn volume(number: usize, archive: &Archived, previous: Option<Archived>) -> VolumeOutcome {
+    let told = archive.told.clone().expect("a manifest");
+    VolumeOutcome {
+        name: format!("cinder-volumes/volume-{number:08}"),
+        folder: archive.volume.clone(),
+        elapsed: Duration::from_secs_f64(told.seconds.expect("a duration") + 2.0),
+        result: Ok(Published {
+            path: archive.path.clone(),
+            archive_bytes: archive.len_bytes - 4096,
+            data_bytes: told.data_bytes,
+            bytes_read: told.bytes_read,
+            entries: told.entries,
+            digest: ("sha1".to_owned(), "ee6258fde4f094b5a129c4f38e8cbb17b7954563".to_owned()),
+            issue_count: 0,
+            issues: Vec::new(),
+            snapshot_percent: Some(12.25),
+        }),
+        notes: Vec::new(),
+        removed: Vec::new(),
+        retention: "14 days".to_owned(),
+        next_to_expire: None,
+        previous,
+    }
+}
+
+/// The archive of a volume, some nights ago.
+pub fn archived(number: usize, nights_ago: i64) -> Archived {
+    let taken = STARTED - nights_ago * DAY;
+    let (seed, age) = (number as u64, nights_ago as u64);
+    // Grows slowly, and no two are the same.
+    let mib = (3500 + seed * 1311 % 7000) * (1000 - age * 7 + (seed * 31 + age * 17) % 23) / 1000;
+    let len_bytes = mib << 20;
+    let name = format!("volume-{number:08}");
+    let file = format!("{name}_night-{:02}.tar.zst", 99 - nights_ago);
+    Archived {
+        path: PathBuf::from("/BACKUPS").join(&name).join(file),
+        volume: name,
+        taken,
+        len_bytes,
+        told: Some(Told {
+            source: "/dev/cinder-volumes/snapshot".to_owned(),
+            data_bytes: len_bytes / 10 * 26,
+            bytes_read: len_bytes / 10 * 27,
+            entries: 61_138 + seed * 1000,
+            issues: 0,
+            seconds: Some((mib / 43 + (seed * 7 + age * 3) % 11) as f64 + 0.5),
+        }),
+    }
+}
