@@ -49,6 +49,9 @@ pub(super) struct Arguments {
 pub(super) enum Command {
     Archive(Box<ArchiveArguments>),
     Inspect(InspectArguments),
+    #[command(subcommand)]
+    Config(super::config::ConfigCommand),
+    Systemd(super::systemd::SystemdArguments),
     /// Print the completions for a shell
     Completions {
         /// Which shell

@@ -2,11 +2,13 @@
 
 mod archive;
 mod args;
+mod config;
 mod console;
 mod generate;
 mod inspect;
 mod signals;
 mod source;
+mod systemd;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -27,6 +29,8 @@ pub fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Archive(arguments) => archive::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
+        Command::Config(command) => config::run(&command),
+        Command::Systemd(arguments) => systemd::run(&arguments),
         Command::Completions { shell } => generate::completions(shell),
         Command::Man { folder } => generate::man(folder.as_deref()),
     };

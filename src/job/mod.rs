@@ -6,6 +6,7 @@
 //! ```
 
 pub mod archives;
+pub mod config;
 pub mod outcome;
 pub mod plan;
 pub mod report;

@@ -71,6 +71,12 @@ impl Compression {
         self.description().frame_bytes
     }
 
+    /// Its lowest and its highest level; `None` where it has no levels.
+    #[must_use]
+    pub fn levels(self) -> Option<(i32, i32)> {
+        self.description().levels.map(|(lowest, _, highest)| (lowest, highest))
+    }
+
     /// The level that is used when `asked` is asked for.
     ///
     /// # Errors
