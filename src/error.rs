@@ -37,6 +37,8 @@ pub enum Kind {
     Ambiguous,
     /// A limit was reached that keeps a hostile image from using up this machine.
     Limit,
+    /// A snapshot could not be taken, or is worth nothing any more.
+    Snapshot,
     /// A signal asked to stop.
     Interrupted,
 }

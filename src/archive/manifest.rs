@@ -232,6 +232,7 @@ pub fn kind_name(kind: Kind) -> &'static str {
         Kind::Unrecognised => "unrecognised",
         Kind::Ambiguous => "ambiguous",
         Kind::Limit => "limit",
+        Kind::Snapshot => "snapshot",
         Kind::Interrupted => "interrupted",
     }
 }

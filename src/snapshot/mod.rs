@@ -3,21 +3,28 @@
 //! [`Provider`] is what a run needs of a snapshot technique. What implements it drives the technique's own programs, and knows
 //! nothing of files and archives.
 
-use std::fmt;
+pub mod lvm;
+mod name;
+
 use std::path::PathBuf;
 
 use crate::error::Result;
 
+pub use lvm::Lvm;
+pub use name::VolumeName;
+
 /// What takes snapshots of volumes: one technique, on one host.
 pub trait Provider: Sync {
-    /// Finds a volume.
+    /// Finds a volume that can be backed up, as it is now.
     ///
     /// # Errors
     ///
-    /// When there is none of that name, or the technique's programs can't be asked.
+    /// When there is none of that name, when a snapshot of it makes no sense, or when the technique's programs can't be asked.
     fn find(&self, name: &VolumeName) -> Result<Volume>;
 
-    /// All volumes of a group that can be backed up, by name: no snapshots, no pools, nothing internal.
+    /// All volumes of a group that are worth a backup, by name: no snapshots, no pools, nothing internal.
+    ///
+    /// One that is not active is among them, for it would be missed: [`Provider::find`] says what to do about it.
     ///
     /// # Errors
     ///
@@ -25,6 +32,8 @@ pub trait Provider: Sync {
     fn volumes(&self, group: &str) -> Result<Vec<Volume>>;
 
     /// Takes a snapshot that can only be read, and marks it as this process's own. What is worth knowing is told to `note`.
+    ///
+    /// A guest may be frozen meanwhile: it does no more than it must, and trusts `volume`. Call [`Provider::find`] right before.
     ///
     /// # Errors
     ///
@@ -58,21 +67,6 @@ pub trait Provider: Sync {
     ///
     /// As [`Provider::find`].
     fn marked(&self) -> Result<Vec<Marked>>;
-}
-
-/// A logical volume within its group: `cinder-volumes/volume-00000001`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct VolumeName {
-    /// The volume group.
-    pub group: String,
-    /// The logical volume.
-    pub volume: String,
-}
-
-impl fmt::Display for VolumeName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.group, self.volume)
-    }
 }
 
 /// A volume that a snapshot can be taken of.
