@@ -257,7 +257,7 @@ pub const SMTP: Section = Section {
             "security",
             "`starttls`, `tls`, `none`",
             "`starttls`",
-            "how the connection is kept secret; a login needs one of the first two, unless the server is this host",
+            "how the connection is kept secret; a login needs one of the first two",
         ),
         key("user", "text", "no login", "who logs in"),
         key(
@@ -265,6 +265,12 @@ pub const SMTP: Section = Section {
             "path",
             "no login",
             "a file with the password and nothing else, which nobody else can read (mode 0600)",
+        ),
+        key(
+            "ca_file",
+            "path",
+            "this host's authorities",
+            "a PEM file with the authority that the server's certificate is from",
         ),
     ],
 };

@@ -79,6 +79,7 @@ fn smtp_transport(table: &Table<'_, '_>, remarks: &mut Remarks) -> Option<Transp
     let security = table.get("security", remarks, |raw| value::choice(raw, &SECURITY));
     let user = table.get("user", remarks, value::text);
     let password = table.get("password_file", remarks, value::path);
+    let ca_file = table.get("ca_file", remarks, value::path).map(|given| given.value);
     for (name, other) in [("user", "password_file"), ("password_file", "user")] {
         if table.raw(name).is_some() && table.raw(other).is_none() {
             let text = format!(
@@ -89,7 +90,7 @@ fn smtp_transport(table: &Table<'_, '_>, remarks: &mut Remarks) -> Option<Transp
     }
     let host = host?.value;
     let (kind, usual_port) = security.as_ref().map_or((Security::StartTls, 587), |given| given.value);
-    if kind == Security::None && !is_this_host(&host) {
+    if kind == Security::None {
         let place = security.as_ref().and_then(|given| given.place());
         if user.is_some() || password.is_some() {
             let text = format!(
@@ -97,14 +98,14 @@ fn smtp_transport(table: &Table<'_, '_>, remarks: &mut Remarks) -> Option<Transp
                  everyone on the way to read"
             );
             remarks.fault(place, text);
-        } else {
+        } else if !is_this_host(&host) {
             let text = format!("report.mail.smtp.security: the report goes to {host} in the clear");
             remarks.warn(place, text);
         }
     }
     let login = user.zip(password).map(|(user, password)| (user.value, password.value));
     let port = port.map_or(usual_port, |given| given.value);
-    Some(Transport::Smtp { host, port, security: kind, login })
+    Some(Transport::Smtp { host, port, security: kind, login, ca_file })
 }
 
 /// An address, `ops@example.org` or `Operations <ops@example.org>`.

@@ -167,7 +167,7 @@ fn mail(mail: &Mail) -> String {
     };
     let way = match &mail.transport {
         Transport::Sendmail { program } => Printable::path(program).to_string(),
-        Transport::Smtp { host, port, security, login } => {
+        Transport::Smtp { host, port, security, login, .. } => {
             let security = match security {
                 Security::StartTls => "STARTTLS",
                 Security::Tls => "TLS",

@@ -89,6 +89,7 @@ fn every_key_comes_to_what_it_says() {
         security = "tls"
         user = "voltar"
         password_file = "/etc/voltar/password"
+        ca_file = "/etc/voltar/ca.pem"
     "#;
     let Plan { sources, destination, lvm_command, report } = right(text).plan;
     assert_eq!(lvm_command, ["sudo", "-n", "lvm"]);
@@ -149,6 +150,7 @@ fn every_key_comes_to_what_it_says() {
         port: 465,
         security: Security::Tls,
         login: Some(("voltar".to_owned(), PathBuf::from("/etc/voltar/password"))),
+        ca_file: Some(PathBuf::from("/etc/voltar/ca.pem")),
     };
     assert_eq!(mail.transport, smtp);
 }
