@@ -1,11 +1,15 @@
 //! The manifest: JSON Lines beside the archive, one record an entry, so that questions need not unpack anything.
 //!
 //! A head, then entries and issues in the archive's order, then the frames' lengths and a tail. Types and modes are
-//! written as in `docs/manifest.md`.
+//! written as in `docs/manifest.md`. Both ends are compressed apart from what is between them: [`ends`] reads them alone.
+
+mod ends;
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+
+pub use ends::{Ends, Head, Source, Tail, ends};
 
 use super::digest::{Algorithm, Digest};
 use crate::error::{Issue, Kind};

@@ -13,7 +13,7 @@ mod header;
 mod image;
 mod layout;
 mod line;
-mod manifest;
+pub mod manifest;
 mod observer;
 mod part;
 mod pax;

@@ -64,7 +64,7 @@ pub struct Request<'a> {
 pub struct Output<'a> {
     /// The archive.
     pub archive: &'a mut (dyn Write + Send),
-    /// The manifest, where one is wanted.
+    /// The manifest, where one is wanted: a record each write, a flush where it is to be parted.
     pub manifest: Option<&'a mut (dyn Write + Send)>,
 }
 
@@ -111,6 +111,7 @@ fn archive<'a>(disk: &'a Disk, request: &'a Request<'a>, output: Output<'a>) -> 
         report: Report::default(),
     };
     writing.manifest(&manifest::line(&head(disk, request, level, &parts)))?;
+    writing.part_manifest()?;
     let doubts = disk.doubts().iter().map(|doubt| Error::new(Kind::Ambiguous, doubt.clone()).on(disk.path()));
     let doubts = doubts.map(|error| Issue { path: None, error });
     for issue in doubts.chain(prepared.issues) {
@@ -271,6 +272,14 @@ impl Writing<'_> {
         }
     }
 
+    /// Makes what comes next in the manifest readable without what was before.
+    fn part_manifest(&mut self) -> Result<()> {
+        match &mut self.output.manifest {
+            Some(manifest) => manifest.flush().map_err(write_error),
+            None => Ok(()),
+        }
+    }
+
     /// Writes what comes after the last frame, in the archive and in the manifest.
     fn finish(mut self, disk: &Disk, data_bytes: u64) -> Result<Report> {
         let trailer = self.request.compression.trailer(&self.report.frames);
@@ -281,6 +290,7 @@ impl Writing<'_> {
         let hasher = std::mem::replace(&mut self.hasher, self.request.digest.hasher());
         self.report.digest = Some((self.request.digest, hasher.finish()));
         let lengths: Vec<u32> = self.report.frames.iter().map(|frame| frame.packed).collect();
+        self.part_manifest()?;
         self.manifest(&manifest::line(&json!({
             "record": "frames",
             "frame_bytes": self.request.compression.frame_bytes(),

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
+use super::list::ListArguments;
+use super::prune::PruneArguments;
 use crate::archive::{Algorithm, Compression, Raw};
 use crate::device::Io;
 
@@ -52,6 +54,8 @@ pub(super) enum Command {
     #[command(subcommand)]
     Config(super::config::ConfigCommand),
     Systemd(super::systemd::SystemdArguments),
+    List(ListArguments),
+    Prune(PruneArguments),
     /// Print the completions for a shell
     Completions {
         /// Which shell

@@ -8,13 +8,16 @@ use serde_json::{Value, json};
 
 use super::args::InspectArguments;
 use super::source::Source;
-use super::{INCOMPLETE, print};
+use super::{INCOMPLETE, print, table};
 use crate::disk::{Disk, Held, Volume, WHOLE};
 use crate::error::{Error, Result};
 use crate::filesystem::{Contents, Summary};
 use crate::partition::{Partition, Scheme};
 use crate::printable::Printable;
 use crate::units::Bytes;
+
+/// Which columns are numbers.
+const RIGHT: [bool; 9] = [false, true, true, false, false, true, true, false, false];
 
 /// A volume and what could be learnt of it.
 struct Seen<'a> {
@@ -72,7 +75,7 @@ fn as_text(disk: &Disk, seen: &[Seen<'_>]) -> String {
     let rows: Vec<[String; 9]> = seen.iter().map(row).collect();
     if !rows.is_empty() {
         let head = ["", "start", "size", "holds", "label", "used", "free", "type", "UUID"].map(str::to_owned);
-        let _ = write!(text, "\n{}", columns(&[&[head], rows.as_slice()].concat()));
+        let _ = write!(text, "\n{}", table::columns(&[&[head], rows.as_slice()].concat(), RIGHT));
     }
     let of_filesystems =
         seen.iter().flat_map(|seen| seen.summary.iter().flat_map(|summary| &summary.warnings));
@@ -126,31 +129,6 @@ fn type_name(entry: &Partition) -> String {
 
 fn or_dash(text: String) -> String {
     if text.is_empty() { "-".to_owned() } else { text }
-}
-
-/// Rows under each other, numbers at the right.
-fn columns(rows: &[[String; 9]]) -> String {
-    const RIGHT: [bool; 9] = [false, true, true, false, false, true, true, false, false];
-    let mut widths = [0_usize; 9];
-    for row in rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
-        }
-    }
-    let mut text = String::new();
-    for row in rows {
-        let mut line = String::new();
-        for ((cell, width), right) in row.iter().zip(widths).zip(RIGHT) {
-            // Writing to a String does not fail.
-            let _ = match right {
-                true => write!(line, "{cell:>width$}  "),
-                false => write!(line, "{cell:<width$}  "),
-            };
-        }
-        text.push_str(line.trim_end());
-        text.push('\n');
-    }
-    text
 }
 
 fn as_json(disk: &Disk, seen: &[Seen<'_>]) -> Value {

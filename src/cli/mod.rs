@@ -6,9 +6,13 @@ mod config;
 mod console;
 mod generate;
 mod inspect;
+mod keep;
+mod list;
+mod prune;
 mod signals;
 mod source;
 mod systemd;
+mod table;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -31,6 +35,8 @@ pub fn main() -> ExitCode {
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Config(command) => config::run(&command),
         Command::Systemd(arguments) => systemd::run(&arguments),
+        Command::List(arguments) => list::run(&arguments),
+        Command::Prune(arguments) => prune::run(&arguments),
         Command::Completions { shell } => generate::completions(shell),
         Command::Man { folder } => generate::man(folder.as_deref()),
     };

@@ -1,6 +1,17 @@
 //! What lies in a destination: the history of its volumes is there and nowhere else.
+//!
+//! Only files whose names are exactly ours count, in folders right under the destination; everything else is passed over, and links
+//! are not followed. The disk may be written by others: whatever lies there, this takes it for data.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::fs::{self, DirEntry};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::destination::{Named, parse_name, sidecars};
+use super::outcome::Removed;
+use crate::archive::manifest::{Ends, ends};
+use crate::error::{Error, Kind, Result};
 
 /// An archive that lies in a destination, as its name and its manifest tell.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,7 +41,7 @@ pub struct Told {
     pub entries: u64,
     /// Issues; none means complete.
     pub issues: u64,
-    /// How long it took; `None` for archives that were not told.
+    /// How long it took; `None` where its manifest does not say.
     pub seconds: Option<f64>,
 }
 
@@ -41,3 +52,187 @@ impl Archived {
         self.told.as_ref().is_some_and(|told| told.issues == 0)
     }
 }
+
+/// The archives of one volume, oldest first; `volume` is the name of its folder. None where there is no such folder.
+///
+/// # Errors
+///
+/// When the folder can't be read.
+pub fn of_volume(destination: &Path, volume: &str) -> Result<Vec<Archived>> {
+    Ok(Folder::read(destination, volume)?.archives)
+}
+
+/// The archives of all volumes, oldest first.
+///
+/// # Errors
+///
+/// When a folder can't be read.
+pub fn all(destination: &Path) -> Result<Vec<Archived>> {
+    let mut archives = Vec::new();
+    for volume in volumes(destination)? {
+        archives.extend(of_volume(destination, &volume)?);
+    }
+    archives.sort_by(|one, other| (one.taken, &one.path).cmp(&(other.taken, &other.path)));
+    Ok(archives)
+}
+
+/// The names of all folders that hold archives, or sidecars of such, by name.
+///
+/// # Errors
+///
+/// When a folder can't be read.
+pub fn volumes(destination: &Path) -> Result<Vec<String>> {
+    let mut volumes = Vec::new();
+    for entry in entries(destination)? {
+        let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        // A folder that is not ours, like `lost+found`, need not be one that we may read.
+        let holds_ours = || named(destination, &name).is_ok_and(|named| !named.is_empty());
+        if is_folder && holds_ours() {
+            volumes.push(name);
+        }
+    }
+    volumes.sort();
+    Ok(volumes)
+}
+
+/// Removes an archive and its sidecars. The archive goes first: what an interruption leaves is sidecars without one.
+///
+/// # Errors
+///
+/// [`Kind::Write`] when something can't be removed, or is not named like an archive.
+pub fn remove(archived: &Archived) -> Result<Removed> {
+    let name = archived.path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    if !parse_name(&archived.volume, name).is_some_and(|named| named.is_archive) {
+        let message = format!("is not named like an archive of {}, so it is not removed", archived.volume);
+        return Err(Error::new(Kind::Write, message).on(&archived.path));
+    }
+    unlink(&archived.path)?;
+    for sidecar in sidecars(&archived.path) {
+        unlink(&sidecar)?;
+    }
+    Ok(Removed { path: archived.path.clone(), len_bytes: archived.len_bytes })
+}
+
+/// Removes a sidecar whose archive is not there. Nobody may publish there meanwhile: sidecars appear before their archive.
+///
+/// # Errors
+///
+/// [`Kind::Write`] when it can't be removed.
+pub fn remove_orphan(orphan: &Removed) -> Result<()> {
+    unlink(&orphan.path)
+}
+
+/// Removes a file. That it is not there is as good.
+fn unlink(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => {
+            Err(Error::new(Kind::Write, source).on(path))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What is ours in a volume's folder.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Folder {
+    /// Archives, oldest first.
+    pub archives: Vec<Archived>,
+    /// Sidecars whose archive is not there, by name: what is left when a removal was interrupted.
+    pub orphans: Vec<Removed>,
+}
+
+/// An archive and what stands beside it, as far as it is there.
+#[derive(Default)]
+struct Group {
+    archive: Option<(Named, u64)>,
+    sidecars: Vec<Removed>,
+}
+
+impl Folder {
+    /// Looks into the folder of a volume; `volume` is its name. There is nothing where there is no such folder.
+    ///
+    /// # Errors
+    ///
+    /// When the folder can't be read.
+    pub fn read(destination: &Path, volume: &str) -> Result<Self> {
+        let folder = destination.join(volume);
+        let mut groups: BTreeMap<String, Group> = BTreeMap::new();
+        for (entry, named) in named(destination, volume)? {
+            let Some(len_bytes) = regular_len(&entry) else { continue };
+            let group = groups.entry(named.archive.clone()).or_default();
+            match named.is_archive {
+                true => group.archive = Some((named, len_bytes)),
+                false => group.sidecars.push(Removed { path: entry.path(), len_bytes }),
+            }
+        }
+        let (mut archives, mut orphans) = (Vec::new(), Vec::new());
+        for (name, Group { archive, sidecars }) in groups {
+            let Some((named, len_bytes)) = archive else {
+                orphans.extend(sidecars);
+                continue;
+            };
+            let path = folder.join(name);
+            let beside = sidecars.iter().fold(0_u64, |sum, sidecar| sum.saturating_add(sidecar.len_bytes));
+            archives.push(Archived {
+                volume: volume.to_owned(),
+                told: told(&path, len_bytes),
+                path,
+                taken: named.taken,
+                len_bytes: len_bytes.saturating_add(beside),
+            });
+        }
+        archives.sort_by(|one, other| (one.taken, &one.path).cmp(&(other.taken, &other.path)));
+        orphans.sort_by(|one, other| one.path.cmp(&other.path));
+        Ok(Self { archives, orphans })
+    }
+}
+
+/// The entries of a volume's folder whose names are ours; none where there is no such folder.
+fn named(destination: &Path, volume: &str) -> Result<Vec<(DirEntry, Named)>> {
+    let folder = destination.join(volume);
+    if !fs::symlink_metadata(&folder).is_ok_and(|metadata| metadata.is_dir()) {
+        return Ok(Vec::new());
+    }
+    let entries = entries(&folder)?.into_iter();
+    let ours = entries.filter_map(|entry| {
+        let named = parse_name(volume, entry.file_name().to_str()?)?;
+        Some((entry, named))
+    });
+    Ok(ours.collect())
+}
+
+fn entries(folder: &Path) -> Result<Vec<DirEntry>> {
+    let entries = fs::read_dir(folder).and_then(Iterator::collect);
+    entries.map_err(|source: io::Error| Error::new(Kind::Read, source).on(folder))
+}
+
+/// Length of a regular file in bytes; `None` for anything else, and for what has gone meanwhile.
+fn regular_len(entry: &DirEntry) -> Option<u64> {
+    let metadata = entry.metadata().ok()?;
+    metadata.is_file().then_some(metadata.len())
+}
+
+/// What the manifest of an archive of this length says, if it is whole, sound, and of this archive.
+fn told(archive: &Path, archive_bytes: u64) -> Option<Told> {
+    let [manifest, ..] = sidecars(archive);
+    let Ends { head, tail } = ends(&manifest).ok()?;
+    let tail = tail?;
+    let is_of_this_archive = tail.archive_bytes == archive_bytes;
+    let is_consistent = tail.complete == (tail.issues == 0);
+    if !is_of_this_archive || !is_consistent {
+        return None;
+    }
+    let seconds = tail.finished.and_then(|finished| finished.checked_sub(head.started));
+    Some(Told {
+        source: head.source.path,
+        data_bytes: tail.data_bytes,
+        bytes_read: tail.bytes_read,
+        entries: tail.entries.values().fold(0, |sum, count| sum.saturating_add(*count)),
+        issues: tail.issues,
+        seconds: seconds.and_then(|seconds| u32::try_from(seconds).ok()).map(f64::from),
+    })
+}
+
+#[cfg(test)]
+mod tests;

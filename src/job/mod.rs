@@ -6,9 +6,12 @@
 //! ```
 
 pub mod archives;
+pub mod calendar;
 pub mod config;
+pub mod destination;
 pub mod outcome;
 pub mod plan;
 pub mod report;
+pub mod retention;
 
 pub use archives::Archived;

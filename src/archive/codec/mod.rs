@@ -6,7 +6,7 @@ mod gzip;
 mod plain;
 mod zstd;
 
-pub(super) use self::zstd::ManifestWriter;
+pub(super) use self::zstd::{LastFrame, ManifestWriter, last_frame};
 use crate::error::{Error, Kind, Result};
 
 /// How an archive is compressed.

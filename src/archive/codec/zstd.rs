@@ -3,7 +3,9 @@
 //! The table is that of the seekable format, in a frame that other readers skip:
 //! <https://github.com/facebook/zstd/blob/dev/contrib/seekable_format/zstd_seekable_compression_format.md>
 
+use std::fs::File;
 use std::io::{self, Write};
+use std::os::unix::fs::FileExt as _;
 
 use zstd::bulk::Compressor;
 
@@ -24,6 +26,8 @@ const FOOTER_LEN: usize = 9;
 
 /// The level for manifests: they are text that repeats itself.
 const MANIFEST_LEVEL: i32 = 3;
+/// Bytes of a manifest's frame before compression; more only where one record is longer.
+const MANIFEST_FRAME_LEN: usize = 4 << 20;
 
 struct Zstd(Compressor<'static>);
 
@@ -68,28 +72,104 @@ pub(super) fn seek_table(frames: &[FrameLengths]) -> Vec<u8> {
     table
 }
 
-/// Compresses a manifest as one stream, as it grows.
-pub(in crate::archive) struct ManifestWriter<W: Write>(zstd::stream::write::Encoder<'static, W>);
+/// Compresses a manifest as it grows: frames as above, each of whole records.
+///
+/// `flush` ends a frame: what comes next can be read without what was before.
+pub(in crate::archive) struct ManifestWriter<W: Write> {
+    inner: W,
+    encoder: Box<dyn Encoder>,
+    raw: Vec<u8>,
+    packed: Vec<u8>,
+    frames: Vec<FrameLengths>,
+}
 
 impl<W: Write> ManifestWriter<W> {
     pub(in crate::archive) fn new(inner: W) -> io::Result<Self> {
-        let mut encoder = zstd::stream::write::Encoder::new(inner, MANIFEST_LEVEL)?;
-        encoder.include_checksum(true)?;
-        Ok(Self(encoder))
+        let encoder = encoder(MANIFEST_LEVEL).map_err(io::Error::other)?;
+        Ok(Self { inner, encoder, raw: Vec::new(), packed: Vec::new(), frames: Vec::new() })
     }
 
-    /// Ends the stream; without this it can't be read.
-    pub(in crate::archive) fn finish(self) -> io::Result<W> {
-        self.0.finish()
+    /// Ends the last frame and writes the table; without it the ends can't be found.
+    pub(in crate::archive) fn finish(mut self) -> io::Result<W> {
+        self.end_frame()?;
+        self.inner.write_all(&seek_table(&self.frames))?;
+        Ok(self.inner)
+    }
+
+    fn end_frame(&mut self) -> io::Result<()> {
+        if self.raw.is_empty() {
+            return Ok(());
+        }
+        self.encoder.encode(&self.raw, &mut self.packed).map_err(io::Error::other)?;
+        self.inner.write_all(&self.packed)?;
+        let len = |bytes: &[u8]| u32::try_from(bytes.len()).map_err(io::Error::other);
+        self.frames.push(FrameLengths { packed: len(&self.packed)?, raw: len(&self.raw)? });
+        self.raw.clear();
+        Ok(())
     }
 }
 
 impl<W: Write> Write for ManifestWriter<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.write(bytes)
+        let is_full = self.raw.len().saturating_add(bytes.len()) > MANIFEST_FRAME_LEN;
+        if is_full && self.raw.ends_with(b"\n") {
+            self.end_frame()?;
+        }
+        self.raw.extend_from_slice(bytes);
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.0.flush()
+        self.end_frame()?;
+        self.inner.flush()
     }
+}
+
+/// Where the last of a file's frames is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::archive) struct LastFrame {
+    /// Position of its first byte in the file.
+    pub start_bytes: u64,
+    pub lengths: FrameLengths,
+}
+
+/// Finds the last frame of a file of `len_bytes` bytes by the table at its end; `None` where there is no table, or no frame.
+pub(in crate::archive) fn last_frame(file: &File, len_bytes: u64) -> Result<Option<LastFrame>> {
+    // Four bytes, so far before the end.
+    let field = |before_end: u64| -> Result<Option<u32>> {
+        let Some(at) = len_bytes.checked_sub(before_end) else { return Ok(None) };
+        let mut bytes = [0; 4];
+        file.read_exact_at(&mut bytes, at).map_err(|source| Error::new(Kind::Read, source))?;
+        Ok(Some(u32::from_le_bytes(bytes)))
+    };
+    // The footer: number of frames, a byte of flags, magic number.
+    let (Some(count), Some(flags), Some(magic)) = (field(9)?, field(5)?, field(4)?) else { return Ok(None) };
+    if magic != SEEKABLE_MAGIC {
+        return Ok(None);
+    }
+    let [flags, ..] = flags.to_le_bytes();
+    if flags != 0 {
+        let message = format!("the table of frames has the flags {flags:#x}, which are unknown here");
+        return Err(Error::new(Kind::Unsupported, message));
+    }
+    let content_len = u64::from(count).saturating_mul(8).saturating_add(9);
+    let table_len = content_len.saturating_add(8);
+    let (Some(skippable), Some(said_len)) = (field(table_len)?, field(table_len.saturating_sub(4))?) else {
+        let message = format!("the table of frames says {count} frames, but the file has {len_bytes} bytes");
+        return Err(Error::corrupt(message));
+    };
+    if (skippable, u64::from(said_len)) != (SKIPPABLE_MAGIC, content_len) {
+        let message = format!("the table of frames does not begin {table_len} bytes before the end");
+        return Err(Error::corrupt(message));
+    }
+    // The last entry, right before the footer; where there is no frame these are the table's own header.
+    let (Some(packed), Some(raw), true) = (field(17)?, field(13)?, count > 0) else { return Ok(None) };
+    let lengths = FrameLengths { packed, raw };
+    let before_table = len_bytes.saturating_sub(table_len);
+    let Some(start_bytes) = before_table.checked_sub(u64::from(lengths.packed)) else {
+        let message =
+            format!("the last frame has {} bytes, but {before_table} are before the table", lengths.packed);
+        return Err(Error::corrupt(message));
+    };
+    Ok(Some(LastFrame { start_bytes, lengths }))
 }

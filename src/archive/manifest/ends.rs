@@ -1,0 +1,220 @@
+//! Both ends of a manifest: what an archive is of, and what came of it, without a look at its entries.
+//!
+//! The first frame has the head, the last one the tail, and the table at the file's end says where that is: a manifest of a
+//! million entries is asked as fast as one of ten. Whoever can write to the disk that it lies on may have made it, so
+//! lengths are checked, memory is bounded, and texts that would steer a terminal are refused.
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Read, Seek as _, SeekFrom};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use zstd::stream::read::Decoder;
+
+use super::FORMAT;
+use crate::archive::codec::{LastFrame, last_frame};
+use crate::error::{Error, Kind, Result};
+use crate::printable::Printable;
+
+/// Longest head or tail in bytes. A head has all patterns of exclusion, a tail a few numbers.
+const MOST_RECORD_BYTES: u64 = 16 << 20;
+/// Longest last frame in bytes, before compression: the lengths of the frames of a 100 TiB archive.
+const MOST_LAST_FRAME_BYTES: u32 = 256 << 20;
+/// Memory that a frame may ask for, as a power of two: twice what the writer's level uses.
+const MOST_WINDOW_LOG: u32 = 22;
+
+/// Both ends of a manifest.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ends {
+    /// The first record.
+    pub head: Head,
+    /// The last record; `None` where the manifest ends early: it is not whole.
+    pub tail: Option<Tail>,
+}
+
+/// The first record: what the archive is of.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Head {
+    record: String,
+    /// Version of the manifest's form.
+    pub format: u32,
+    /// What made the archive.
+    pub tool: String,
+    /// When, in seconds since 1970.
+    pub started: i64,
+    /// What it was made of.
+    pub source: Source,
+    /// How it is compressed: `zstd`.
+    pub compression: String,
+    /// Which digest it has: `sha1`.
+    pub digest: String,
+}
+
+/// What an archive was made of.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Source {
+    /// Path of the device or image, made safe to show.
+    pub path: String,
+    /// Its length in bytes.
+    pub len_bytes: u64,
+}
+
+/// The last record: what came of it.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Tail {
+    record: String,
+    /// Whether all of the source is in the archive.
+    pub complete: bool,
+    /// Entries by type; `link` for further names.
+    pub entries: BTreeMap<String, u64>,
+    /// Number of issues.
+    pub issues: u64,
+    /// Bytes of files.
+    pub data_bytes: u64,
+    /// Bytes of tar.
+    pub stream_bytes: u64,
+    /// Bytes of the archive.
+    pub archive_bytes: u64,
+    /// Bytes that were read from the source.
+    pub bytes_read: u64,
+    /// When it was done, in seconds since 1970; `None` where that was not told.
+    #[serde(default)]
+    pub finished: Option<i64>,
+}
+
+/// Reads both ends of the manifest at `path`.
+///
+/// # Errors
+///
+/// [`Kind::Source`] when there is no such file, [`Kind::Corrupt`] when it is no manifest or damaged, [`Kind::Unsupported`] when
+/// it is of a newer form.
+pub fn ends(path: &Path) -> Result<Ends> {
+    read(path).map_err(|error| error.on(path))
+}
+
+fn read(path: &Path) -> Result<Ends> {
+    let unusable = |source| Error::new(Kind::Source, source);
+    // A pipe of this name would keep who opens it waiting.
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(unusable)?;
+    let metadata = file.metadata().map_err(unusable)?;
+    if !metadata.is_file() {
+        return Err(Error::new(Kind::Source, "is no regular file"));
+    }
+    let head: Head = record("head", &first_line(&file)?)?;
+    if head.format > FORMAT {
+        let message = format!("has the form {}, and {FORMAT} is the newest that is known here", head.format);
+        return Err(Error::new(Kind::Unsupported, message));
+    }
+    [&head.tool, &head.source.path, &head.compression, &head.digest].into_iter().try_for_each(harmless)?;
+    let tail = match last_frame(&file, metadata.len())? {
+        Some(frame) => last_line(&file, frame)?.and_then(|line| tail(&line).transpose()).transpose()?,
+        None => None,
+    };
+    if let Some(tail) = &tail {
+        tail.entries.keys().try_for_each(harmless)?;
+    }
+    Ok(Ends { head, tail })
+}
+
+/// The first line of the first frame.
+fn first_line(file: &File) -> Result<Vec<u8>> {
+    let mut line = Vec::new();
+    let mut reader = decoder(file, 0, u64::MAX)?;
+    let read = reader.by_ref().take(MOST_RECORD_BYTES).read_until(b'\n', &mut line);
+    read.map_err(unreadable)?;
+    if !line.ends_with(b"\n") {
+        return Err(Error::corrupt("the first line does not end, or is longer than any head"));
+    }
+    // The checksum stands behind the last byte.
+    reader.fill_buf().map_err(unreadable)?;
+    Ok(line)
+}
+
+/// The last line of a frame; `None` where it ends in the middle of one. What is before is passed over, and not kept.
+fn last_line(file: &File, frame: LastFrame) -> Result<Option<Vec<u8>>> {
+    let LastFrame { start_bytes, lengths } = frame;
+    if lengths.raw > MOST_LAST_FRAME_BYTES {
+        let message = format!("the last frame has {} bytes, at most {MOST_LAST_FRAME_BYTES}", lengths.raw);
+        return Err(Error::new(Kind::Limit, message));
+    }
+    let mut left = u64::from(lengths.raw);
+    let mut reader = decoder(file, start_bytes, u64::from(lengths.packed))?;
+    let mut last = None;
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let most = MOST_RECORD_BYTES.min(left);
+        let read = reader.by_ref().take(most).read_until(b'\n', &mut line).map_err(unreadable)?;
+        left = left.saturating_sub(u64::try_from(read).unwrap_or(u64::MAX));
+        if line.ends_with(b"\n") {
+            last = Some(std::mem::take(&mut line));
+        } else if read == 0 {
+            break;
+        } else {
+            // Too long for a tail, or the end.
+            last = None;
+            let skipped = reader.by_ref().take(left).skip_until(b'\n').map_err(unreadable)?;
+            left = left.saturating_sub(u64::try_from(skipped).unwrap_or(u64::MAX));
+        }
+    }
+    let is_at_end = left == 0 && reader.fill_buf().map_err(unreadable)?.is_empty();
+    if !is_at_end {
+        return Err(Error::corrupt("the last frame is not as long as the table of frames says"));
+    }
+    Ok(last)
+}
+
+/// What one frame unpacks to: that at `start_bytes`, of at most `packed` bytes.
+fn decoder(file: &File, start_bytes: u64, packed: u64) -> Result<impl BufRead + use<'_>> {
+    let mut file = file;
+    file.seek(SeekFrom::Start(start_bytes)).map_err(|source| Error::new(Kind::Read, source))?;
+    let mut decoder = Decoder::new(file.take(packed)).map_err(unreadable)?.single_frame();
+    decoder.window_log_max(MOST_WINDOW_LOG).map_err(unreadable)?;
+    Ok(BufReader::new(decoder))
+}
+
+/// An error of the device, or bytes that don't unpack.
+fn unreadable(source: io::Error) -> Error {
+    let kind = if source.raw_os_error().is_some() { Kind::Read } else { Kind::Corrupt };
+    Error::new(kind, source)
+}
+
+/// A record of this name.
+fn record<T: DeserializeOwned>(name: &str, line: &[u8]) -> Result<T> {
+    let found = name_of(line)?;
+    if found != name {
+        let found = Printable(found.as_bytes()).to_string();
+        return Err(Error::corrupt(format!("a record `{found}` stands where `{name}` belongs")));
+    }
+    serde_json::from_slice(line).map_err(|source| Error::corrupt(format!("the record `{name}`: {source}")))
+}
+
+/// The tail, if the line is one: a manifest may end after its entries, when its writer did.
+fn tail(line: &[u8]) -> Result<Option<Tail>> {
+    if name_of(line)? == "tail" { record("tail", line).map(Some) } else { Ok(None) }
+}
+
+fn name_of(line: &[u8]) -> Result<String> {
+    #[derive(Deserialize)]
+    struct Name {
+        record: String,
+    }
+    let name: Name =
+        serde_json::from_slice(line).map_err(|source| Error::corrupt(format!("is no record: {source}")))?;
+    Ok(name.record)
+}
+
+/// Checks that a text is safe to show, as the program makes them all.
+fn harmless(text: &String) -> Result<()> {
+    let shown = Printable(text.as_bytes()).to_string();
+    if shown == text.replace('\\', r"\\") {
+        return Ok(());
+    }
+    Err(Error::corrupt(format!("a text has characters that no manifest has: {shown}")))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,178 @@
+//! `voltar list`.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, ValueHint};
+use serde_json::{Value, json};
+
+use super::print;
+use super::table::{columns, count};
+use crate::error::{Error, Kind, Result};
+use crate::job::archives::{self, Archived, Folder};
+use crate::job::calendar::readable;
+use crate::job::destination::{check_folder, folder_of, space};
+use crate::job::outcome::Space;
+use crate::job::plan::Destination;
+use crate::printable::Printable;
+use crate::units::Bytes;
+
+/// List the archives in a destination
+///
+/// What lies there is all there is to know: no database stands behind it. Of each archive its name and both ends of its
+/// manifest are read.
+#[derive(Debug, Args)]
+pub(super) struct ListArguments {
+    /// Folder that has a folder for each volume
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub destination: PathBuf,
+
+    /// The archives of this volume only
+    pub volume: Option<String>,
+
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The archives of one volume.
+struct Listed {
+    volume: String,
+    folder: Folder,
+}
+
+/// Runs `voltar list`.
+pub(super) fn run(arguments: &ListArguments) -> Result<ExitCode> {
+    let destination = plain(&arguments.destination);
+    check_folder(&destination)?;
+    let mut listed = Vec::new();
+    for volume in volumes(&destination.folder, arguments.volume.as_slice())? {
+        let folder = Folder::read(&destination.folder, &volume)?;
+        listed.push(Listed { volume, folder });
+    }
+    let space = space(&destination.folder);
+    let text = match arguments.json {
+        true => format!("{:#}\n", as_json(&destination.folder, space, &listed)),
+        false => as_text(&destination.folder, space, &listed),
+    };
+    print(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A destination of which nothing is asked but to be there.
+pub(super) fn plain(folder: &Path) -> Destination {
+    Destination { folder: folder.to_path_buf(), require_mount: false, minimum_free: None }
+}
+
+/// The folders of these volumes, or of all where none is named.
+pub(super) fn volumes(destination: &Path, asked: &[String]) -> Result<Vec<String>> {
+    let all = archives::volumes(destination)?;
+    if asked.is_empty() {
+        return Ok(all);
+    }
+    let found = asked.iter().map(|name| {
+        // As the folder is called, or as the volume is: `GROUP/VOLUME`.
+        let folder = if all.contains(name) { name.clone() } else { folder_of(name) };
+        if all.contains(&folder) {
+            return Ok(folder);
+        }
+        let message = format!("there are no archives of {}", Printable(name.as_bytes()));
+        Err(Error::new(Kind::Source, message).on(destination))
+    });
+    found.collect()
+}
+
+fn as_text(destination: &Path, space: Option<Space>, listed: &[Listed]) -> String {
+    let mut text = String::new();
+    let (mut archive_count, mut all_bytes) = (0_usize, 0_u64);
+    for Listed { volume, folder } in listed {
+        let bytes =
+            folder.archives.iter().fold(0_u64, |sum, archived| sum.saturating_add(archived.len_bytes));
+        archive_count = archive_count.saturating_add(folder.archives.len());
+        all_bytes = all_bytes.saturating_add(bytes);
+        let archives = count(folder.archives.len(), "archive", "archives");
+        // Writing to a String does not fail.
+        let _ = writeln!(text, "{}: {archives}, {}", Printable(volume.as_bytes()), Bytes(bytes));
+        let head = ["taken", "size", "entries", "files", "took", ""].map(str::to_owned);
+        let rows = std::iter::once(head).chain(folder.archives.iter().map(row)).collect::<Vec<_>>();
+        if rows.len() > 1 {
+            text.push_str(&indented(&columns(&rows, [false, true, true, true, true, false])));
+        }
+        if !folder.orphans.is_empty() {
+            let files = count(folder.orphans.len(), "file", "files");
+            let _ = writeln!(text, "  {files} of archives that are gone; voltar prune removes them");
+        }
+        text.push('\n');
+    }
+    let (volumes, archives) =
+        (count(listed.len(), "volume", "volumes"), count(archive_count, "archive", "archives"));
+    let _ = write!(text, "{}: {volumes}, {archives}, {}", Printable::path(destination), Bytes(all_bytes));
+    if let Some(Space { total_bytes, free_bytes }) = space {
+        let _ = write!(text, "; {} of {} are free", Bytes(free_bytes), Bytes(total_bytes));
+    }
+    text.push('\n');
+    text
+}
+
+fn row(archived: &Archived) -> [String; 6] {
+    let told = archived.told.as_ref();
+    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+    [
+        readable(archived.taken),
+        Bytes(archived.len_bytes).to_string(),
+        or_dash(told.map(|told| told.entries.to_string())),
+        or_dash(told.map(|told| Bytes(told.data_bytes).to_string())),
+        or_dash(told.and_then(|told| told.seconds).map(|seconds| format!("{seconds:.0} s"))),
+        state(archived),
+    ]
+}
+
+/// Whether an archive is complete, in words.
+pub(super) fn state(archived: &Archived) -> String {
+    match &archived.told {
+        None => "NO WHOLE MANIFEST".to_owned(),
+        Some(told) if told.issues == 0 => "complete".to_owned(),
+        Some(told) if told.issues == 1 => "INCOMPLETE: 1 issue".to_owned(),
+        Some(told) => format!("INCOMPLETE: {} issues", told.issues),
+    }
+}
+
+/// The text with each line a little to the right.
+pub(super) fn indented(text: &str) -> String {
+    text.lines().map(|line| format!("  {line}\n")).collect()
+}
+
+fn as_json(destination: &Path, space: Option<Space>, listed: &[Listed]) -> Value {
+    let volumes = listed.iter().map(|Listed { volume, folder }| {
+        json!({
+            "volume": volume,
+            "archives": folder.archives.iter().map(archive_json).collect::<Vec<_>>(),
+            "orphans": folder.orphans.iter().map(|orphan| json!({
+                "path": Printable::path(&orphan.path).to_string(), "len_bytes": orphan.len_bytes,
+            })).collect::<Vec<_>>(),
+        })
+    });
+    json!({
+        "destination": Printable::path(destination).to_string(),
+        "total_bytes": space.map(|space| space.total_bytes),
+        "free_bytes": space.map(|space| space.free_bytes),
+        "volumes": volumes.collect::<Vec<_>>(),
+    })
+}
+
+fn archive_json(archived: &Archived) -> Value {
+    let told = archived.told.as_ref();
+    json!({
+        "path": Printable::path(&archived.path).to_string(),
+        "taken": archived.taken,
+        "len_bytes": archived.len_bytes,
+        "complete": archived.is_complete(),
+        "source": told.map(|told| &told.source),
+        "issues": told.map(|told| told.issues),
+        "entries": told.map(|told| told.entries),
+        "data_bytes": told.map(|told| told.data_bytes),
+        "bytes_read": told.map(|told| told.bytes_read),
+        "seconds": told.and_then(|told| told.seconds),
+    })
+}

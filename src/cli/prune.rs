@@ -1,0 +1,147 @@
+//! `voltar prune`.
+
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, ValueHint};
+
+use super::keep::KeepArguments;
+use super::list::{indented, plain, state, volumes};
+use super::table::{columns, count};
+use super::{FAILED, print};
+use crate::error::{Error, Kind, Result};
+use crate::job::archives::{self, Folder};
+use crate::job::calendar::{now, readable};
+use crate::job::destination::{Locked, check_folder};
+use crate::job::outcome::Removed;
+use crate::job::plan::{Destination, Retention};
+use crate::job::retention::{Decision, Verdict, decide, describe};
+use crate::printable::Printable;
+use crate::units::Bytes;
+
+const EXAMPLES: &str = "\
+Examples:
+  voltar prune /BACKUPS --keep-daily 14 --keep-monthly 6 --dry-run   what would go, and why the rest stays
+  voltar prune /BACKUPS --keep-days 30 --volume volume-00000001      one volume only";
+
+/// Remove the archives that no rule keeps
+///
+/// Each rule adds to what is kept; days, weeks, months and years are those of UTC. Rules count complete archives. The last
+/// complete archive always stays, and so does a later one that is not. Only files that are named as voltar names them are touched.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct PruneArguments {
+    /// Folder that has a folder for each volume
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub destination: PathBuf,
+
+    /// The archives of this volume only (repeatable)
+    #[arg(long = "volume", value_name = "NAME")]
+    pub volumes: Vec<String>,
+
+    #[command(flatten)]
+    pub keep: KeepArguments,
+
+    /// Say what would be removed, and remove nothing
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+}
+
+/// What came of all volumes.
+#[derive(Default)]
+struct Total {
+    archives: usize,
+    orphans: usize,
+    len_bytes: u64,
+    has_failed: bool,
+}
+
+/// Runs `voltar prune`.
+pub(super) fn run(arguments: &PruneArguments) -> Result<ExitCode> {
+    let Some(rules) = arguments.keep.rules() else {
+        let message =
+            "say what is to be kept, with --keep-daily N for example; without a rule nothing would go";
+        return Err(Error::new(Kind::Usage, message));
+    };
+    let destination = plain(&arguments.destination);
+    // Who only looks needs no lock, and no right to write.
+    let _lock = match arguments.dry_run {
+        true => check_folder(&destination).map(|()| None)?,
+        false => Some(Locked::lock(&destination)?),
+    };
+    let mut total = Total::default();
+    for volume in volumes(&destination.folder, &arguments.volumes)? {
+        prune(&destination, &volume, &rules, arguments.dry_run, &mut total)?;
+    }
+    let mut text = format!(
+        "{} {}, {}",
+        if arguments.dry_run { "would remove" } else { "removed" },
+        count(total.archives, "archive", "archives"),
+        Bytes(total.len_bytes)
+    );
+    if total.orphans > 0 {
+        // Writing to a String does not fail.
+        let _ = write!(text, ", and {} of archives that are gone", count(total.orphans, "file", "files"));
+    }
+    print(&format!("{text}\n"))?;
+    Ok(if total.has_failed { ExitCode::from(FAILED) } else { ExitCode::SUCCESS })
+}
+
+/// Decides on the archives of one volume, removes what goes, and says so.
+fn prune(
+    destination: &Destination,
+    volume: &str,
+    rules: &Retention,
+    dry_run: bool,
+    total: &mut Total,
+) -> Result<()> {
+    let Folder { archives, orphans } = Folder::read(&destination.folder, volume)?;
+    let decisions = decide(&archives, rules, now());
+    let title = format!("{}: {}", Printable(volume.as_bytes()), describe(rules));
+    let rows: Vec<[String; 4]> = decisions.iter().map(row).collect();
+    print(&format!("{title}\n{}\n", indented(&columns(&rows, [false, true, false, false]))))?;
+    // What is about to go was told before.
+    for Decision { archived, .. } in decisions.iter().filter(|decision| decision.is_removal()) {
+        let len_bytes = archived.len_bytes;
+        let removed = Removed { path: archived.path.clone(), len_bytes };
+        if total.count(if dry_run { Ok(removed) } else { archives::remove(archived) }) {
+            total.archives = total.archives.saturating_add(1);
+        }
+    }
+    for orphan in orphans {
+        let removed = if dry_run { Ok(()) } else { archives::remove_orphan(&orphan) };
+        if total.count(removed.map(|()| orphan)) {
+            total.orphans = total.orphans.saturating_add(1);
+        }
+    }
+    Ok(())
+}
+
+impl Total {
+    /// Counts what is gone. One that can't be removed does not keep the others.
+    fn count(&mut self, removed: Result<Removed>) -> bool {
+        match removed {
+            Ok(removed) => {
+                self.len_bytes = self.len_bytes.saturating_add(removed.len_bytes);
+                true
+            }
+            Err(error) => {
+                // Where stderr can't be written, the exit code says it.
+                let _ = writeln!(io::stderr(), "voltar: error: {error}");
+                self.has_failed = true;
+                false
+            }
+        }
+    }
+}
+
+fn row(decision: &Decision<'_>) -> [String; 4] {
+    let archived = decision.archived;
+    let verdict = match &decision.verdict {
+        Verdict::Keep(_) => format!("keep: {}", decision.reasons()),
+        Verdict::Remove => "REMOVE".to_owned(),
+    };
+    [readable(archived.taken), Bytes(archived.len_bytes).to_string(), state(archived), verdict]
+}
