@@ -231,6 +231,7 @@ pub fn kind_name(kind: Kind) -> &'static str {
         Kind::Unsupported => "unsupported",
         Kind::Unrecognised => "unrecognised",
         Kind::Ambiguous => "ambiguous",
+        Kind::Snapshot => "snapshot",
         Kind::Limit => "limit",
         Kind::Interrupted => "interrupted",
     }

@@ -7,6 +7,7 @@ mod generate;
 mod inspect;
 mod signals;
 mod source;
+mod worker;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -26,6 +27,7 @@ const USAGE: u8 = 2;
 pub fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Archive(arguments) => archive::run(&arguments),
+        Command::Worker => worker::run(),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Completions { shell } => generate::completions(shell),
         Command::Man { folder } => generate::man(folder.as_deref()),

@@ -8,5 +8,7 @@
 pub mod archives;
 pub mod outcome;
 pub mod plan;
+mod tail;
+pub mod worker;
 
 pub use archives::Archived;
