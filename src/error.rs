@@ -35,10 +35,10 @@ pub enum Kind {
     Unrecognised,
     /// What the device holds can be read in more than one way.
     Ambiguous,
-    /// No snapshot can be taken, or the one there was is worth nothing any more.
-    Snapshot,
     /// A limit was reached that keeps a hostile image from using up this machine.
     Limit,
+    /// A snapshot could not be taken, or is worth nothing any more.
+    Snapshot,
     /// A signal asked to stop.
     Interrupted,
 }

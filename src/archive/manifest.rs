@@ -231,8 +231,8 @@ pub fn kind_name(kind: Kind) -> &'static str {
         Kind::Unsupported => "unsupported",
         Kind::Unrecognised => "unrecognised",
         Kind::Ambiguous => "ambiguous",
-        Kind::Snapshot => "snapshot",
         Kind::Limit => "limit",
+        Kind::Snapshot => "snapshot",
         Kind::Interrupted => "interrupted",
     }
 }

@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
+use super::backup::BackupArguments;
+use super::clean::CleanArguments;
+use super::run::RunArguments;
 use crate::archive::{Algorithm, Compression, Raw};
 use crate::device::Io;
 
@@ -48,6 +51,9 @@ pub(super) struct Arguments {
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     Archive(Box<ArchiveArguments>),
+    Backup(Box<BackupArguments>),
+    Run(RunArguments),
+    Clean(CleanArguments),
     /// Read one disk for voltar backup and voltar run, which start this themselves
     #[command(hide = true)]
     Worker,

@@ -2,11 +2,15 @@
 
 mod archive;
 mod args;
+mod backup;
+mod clean;
 mod console;
 mod generate;
 mod inspect;
+mod run;
 mod signals;
 mod source;
+mod words;
 mod worker;
 
 use std::io::{self, Write as _};
@@ -27,6 +31,9 @@ const USAGE: u8 = 2;
 pub fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Archive(arguments) => archive::run(&arguments),
+        Command::Backup(arguments) => backup::run(&arguments),
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Clean(arguments) => clean::run(&arguments),
         Command::Worker => worker::run(),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Completions { shell } => generate::completions(shell),

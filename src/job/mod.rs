@@ -6,9 +6,17 @@
 //! ```
 
 pub mod archives;
+pub mod backup;
+pub mod clean;
+#[cfg(test)]
+mod fake;
+mod hooks;
 pub mod outcome;
 pub mod plan;
+pub mod run;
 mod tail;
+mod witness;
 pub mod worker;
 
 pub use archives::Archived;
+pub use witness::Witness;

@@ -16,6 +16,8 @@ pub struct Outcome {
     pub elapsed: Duration,
     /// The destination's folder.
     pub destination: PathBuf,
+    /// Whether something is mounted there; `false` where it is a folder of the filesystem around it.
+    pub is_mounted: bool,
     /// Each volume, in order.
     pub volumes: Vec<VolumeOutcome>,
     /// What failed besides the volumes: a group that can't be listed, a leftover that can't be removed.

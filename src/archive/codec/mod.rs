@@ -6,13 +6,11 @@ mod gzip;
 mod plain;
 mod zstd;
 
-use serde::{Deserialize, Serialize};
-
 pub(super) use self::zstd::ManifestWriter;
 use crate::error::{Error, Kind, Result};
 
 /// How an archive is compressed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Compression {
     /// Independent zstd frames, with the seekable format's table at the end.

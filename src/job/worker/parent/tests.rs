@@ -79,7 +79,9 @@ struct Doubt {
 }
 
 impl Doubt {
-    const NONE: Self = Self { looks: Cell::new(u32::MAX), vouches: true };
+    fn none() -> Self {
+        Self { looks: Cell::new(u32::MAX), vouches: true }
+    }
 }
 
 impl Guard for Doubt {
@@ -122,7 +124,7 @@ fn what_the_worker_says_is_passed_on_and_it_publishes_when_it_may() {
         echo '{{"type":"issue","path":"p1/a","kind":"corrupt","message":"bad \u001b"}}'
         {READY}; {PUBLISHES}"#
     );
-    let made = converse(&script, &ear, &Doubt::NONE).unwrap();
+    let made = converse(&script, &ear, &Doubt::none()).unwrap();
     assert_eq!((made.archive_bytes, made.issue_count), (2, 1));
     assert_eq!(made.issues, [r"p1/a: bad \u{1b}"]);
     let heard = ["total 9", "progress 4 2", r"swap \u{1b}[2J", r"issue p1/a: bad \u{1b}"];
@@ -136,18 +138,18 @@ fn what_goes_wrong_is_told_and_nothing_is_published() {
     let out_of_turn = r#"echo '{"type":"published"}'; cat"#;
     let error = r#"echo '{"type":"error","kind":"write","message":"no space is left"}'"#;
     let cases: [(String, Doubt, Kind, &str); 9] = [
-        (error.to_owned(), Doubt::NONE, Kind::Write, "no space is left"),
-        ("exit 0".to_owned(), Doubt::NONE, Kind::Limit, "ended with exit code 0 before it was done"),
-        ("kill -KILL $$".to_owned(), Doubt::NONE, Kind::Limit, "was ended by signal 9"),
+        (error.to_owned(), Doubt::none(), Kind::Write, "no space is left"),
+        ("exit 0".to_owned(), Doubt::none(), Kind::Limit, "ended with exit code 0 before it was done"),
+        ("kill -KILL $$".to_owned(), Doubt::none(), Kind::Limit, "was ended by signal 9"),
         (
             "echo 'thread panicked' >&2; exit 101".to_owned(),
-            Doubt::NONE,
+            Doubt::none(),
             Kind::Limit,
             "exit code 101 before it was done; nothing was published: thread panicked",
         ),
-        ("echo hello; cat".to_owned(), Doubt::NONE, Kind::Corrupt, "can't be understood"),
-        ("head -c 9000000 /dev/zero; cat".to_owned(), Doubt::NONE, Kind::Corrupt, "can't be understood"),
-        (out_of_turn.to_owned(), Doubt::NONE, Kind::Corrupt, "was not asked to"),
+        ("echo hello; cat".to_owned(), Doubt::none(), Kind::Corrupt, "can't be understood"),
+        ("head -c 9000000 /dev/zero; cat".to_owned(), Doubt::none(), Kind::Corrupt, "can't be understood"),
+        (out_of_turn.to_owned(), Doubt::none(), Kind::Corrupt, "was not asked to"),
         (
             format!("{READY}; {too_late}"),
             Doubt { looks: Cell::new(0), vouches: false },
@@ -171,7 +173,7 @@ fn a_stop_ends_the_worker_by_its_stdin() {
     let mark = folder.path().join("discarded");
     let script = format!(r#"echo '{{"type":"note","text":"begun"}}'; cat; touch {}"#, mark.display());
     let ear = Ear { stops_at: Some("begun"), ..Ear::default() };
-    assert_eq!(converse(&script, &ear, &Doubt::NONE).unwrap_err().kind(), Kind::Interrupted);
+    assert_eq!(converse(&script, &ear, &Doubt::none()).unwrap_err().kind(), Kind::Interrupted);
     assert!(mark.exists(), "the worker had no time to discard what it wrote");
 }
 
@@ -180,7 +182,7 @@ fn a_stop_that_comes_while_it_publishes_comes_too_late() {
     let ear = Ear { stops_at: Some("begun"), ..Ear::default() };
     let published = r#"sleep 0.3; echo '{"type":"published"}'"#;
     let script = format!(r#"{READY}; read word; echo '{{"type":"note","text":"begun"}}'; {published}"#);
-    assert!(converse(&script, &ear, &Doubt::NONE).is_ok());
+    assert!(converse(&script, &ear, &Doubt::none()).is_ok());
     assert!(ear.stop_requested());
 }
 
@@ -193,7 +195,7 @@ fn a_worker_that_does_not_end_is_killed_and_its_files_are_removed() {
         folder.path().display()
     );
     let began = Instant::now();
-    let error = worker(&script).archive(&task(folder.path()), &ear, &Doubt::NONE).unwrap_err();
+    let error = worker(&script).archive(&task(folder.path()), &ear, &Doubt::none()).unwrap_err();
     assert_eq!(error.kind(), Kind::Interrupted);
     assert!(began.elapsed() < Duration::from_secs(5));
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
