@@ -179,6 +179,7 @@ fn archive(disk: &Disk, volume: &Volume) -> Result<Report> {
         keep_going: false,
         max_output: None,
         started: 0,
+        snapshot_of: None,
         observer: &Nobody,
     };
     create(disk, &request, Output { archive: &mut io::sink(), manifest: None })

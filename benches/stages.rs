@@ -150,6 +150,7 @@ fn request(compression: Compression, threads: usize) -> Request<'static> {
         keep_going: false,
         max_output: None,
         started: 0,
+        snapshot_of: None,
         observer: &Nobody,
     }
 }

@@ -36,6 +36,24 @@ impl fmt::Display for Printable<'_> {
     }
 }
 
+/// Text that was made safe to show elsewhere, made sure of: control characters and those that turn text are escaped, and all else
+/// stays, backslashes too.
+#[must_use]
+pub fn harmless(text: &str) -> String {
+    let escape = |c: char| c.is_control() || turns_text(c);
+    if !text.contains(escape) {
+        return text.to_owned();
+    }
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        match escape(character) {
+            true => shown.extend(character.escape_debug()),
+            false => shown.push(character),
+        }
+    }
+    shown
+}
+
 /// Text in UTF-16, little-endian, up to the first NUL; what is no UTF-16 is replaced.
 #[must_use]
 pub fn from_utf16(bytes: &[u8]) -> String {
@@ -68,5 +86,12 @@ mod tests {
         for (bytes, shown) in cases {
             assert_eq!(Printable(bytes).to_string(), shown);
         }
+    }
+
+    #[test]
+    fn text_that_is_safe_already_stays_as_it_is() {
+        let shown = Printable(b"p1/\x1b\xff\\ \n").to_string();
+        assert_eq!(harmless(&shown), shown);
+        assert_eq!(harmless("a\x1b[2J\nb\u{202e}c"), r"a\u{1b}[2J\nb\u{202e}c");
     }
 }

@@ -1,6 +1,7 @@
 //! Quantities that carry their unit, and how people read them.
 
 use std::fmt;
+use std::time::Duration;
 
 /// A run of bytes, `start` to `start + len`; its end never wraps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -80,6 +81,18 @@ fn in_tenths(bytes: u64, unit: &str, shift: u32) -> String {
     format!("{whole}.{tenth} {unit}")
 }
 
+/// A time as people read it: `0.3 s`, `75 s`, `2 h 05 min`.
+#[must_use]
+pub fn seconds(time: Duration) -> String {
+    let minutes = time.as_secs() / 60;
+    match minutes {
+        0..=1 if time.subsec_millis() == 0 => format!("{} s", time.as_secs()),
+        0..=1 => format!("{:.1} s", time.as_secs_f64()),
+        2..=59 => format!("{minutes} min {:02} s", time.as_secs() % 60),
+        _ => format!("{} h {:02} min", minutes / 60, minutes % 60),
+    }
+}
+
 /// `value` rounded up to the next multiple of `unit`; `None` past 2^64 or for a `unit` of 0.
 #[must_use]
 pub fn round_up(value: u64, unit: u64) -> Option<u64> {
@@ -102,6 +115,20 @@ mod tests {
         ];
         for (bytes, shown) in cases {
             assert_eq!(Bytes(bytes).to_string(), shown);
+        }
+    }
+
+    #[test]
+    fn times_are_shown_as_exactly_as_they_matter() {
+        let cases = [
+            (0, "0 s"),
+            (300, "0.3 s"),
+            (75_000, "75 s"),
+            (185_900, "3 min 05 s"),
+            (7_500_000, "2 h 05 min"),
+        ];
+        for (milliseconds, shown) in cases {
+            assert_eq!(seconds(Duration::from_millis(milliseconds)), shown);
         }
     }
 

@@ -77,6 +77,7 @@ fn archive(keep_going: bool) -> (Result<Report, Error>, Vec<u8>) {
         keep_going,
         max_output: None,
         started: 0,
+        snapshot_of: None,
         observer: &Nobody,
     };
     let output = Output { archive: &mut archive, manifest: Some(&mut manifest) };

@@ -5,6 +5,7 @@
 //! ```
 
 mod acl;
+mod clock;
 mod codec;
 mod cut;
 mod digest;
@@ -23,10 +24,11 @@ mod run;
 mod sparse;
 mod work;
 
+pub use clock::now;
 pub use codec::{Compression, FrameLengths};
 pub use digest::{Algorithm, Digest, Hasher};
 pub use manifest::kind_name;
 pub use observer::{Nobody, Observer};
-pub use publish::{Publication, Target};
+pub use publish::{Publication, Sealed, Target, remove_left_overs};
 pub use report::Report;
 pub use run::{Output, Raw, Request, create};

@@ -118,12 +118,12 @@ impl Publication {
         (&mut self.archive, &mut self.manifest)
     }
 
-    /// Gives the files their names. Without this, they are gone when this is dropped.
+    /// Writes what is still to be written, and syncs all. Without [`Sealed::publish`] the files are gone afterwards.
     ///
     /// # Errors
     ///
-    /// [`Kind::Write`] when something can't be written or renamed, [`Kind::Exists`] when somebody else was faster.
-    pub fn commit(self, digest: &Digest) -> Result<Target> {
+    /// [`Kind::Write`] when something can't be written.
+    pub fn seal(self, digest: &Digest) -> Result<Sealed> {
         let Self { target, force, folder, mut checksum, archive, manifest } = self;
         checksum.write_all(&checksum_line(digest, &target.archive)).map_err(write_error)?;
         let archive = archive.into_inner().map_err(|error| write_error(error.into_error()))?;
@@ -132,6 +132,28 @@ impl Publication {
         for file in [&archive, &manifest, &checksum] {
             file.as_file().sync_all().map_err(write_error)?;
         }
+        Ok(Sealed { target, force, folder, manifest, checksum, archive })
+    }
+}
+
+/// Files that are written and synced, and lack nothing but their names. They are gone when this is dropped.
+pub struct Sealed {
+    target: Target,
+    force: bool,
+    folder: File,
+    manifest: NamedTempFile,
+    checksum: NamedTempFile,
+    archive: NamedTempFile,
+}
+
+impl Sealed {
+    /// Gives the files their names.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Write`] when something can't be renamed, [`Kind::Exists`] when somebody else was faster.
+    pub fn publish(self) -> Result<Target> {
+        let Self { target, force, folder, manifest, checksum, archive } = self;
         let files = [(manifest, &target.manifest), (checksum, &target.checksum), (archive, &target.archive)];
         let mut published: Vec<&PathBuf> = Vec::new();
         for (file, path) in files {
@@ -169,7 +191,7 @@ fn partial(path: &Path) -> Result<NamedTempFile> {
 }
 
 /// Removes temporary files, of whatever archive, that no process holds. What can't be removed stays.
-fn remove_left_overs(folder: &Path) {
+pub fn remove_left_overs(folder: &Path) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     for entry in entries.flatten() {
         let name = entry.file_name();

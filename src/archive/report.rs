@@ -28,6 +28,8 @@ pub struct Report {
     pub archive_bytes: u64,
     /// Bytes that were read from the device in all.
     pub bytes_read: u64,
+    /// When the last frame was made, in seconds since 1970.
+    pub finished: u64,
     /// Lengths of the frames.
     pub frames: Vec<FrameLengths>,
     /// The archive's digest.
@@ -74,6 +76,7 @@ impl Report {
             "stream_bytes": self.stream_bytes,
             "archive_bytes": self.archive_bytes,
             "bytes_read": self.bytes_read,
+            "finished": self.finished,
         });
         if let (Some(fields), Some((algorithm, digest))) = (report.as_object_mut(), &self.digest) {
             fields.insert(algorithm.name().to_owned(), json!(digest.to_string()));

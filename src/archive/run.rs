@@ -3,8 +3,10 @@
 use std::cell::RefCell;
 use std::io::{self, Write};
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::clock;
 use super::codec::{Compression, FrameLengths};
 use super::cut::{Cutter, Item};
 use super::digest::{Algorithm, Hasher};
@@ -23,7 +25,8 @@ use crate::printable::Printable;
 use crate::tree::{Exclude, Step, Walk};
 
 /// Whether volumes that can't be read as files go in as they are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Raw {
     /// They do.
     #[default]
@@ -56,6 +59,8 @@ pub struct Request<'a> {
     pub max_output: Option<u64>,
     /// When the run began, in seconds since 1970.
     pub started: u64,
+    /// What the device is a snapshot of, for the manifest.
+    pub snapshot_of: Option<&'a str>,
     /// Who watches.
     pub observer: &'a dyn Observer,
 }
@@ -287,6 +292,7 @@ impl Writing<'_> {
         self.output.archive.flush().map_err(write_error)?;
         self.report.data_bytes = data_bytes;
         self.report.bytes_read = disk.bytes_read();
+        self.report.finished = clock::now();
         let hasher = std::mem::replace(&mut self.hasher, self.request.digest.hasher());
         self.report.digest = Some((self.request.digest, hasher.finish()));
         let lengths: Vec<u32> = self.report.frames.iter().map(|frame| frame.packed).collect();
@@ -324,6 +330,7 @@ fn head(disk: &Disk, request: &Request<'_>, level: i32, parts: &[Part<'_>]) -> V
         "tool": concat!("voltar ", env!("CARGO_PKG_VERSION")),
         "started": request.started,
         "source": { "path": Printable::path(disk.path()).to_string(), "len_bytes": disk.len_bytes() },
+        "snapshot_of": request.snapshot_of,
         "table": disk.table().map(|table| json!({
             "scheme": table.scheme, "id": table.id, "sector_bytes": table.sector_bytes,
         })),

@@ -3,20 +3,19 @@
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Write as _};
-use std::num::{NonZeroU16, NonZeroUsize};
+use std::num::NonZeroUsize;
 use std::os::fd::AsFd as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::SystemTime;
 
 use serde_json::json;
 
-use super::args::ArchiveArguments;
+use super::args::{ArchiveArguments, SelectionArguments};
 use super::console::{Console, Show, per_second};
 use super::source::Source;
 use super::{INCOMPLETE, print, signals};
-use crate::archive::{Compression, Observer as _, Output, Publication, Report, Request, Target, create};
+use crate::archive::{Compression, Observer as _, Output, Publication, Report, Request, Target, create, now};
 use crate::error::{Error, Kind, Result};
 use crate::printable::Printable;
 use crate::tree::Exclude;
@@ -36,10 +35,10 @@ enum Destination {
 pub(super) fn run(arguments: &ArchiveArguments) -> Result<ExitCode> {
     let (compression, destination) = destination(arguments)?;
     let to_stdout = destination == Destination::Stdout;
-    let show = match (arguments.quiet, arguments.json) {
+    let show = match (arguments.saying.quiet, arguments.saying.json) {
         (true, _) => Show::Quiet,
         (false, true) => Show::Json { on_stderr: to_stdout },
-        (false, false) => Show::Words { progress: arguments.progress },
+        (false, false) => Show::Words { progress: arguments.saying.progress },
     };
     let stop = signals::stop_flag().map_err(|source| Error::new(Kind::Limit, source))?;
     let console = Console::new(show, stop);
@@ -68,33 +67,34 @@ fn archive(
     console: &Console,
 ) -> Result<Report> {
     // What costs nothing to find out is found out first.
-    compression.level(arguments.level)?;
-    let exclude = exclude(arguments)?;
+    compression.level(arguments.making.level)?;
+    let exclude = exclude(&arguments.selection)?;
     let target = match destination {
         Destination::Stdout => None,
         Destination::File(path) => {
-            let target = Target::new(path, arguments.digest.into());
+            let target = Target::new(path, arguments.making.digest.into());
             target.check(&arguments.source.source, arguments.force)?;
             Some(target)
         }
     };
-    let source = Source::open(&arguments.source)?;
-    let threads = threads(arguments.threads);
+    let source = Source::open(&arguments.source.source, &(&arguments.source.reading).into())?;
+    let threads = threads(arguments.making.threads.map(NonZeroUsize::from));
     let publication = target.map(|target| Publication::begin(target, arguments.force)).transpose()?;
     let folder = publication.as_ref().map(Publication::folder);
-    let disk = source.parse(folder, |gap| console.note(gap))?;
+    let disk = source.confine(folder, |gap| console.note(gap))?.parse()?;
     let request = Request {
-        partitions: arguments.partitions.clone(),
+        partitions: arguments.selection.partitions.clone(),
         exclude,
         compression,
-        level: arguments.level,
+        level: arguments.making.level,
         threads,
-        digest: arguments.digest.into(),
-        raw: arguments.raw.into(),
-        strict: arguments.strict,
-        keep_going: arguments.keep_going,
-        max_output: arguments.max_output,
+        digest: arguments.making.digest.into(),
+        raw: arguments.selection.raw.into(),
+        strict: arguments.selection.strict,
+        keep_going: arguments.selection.keep_going,
+        max_output: arguments.selection.max_output,
         started: now(),
+        snapshot_of: None,
         observer: console,
     };
     match publication {
@@ -103,7 +103,7 @@ fn archive(
             let (archive, manifest) = publication.writers();
             let report = create(&disk, &request, Output { archive, manifest: Some(manifest) })?;
             if let Some((_, digest)) = &report.digest {
-                publication.commit(digest)?;
+                publication.seal(digest)?.publish()?;
             }
             Ok(report)
         }
@@ -159,7 +159,8 @@ fn stem(source: &Path) -> String {
     }
 }
 
-fn exclude(arguments: &ArchiveArguments) -> Result<Exclude> {
+/// What `--exclude` and `--exclude-from` leave out.
+pub(super) fn exclude(arguments: &SelectionArguments) -> Result<Exclude> {
     let mut exclude = Exclude::new();
     for pattern in &arguments.exclude {
         exclude.add(pattern.as_bytes());
@@ -171,16 +172,10 @@ fn exclude(arguments: &ArchiveArguments) -> Result<Exclude> {
     Ok(exclude)
 }
 
-fn threads(asked: Option<NonZeroU16>) -> usize {
+/// The threads that make frames: all cores, where it is not said.
+pub(super) fn threads(asked: Option<NonZeroUsize>) -> usize {
     let all = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    asked.map_or_else(all, |threads| usize::from(threads.get()))
-}
-
-/// Seconds since 1970; `SOURCE_DATE_EPOCH` stands for them where outputs are to be the same every time.
-fn now() -> u64 {
-    let fixed = std::env::var("SOURCE_DATE_EPOCH").ok().and_then(|seconds| seconds.parse().ok());
-    let clock = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |past| past.as_secs());
-    fixed.unwrap_or_else(clock)
+    asked.map_or_else(all, NonZeroUsize::get)
 }
 
 /// Says what came of it.
@@ -204,7 +199,7 @@ fn summarise(
     let Some((algorithm, digest)) = &report.digest else { return };
     let Some(path) = published else {
         // Nothing else has the digest: it is said, even when nothing else is.
-        if !arguments.json {
+        if !arguments.saying.json {
             let _ = writeln!(io::stderr(), "{}  {digest}  -", algorithm.name());
         }
         return;
@@ -252,7 +247,7 @@ fn entries(report: &Report) -> String {
     format!("{total} {word}: {}", counted.join(", "))
 }
 
-fn plural(count: u64) -> &'static str {
+pub(super) fn plural(count: u64) -> &'static str {
     if count == 1 { "" } else { "s" }
 }
 

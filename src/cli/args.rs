@@ -5,8 +5,11 @@ use std::path::PathBuf;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
+use super::backup::BackupArguments;
+use super::clean::CleanArguments;
 use super::list::ListArguments;
 use super::prune::PruneArguments;
+use super::run::RunArguments;
 use crate::archive::{Algorithm, Compression, Raw};
 use crate::device::Io;
 
@@ -50,6 +53,12 @@ pub(super) struct Arguments {
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     Archive(Box<ArchiveArguments>),
+    Backup(Box<BackupArguments>),
+    Run(RunArguments),
+    Clean(CleanArguments),
+    /// Read one disk for voltar backup and voltar run, which start this themselves
+    #[command(hide = true)]
+    Worker,
     Inspect(InspectArguments),
     #[command(subcommand)]
     Config(super::config::ConfigCommand),
@@ -91,6 +100,23 @@ pub(super) struct ArchiveArguments {
     #[arg(long)]
     pub force: bool,
 
+    #[command(flatten)]
+    pub selection: SelectionArguments,
+
+    /// Compression [default: as the file's name says, else zstd]
+    #[arg(short, long, value_enum, value_name = "NAME", help_heading = "How it is made")]
+    pub compress: Option<CompressionChoice>,
+
+    #[command(flatten)]
+    pub making: MakingArguments,
+
+    #[command(flatten)]
+    pub saying: SayingArguments,
+}
+
+/// What of a source goes into its archive.
+#[derive(Debug, Args)]
+pub(super) struct SelectionArguments {
     /// Archive this partition only; 0 is the whole device (repeatable)
     #[arg(short, long = "partition", value_name = "N", help_heading = "What goes in")]
     pub partitions: Vec<u32>,
@@ -118,11 +144,11 @@ pub(super) struct ArchiveArguments {
     /// Give up when the tar grows beyond SIZE, like 500G [default: 16 times the device and 64 MiB]
     #[arg(long, value_name = "SIZE", value_parser = size, help_heading = "What goes in")]
     pub max_output: Option<u64>,
+}
 
-    /// Compression [default: as the file's name says, else zstd]
-    #[arg(short, long, value_enum, value_name = "NAME", help_heading = "How it is made")]
-    pub compress: Option<CompressionChoice>,
-
+/// How an archive is made.
+#[derive(Debug, Args)]
+pub(super) struct MakingArguments {
     /// How much: zstd 1 to 19 [default: 3], gzip 1 to 12 [default: 6]
     #[arg(short, long, value_name = "N", help_heading = "How it is made")]
     pub level: Option<i32>,
@@ -134,7 +160,11 @@ pub(super) struct ArchiveArguments {
     /// Digest of the archive, and of each file in the manifest
     #[arg(long, value_enum, default_value = "sha1", value_name = "NAME", help_heading = "How it is made")]
     pub digest: DigestChoice,
+}
 
+/// How a run is shown.
+#[derive(Debug, Args)]
+pub(super) struct SayingArguments {
     /// Show progress also when stderr is no terminal: a line every few seconds
     #[arg(long, help_heading = "What it says")]
     pub progress: bool,
@@ -166,6 +196,13 @@ pub(super) struct SourceArguments {
     #[arg(value_hint = ValueHint::FilePath)]
     pub source: PathBuf,
 
+    #[command(flatten)]
+    pub reading: ReadingArguments,
+}
+
+/// How a source is read.
+#[derive(Debug, Args)]
+pub(super) struct ReadingArguments {
     /// How the source is read
     #[arg(long, value_enum, default_value = "auto", value_name = "HOW", help_heading = "How it is read")]
     pub io: IoChoice,
@@ -230,7 +267,7 @@ choices!(IoChoice => Io {
 });
 
 /// A number of bytes: `4096`, `512M`, `1.5G` is none; units are binary.
-fn size(text: &str) -> Result<u64, String> {
+pub(super) fn size(text: &str) -> Result<u64, String> {
     const UNITS: [(char, u32); 5] = [('K', 10), ('M', 20), ('G', 30), ('T', 40), ('P', 50)];
     let unit = UNITS.iter().find(|(letter, _)| text.to_ascii_uppercase().ends_with(*letter));
     let (digits, shift) = match unit {

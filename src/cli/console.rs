@@ -11,8 +11,10 @@ use serde_json::{Value, json};
 
 use crate::archive::{Observer, kind_name};
 use crate::error::{Error, Issue};
+use crate::job::Witness;
+use crate::job::outcome::VolumeOutcome;
 use crate::printable::Printable;
-use crate::units::Bytes;
+use crate::units::{Bytes, seconds};
 
 /// A line of progress, where there is no bar, comes no more often than this.
 const LINE_EVERY: Duration = Duration::from_secs(5);
@@ -41,8 +43,11 @@ pub(super) struct Console {
     show: Show,
     bar: Option<ProgressBar>,
     total: AtomicU64,
-    started: Instant,
+    /// When what is shown now began.
+    started: Mutex<Instant>,
     last: Mutex<Instant>,
+    /// Whether the run is about one volume.
+    is_single: AtomicBool,
     stop: Arc<AtomicBool>,
 }
 
@@ -54,15 +59,16 @@ impl Console {
             show,
             bar: wants_bar.then(bar),
             total: AtomicU64::new(0),
-            started,
+            started: Mutex::new(started),
             last: Mutex::new(started),
+            is_single: AtomicBool::new(false),
             stop,
         }
     }
 
     /// How long it has taken so far.
     pub(super) fn elapsed(&self) -> Duration {
-        self.started.elapsed()
+        self.started.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
     }
 
     /// Removes the bar.
@@ -175,6 +181,56 @@ impl Observer for Console {
 
     fn stop_requested(&self) -> bool {
         self.stop.load(Relaxed)
+    }
+}
+
+impl Witness for Console {
+    fn turn_begins(&self, name: &str, before: usize, count: usize) {
+        *self.started.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        self.total.store(0, Relaxed);
+        self.is_single.store(count == 1, Relaxed);
+        if let Some(bar) = &self.bar {
+            bar.reset();
+            bar.set_length(0);
+        }
+        let number = before.saturating_add(1);
+        match self.show {
+            Show::Quiet => {}
+            Show::Words { .. } if count == 1 => {}
+            Show::Words { .. } => self.line(&format!("{name} ({number} of {count})")),
+            Show::Json { .. } => {
+                self.json("volume", json!({ "name": name, "number": number, "count": count }))
+            }
+        }
+    }
+
+    fn turn_ends(&self, outcome: &VolumeOutcome) {
+        self.end();
+        let name = &outcome.name;
+        let elapsed = seconds(outcome.elapsed);
+        match (self.show, &outcome.result) {
+            (Show::Json { .. }, result) => {
+                let archive =
+                    result.as_ref().ok().map(|published| Printable::path(&published.path).to_string());
+                let error = result.as_ref().err();
+                self.json("volume_end", json!({ "name": name, "archive": archive, "error": error }));
+            }
+            (_, Err(error)) => self.fault(&format!("{name}: {error}")),
+            (Show::Quiet, Ok(_)) => {}
+            // Of a single one more is told soon.
+            (Show::Words { .. }, Ok(_)) if self.is_single.load(Relaxed) => {}
+            (Show::Words { .. }, Ok(published)) => {
+                let size = Bytes(published.archive_bytes);
+                self.line(&format!("{name}: {size} in {elapsed}"));
+            }
+        }
+    }
+
+    fn fault(&self, text: &str) {
+        match self.show {
+            Show::Json { .. } => self.json("error", json!({ "message": text })),
+            _ => self.line(&format!("error: {text}")),
+        }
     }
 }
 

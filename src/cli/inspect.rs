@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use super::args::InspectArguments;
+use super::args::{InspectArguments, SourceArguments};
 use super::source::Source;
 use super::{INCOMPLETE, print, table};
 use crate::disk::{Disk, Held, Volume, WHOLE};
@@ -32,7 +32,8 @@ pub(super) fn run(arguments: &InspectArguments) -> Result<ExitCode> {
         // Where stderr can't be written there is nobody to tell.
         let _ = writeln!(io::stderr(), "voltar: {text}");
     };
-    let disk = Source::open(&arguments.source)?.parse(None, note)?;
+    let SourceArguments { source, reading } = &arguments.source;
+    let disk = Source::open(source, &reading.into())?.confine(None, note)?.parse()?;
     let seen: Vec<Seen<'_>> = disk.volumes().iter().map(look).collect();
     let text = if arguments.json { format!("{:#}\n", as_json(&disk, &seen)) } else { as_text(&disk, &seen) };
     print(&text)?;

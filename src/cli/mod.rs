@@ -2,6 +2,8 @@
 
 mod archive;
 mod args;
+mod backup;
+mod clean;
 mod config;
 mod console;
 mod generate;
@@ -9,10 +11,13 @@ mod inspect;
 mod keep;
 mod list;
 mod prune;
+mod run;
 mod signals;
 mod source;
 mod systemd;
 mod table;
+mod words;
+mod worker;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -32,6 +37,10 @@ const USAGE: u8 = 2;
 pub fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Archive(arguments) => archive::run(&arguments),
+        Command::Backup(arguments) => backup::run(&arguments),
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Clean(arguments) => clean::run(&arguments),
+        Command::Worker => worker::run(),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Config(command) => config::run(&command),
         Command::Systemd(arguments) => systemd::run(&arguments),

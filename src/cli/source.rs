@@ -1,13 +1,34 @@
 //! The source of a command: opened with all rights, parsed with none.
 
 use std::os::fd::BorrowedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::args::SourceArguments;
-use crate::device::{self, Device};
+use super::args::ReadingArguments;
+use crate::device::{self, Device, Io};
 use crate::disk::Disk;
 use crate::error::Result;
 use crate::sandbox;
+
+/// How a source is read.
+#[derive(Debug)]
+pub(super) struct Reading {
+    /// How its bytes come from the device.
+    pub io: Io,
+    /// Where its journal is, if not in it.
+    pub journal: Option<PathBuf>,
+    /// Whether the process gives up its rights before it parses.
+    pub has_sandbox: bool,
+}
+
+impl From<&ReadingArguments> for Reading {
+    fn from(arguments: &ReadingArguments) -> Self {
+        Self {
+            io: arguments.io.into(),
+            journal: arguments.journal.clone(),
+            has_sandbox: !arguments.no_sandbox,
+        }
+    }
+}
 
 /// A source that is open, and of which no byte was parsed.
 pub(super) struct Source {
@@ -17,28 +38,39 @@ pub(super) struct Source {
     has_sandbox: bool,
 }
 
+/// A source that is open, in a process that has given up its rights, unless it was to keep them.
+pub(super) struct Confined(Source);
+
 impl Source {
     /// Opens all devices that are named.
-    pub(super) fn open(arguments: &SourceArguments) -> Result<Self> {
-        let open = |path: &PathBuf| device::open(path, arguments.io.into());
+    pub(super) fn open(path: &Path, reading: &Reading) -> Result<Self> {
+        let open = |path: &Path| device::open(path, reading.io);
         Ok(Self {
-            path: arguments.source.clone(),
-            device: open(&arguments.source)?,
-            journal: arguments.journal.as_ref().map(open).transpose()?,
-            has_sandbox: !arguments.no_sandbox,
+            path: path.to_path_buf(),
+            device: open(path)?,
+            journal: reading.journal.as_deref().map(open).transpose()?,
+            has_sandbox: reading.has_sandbox,
         })
     }
 
-    /// Gives up all rights but those to publish in `folder`, then reads what is on the disk: from here on every byte may be
-    /// hostile, and there is nothing left to open. What the kernel can't close is told to `note`.
-    pub(super) fn parse(self, folder: Option<BorrowedFd<'_>>, note: impl FnOnce(&str)) -> Result<Disk> {
+    /// Gives up all rights but those to publish in `folder`; there is nothing left to open. What the kernel can't close is
+    /// told to `note`. Threads that are started before this keep their rights.
+    pub(super) fn confine(self, folder: Option<BorrowedFd<'_>>, note: impl FnOnce(&str)) -> Result<Confined> {
         if self.has_sandbox
             && let Some(gap) = sandbox::enter(folder)?.gap()
         {
             note(gap);
         }
-        let disk = Disk::from_device(&self.path, self.device).map_err(|error| error.on(&self.path))?;
-        Ok(match &self.journal {
+        Ok(Confined(self))
+    }
+}
+
+impl Confined {
+    /// Reads what is on the disk: from here on every byte may be hostile.
+    pub(super) fn parse(self) -> Result<Disk> {
+        let Source { path, device, journal, .. } = self.0;
+        let disk = Disk::from_device(&path, device).map_err(|error| error.on(&path))?;
+        Ok(match &journal {
             Some(journal) => disk.with_journal(journal),
             None => disk,
         })

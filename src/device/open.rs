@@ -6,6 +6,8 @@ use std::os::unix::fs::{FileExt as _, FileTypeExt as _, MetadataExt as _, OpenOp
 use std::path::Path;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::direct::Direct;
 use super::file::{Backing, Positional};
 use super::mapped::Mapped;
@@ -13,7 +15,8 @@ use super::{Device, container};
 use crate::error::{Error, Kind, Result};
 
 /// How the bytes come from the device.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Io {
     /// `O_DIRECT` for block devices that take it, `pread` for everything else.
     #[default]

@@ -6,12 +6,22 @@
 //! ```
 
 pub mod archives;
+pub mod backup;
 pub mod calendar;
+pub mod clean;
 pub mod config;
 pub mod destination;
+#[cfg(test)]
+mod fake;
+mod hooks;
 pub mod outcome;
 pub mod plan;
 pub mod report;
 pub mod retention;
+pub mod run;
+mod tail;
+mod witness;
+pub mod worker;
 
 pub use archives::Archived;
+pub use witness::Witness;

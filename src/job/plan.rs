@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::archive::{Algorithm, Compression, Raw};
+use crate::device::Io;
 use crate::snapshot::{Size, VolumeName};
 
 /// All that one run does.
@@ -71,12 +72,25 @@ pub struct Options {
     pub max_output: Option<u64>,
     /// Whether the process that parses gives up its rights before.
     pub has_sandbox: bool,
+    /// How the source is read.
+    pub reading: Reading,
     /// The snapshot's space.
     pub snapshot_size: Size,
     /// Whether a snapshot that gets full is extended.
     pub extend: bool,
     /// What happens around the snapshot.
     pub hooks: Hooks,
+}
+
+/// How a source is read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// How its bytes come from the device.
+    pub io: Io,
+    /// Where its journal is, if not in it.
+    pub journal: Option<PathBuf>,
+    /// Whether what the device fails to read becomes zeros and an issue, instead of ending the run.
+    pub keep_going: bool,
 }
 
 /// Commands around the moment of the snapshot; vectors of arguments, run without a shell.

@@ -8,10 +8,12 @@ mod exclude;
 mod glob;
 mod lookup;
 mod path;
+mod pattern;
 mod walk;
 
 pub use entry::{Body, Entry};
 pub use exclude::Exclude;
 pub use lookup::{find, read};
 pub use path::TreePath;
+pub use pattern::Pattern;
 pub use walk::{Step, Walk};

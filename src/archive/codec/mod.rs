@@ -10,7 +10,8 @@ pub(super) use self::zstd::{LastFrame, ManifestWriter, last_frame};
 use crate::error::{Error, Kind, Result};
 
 /// How an archive is compressed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Compression {
     /// Independent zstd frames, with the seekable format's table at the end.
     #[default]

@@ -139,10 +139,28 @@ pub const DEFAULTS: Section = Section {
         ),
         key("strict", "boolean", "`false`", "nothing is published unless all of the source could be read"),
         key(
+            "keep_going",
+            "boolean",
+            "`false`",
+            "zeros where the device can't be read, and an issue for each place, instead of giving up",
+        ),
+        key(
             "max_output",
             "size",
             "16 times the device and 64 MiB",
             "longest tar stream: what keeps a hostile disk from filling the destination",
+        ),
+        key(
+            "io",
+            "`auto`, `pread`, `direct`, `mmap`",
+            "`auto`",
+            "how the bytes are read: `auto` is past the page cache where a block device takes that",
+        ),
+        key(
+            "journal",
+            "path",
+            "in the filesystem",
+            "device with the journal of an ext filesystem that has it apart",
         ),
         key(
             "sandbox",

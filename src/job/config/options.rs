@@ -1,12 +1,14 @@
 //! How volumes are archived: `[defaults]`, and what a `[[source]]` says instead.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
-use super::super::plan::{Hooks, Options};
+use super::super::plan::{Hooks, Options, Reading};
 use super::fault::Remarks;
 use super::table::{Given, Table};
 use super::{pattern, quantity, value};
 use crate::archive::{Algorithm, Compression, Raw};
+use crate::device::Io;
 use crate::snapshot::Size;
 
 /// How long a hook may take, where nothing else is said: longer than a healthy guest needs to freeze its filesystems.
@@ -14,6 +16,8 @@ const HOOK_TIME_LIMIT: Duration = Duration::from_secs(60);
 
 const DIGESTS: [(&str, Algorithm); 3] =
     [("sha1", Algorithm::Sha1), ("sha256", Algorithm::Sha256), ("blake3", Algorithm::Blake3)];
+const IO: [(&str, Io); 4] =
+    [("auto", Io::Auto), ("pread", Io::Pread), ("direct", Io::Direct), ("mmap", Io::Mmap)];
 const RAW: [(&str, Raw); 2] = [("auto", Raw::Auto), ("never", Raw::Never)];
 
 /// What one table says; a key that is not there is `None`.
@@ -27,7 +31,10 @@ pub(super) struct Wishes {
     raw: Option<Given<Raw>>,
     threads: Option<Given<u32>>,
     strict: Option<Given<bool>>,
+    keep_going: Option<Given<bool>>,
     max_output: Option<Given<u64>>,
+    io: Option<Given<Io>>,
+    journal: Option<Given<PathBuf>>,
     sandbox: Option<Given<bool>>,
     snapshot_size: Option<Given<Size>>,
     extend_snapshot: Option<Given<bool>>,
@@ -56,7 +63,10 @@ impl Wishes {
             raw: table.get("raw", remarks, |raw| value::choice(raw, &RAW)),
             threads: table.get("threads", remarks, value::number(1..=u32::from(u16::MAX))),
             strict: table.get("strict", remarks, value::boolean),
+            keep_going: table.get("keep_going", remarks, value::boolean),
             max_output: table.get("max_output", remarks, |raw| value::parsed(raw, quantity::bytes)),
+            io: table.get("io", remarks, |raw| value::choice(raw, &IO)),
+            journal: table.get("journal", remarks, value::path),
             sandbox: table.get("sandbox", remarks, value::boolean),
             snapshot_size: table
                 .get("snapshot_size", remarks, |raw| value::parsed(raw, quantity::snapshot_size)),
@@ -86,7 +96,10 @@ impl Wishes {
             raw: self.raw.or_else(|| defaults.raw.clone()),
             threads: self.threads.or_else(|| defaults.threads.clone()),
             strict: self.strict.or_else(|| defaults.strict.clone()),
+            keep_going: self.keep_going.or_else(|| defaults.keep_going.clone()),
             max_output: self.max_output.or_else(|| defaults.max_output.clone()),
+            io: self.io.or_else(|| defaults.io.clone()),
+            journal: self.journal.or_else(|| defaults.journal.clone()),
             sandbox: self.sandbox.or_else(|| defaults.sandbox.clone()),
             snapshot_size: self.snapshot_size.or_else(|| defaults.snapshot_size.clone()),
             extend_snapshot: self.extend_snapshot.or_else(|| defaults.extend_snapshot.clone()),
@@ -130,6 +143,11 @@ impl Wishes {
             strict: plain(self.strict).unwrap_or(false),
             max_output: plain(self.max_output),
             has_sandbox: plain(self.sandbox).unwrap_or(true),
+            reading: Reading {
+                io: plain(self.io).unwrap_or_default(),
+                journal: plain(self.journal),
+                keep_going: plain(self.keep_going).unwrap_or(false),
+            },
             snapshot_size: plain(self.snapshot_size).unwrap_or_default(),
             extend: plain(self.extend_snapshot).unwrap_or(false),
             hooks: Hooks {

@@ -125,6 +125,9 @@ fn archived(options: &Options) -> String {
     if options.strict {
         words.push_str(", nothing unless all could be read");
     }
+    if options.reading.keep_going {
+        words.push_str(", zeros where the device can't be read");
+    }
     if !options.has_sandbox {
         words.push_str(", without the sandbox");
     }

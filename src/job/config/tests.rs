@@ -5,9 +5,10 @@ mod any;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::super::plan::{Free, MailWhen, Retention, Security, What};
+use super::super::plan::{Free, MailWhen, Reading, Retention, Security, What};
 use super::*;
 use crate::archive::{Algorithm, Compression, Raw};
+use crate::device::Io;
 use crate::snapshot::{Size, VolumeName};
 
 const PATH: &str = "voltar.toml";
@@ -47,6 +48,9 @@ fn every_key_comes_to_what_it_says() {
         raw = "never"
         threads = 3
         strict = true
+        keep_going = true
+        io = "direct"
+        journal = "/dev/vg0/journal"
         max_output = "2T"
         sandbox = false
         snapshot_size = "50%ORIGIN"
@@ -129,6 +133,9 @@ fn every_key_comes_to_what_it_says() {
     assert_eq!((own.compression, own.level), (Compression::Gzip, Some(9)));
     assert_eq!((own.digest, own.raw), (Algorithm::Sha256, Raw::Never));
     assert_eq!((own.strict, own.max_output, own.has_sandbox), (true, Some(2 << 40), false));
+    let reading =
+        Reading { io: Io::Direct, journal: Some(PathBuf::from("/dev/vg0/journal")), keep_going: true };
+    assert_eq!(own.reading, reading);
     assert_eq!((own.snapshot_size, own.extend), (Size::PercentOfOrigin(50), false));
     assert_eq!(own.hooks.freeze.as_deref(), Some(["freeze".to_owned(), String::new()].as_slice()));
     assert_eq!(own.hooks.thaw.as_deref(), Some(["thaw".to_owned()].as_slice()));

@@ -1,0 +1,259 @@
+//! The backup of one volume: find it, freeze, take a snapshot, thaw, read the snapshot, ask it, publish, remove it.
+//!
+//! Whatever happens on the way, what was begun is put in order: what was frozen is thawed, the snapshot is removed, and an archive
+//! that can't be relied on does not appear.
+
+mod watch;
+
+use std::cell::RefCell;
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
+
+use self::watch::{Unguarded, Watch};
+use super::destination;
+use super::hooks::quiesced;
+use super::outcome::Published;
+use super::plan::{Destination, Options};
+use super::witness::Witness;
+use super::worker::{Archiver, Guard, Made, Task};
+use crate::archive::now;
+use crate::error::{Error, Kind, Result};
+use crate::snapshot::{Provider, Snapshot, Volume, VolumeName, Wish};
+use crate::units::{Bytes, seconds};
+
+/// One thing to back up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// A volume, of which a snapshot is taken.
+    Volume(VolumeName),
+    /// A device or image, read as it is.
+    Device(PathBuf),
+}
+
+/// What a backup is made with.
+pub struct Backup<'a> {
+    /// Takes the snapshot.
+    pub provider: &'a dyn Provider,
+    /// Makes the archive.
+    pub archiver: &'a dyn Archiver,
+    /// Who watches.
+    pub witness: &'a dyn Witness,
+    /// Where archives go.
+    pub destination: &'a Destination,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Finished {
+    /// The archive, or why there is none.
+    pub result: Result<Published>,
+    /// What one should know, and what is no issue.
+    pub notes: Vec<String>,
+    /// What was not put in order: a guest that may still be frozen, a snapshot that is still there.
+    pub errors: Vec<String>,
+}
+
+impl Backup<'_> {
+    /// Backs one thing up into a folder of the destination.
+    pub fn make(&self, subject: &Subject, folder: &str, options: &Options) -> Finished {
+        let turn =
+            Turn { backup: self, folder, options, notes: RefCell::default(), errors: RefCell::default() };
+        let result = match subject {
+            Subject::Volume(name) => turn.volume(name),
+            Subject::Device(path) => turn.device(path),
+        };
+        Finished { result, notes: turn.notes.into_inner(), errors: turn.errors.into_inner() }
+    }
+}
+
+/// The turn of one volume.
+struct Turn<'a> {
+    backup: &'a Backup<'a>,
+    folder: &'a str,
+    options: &'a Options,
+    notes: RefCell<Vec<String>>,
+    errors: RefCell<Vec<String>>,
+}
+
+impl Turn<'_> {
+    fn volume(&self, name: &VolumeName) -> Result<Published> {
+        let provider = self.backup.provider;
+        let volume = provider.find(name)?;
+        self.backup.witness.note(&describe(&volume));
+        self.check()?;
+        let snapshot = self.snapshot(&volume)?;
+        let note = |text: &str| self.note(text);
+        let watch = Watch::new(provider, &snapshot, self.options.extend, &note);
+        let made = self.archive(&snapshot.device, Some(name), &watch);
+        let made = made.map_err(|error| watch.explain(error));
+        let percent = watch.most_percent();
+        if let Err(error) = provider.remove(&snapshot.name) {
+            let name = &snapshot.name;
+            self.fault(format!(
+                "the snapshot {name} could not be removed ({error}); voltar clean {name} tries again"
+            ));
+        }
+        made.map(|(path, made)| published(path, made, percent))
+    }
+
+    /// Takes the snapshot, between freeze and thaw.
+    fn snapshot(&self, volume: &Volume) -> Result<Snapshot> {
+        let Backup { provider, witness, .. } = *self.backup;
+        let hooks = &self.options.hooks;
+        let wish = Wish { size: self.options.snapshot_size };
+        let stop = || witness.stop_requested();
+        let quiesced = quiesced(hooks, volume, &stop, || {
+            self.may_go_on()?;
+            provider.take(volume, &wish, &|text| self.note(text))
+        });
+        if hooks.freeze.is_some() && quiesced.result.is_ok() {
+            witness.note(&format!("{} was frozen for {}", volume.name, seconds(quiesced.elapsed)));
+        }
+        if let Some(error) = quiesced.thaw_error {
+            self.fault(format!("{}: what was frozen may still be frozen: {error}", volume.name));
+        }
+        quiesced.result
+    }
+
+    fn device(&self, path: &Path) -> Result<Published> {
+        let hooks = &self.options.hooks;
+        if hooks.freeze.is_some() || hooks.thaw.is_some() {
+            self.note("freeze and thaw are not run: they are for the moment of a snapshot, and none is taken of a device");
+        }
+        if changes(path) {
+            self.note("this device is read as it is, and what changes meanwhile may not fit together; a snapshot does not change");
+        }
+        self.check()?;
+        self.archive(path, None, &Unguarded).map(|(path, made)| published(path, made, None))
+    }
+
+    /// Makes the archive of what can be read at `source`.
+    fn archive(
+        &self,
+        source: &Path,
+        snapshot_of: Option<&VolumeName>,
+        guard: &dyn Guard,
+    ) -> Result<(PathBuf, Made)> {
+        self.may_go_on()?;
+        let Options { reading, .. } = self.options;
+        let started = now();
+        let archive = self.path(started);
+        if archive.symlink_metadata().is_ok() {
+            let message = "is there already: it was begun in this very second; wait for the next one";
+            return Err(Error::new(Kind::Exists, message).on(&archive));
+        }
+        let is_new = self.make_folder(&archive)?;
+        let task = Task {
+            source: source.to_path_buf(),
+            snapshot_of: snapshot_of.map(VolumeName::to_string),
+            io: reading.io,
+            journal: reading.journal.clone(),
+            archive: archive.clone(),
+            started,
+            partitions: self.options.partitions.clone(),
+            exclude: self.options.exclude.clone(),
+            compression: self.options.compression,
+            level: self.options.level,
+            digest: self.options.digest,
+            raw: self.options.raw,
+            threads: self.options.threads,
+            strict: self.options.strict,
+            keep_going: reading.keep_going,
+            max_output: self.options.max_output,
+            has_sandbox: self.options.has_sandbox,
+        };
+        let made = self.backup.archiver.archive(&task, self.backup.witness, guard);
+        if let (Err(_), true, Some(folder)) = (&made, is_new, archive.parent()) {
+            // Where there is something in it after all, it stays.
+            let _ = fs::remove_dir(folder);
+        }
+        Ok((archive, made?))
+    }
+
+    fn path(&self, started: u64) -> PathBuf {
+        let started = i64::try_from(started).unwrap_or(i64::MAX);
+        destination::archive_path(
+            &self.backup.destination.folder,
+            self.folder,
+            started,
+            self.options.compression,
+        )
+    }
+
+    /// Makes the folder of the volume's archives, for its owner alone. `false` when it is there already.
+    fn make_folder(&self, archive: &Path) -> Result<bool> {
+        let folder = archive.parent().unwrap_or(archive);
+        match DirBuilder::new().mode(0o700).create(folder) {
+            Ok(()) => Ok(true),
+            Err(source) if source.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
+            Err(source) => Err(Error::new(Kind::Write, source).on(folder)),
+        }
+    }
+
+    /// Finds out what costs nothing to find out, before anybody is frozen.
+    fn check(&self) -> Result<()> {
+        self.may_go_on()?;
+        self.options.compression.level(self.options.level)?;
+        destination::check_free(self.backup.destination)
+    }
+
+    fn may_go_on(&self) -> Result<()> {
+        match self.backup.witness.stop_requested() {
+            true => Err(Error::new(Kind::Interrupted, "stopped by a signal; nothing was published")),
+            false => Ok(()),
+        }
+    }
+
+    /// Says what the report shall say too.
+    fn note(&self, text: &str) {
+        self.backup.witness.note(text);
+        self.notes.borrow_mut().push(text.to_owned());
+    }
+
+    fn fault(&self, text: String) {
+        self.backup.witness.fault(&text);
+        self.errors.borrow_mut().push(text);
+    }
+}
+
+/// `vg0/web: 20.0 GiB, thin (in pool), in use`.
+#[must_use]
+pub fn describe(volume: &Volume) -> String {
+    let space = match &volume.pool {
+        Some(pool) => format!("thin, in the pool {pool}"),
+        None => "with space of its own".to_owned(),
+    };
+    let is_open = if volume.is_open { "in use" } else { "not in use" };
+    format!("{}: {}, {space}, {is_open}", volume.name, Bytes(volume.len_bytes))
+}
+
+/// Whether this is a block device that can be written to, so that it may change while it is read.
+///
+/// `ro` below `/sys/dev/block`, see the kernel's Documentation/ABI/stable/sysfs-block.
+fn changes(path: &Path) -> bool {
+    let Ok(metadata) = fs::metadata(path) else { return false };
+    if !metadata.file_type().is_block_device() {
+        return false;
+    }
+    let (major, minor) = (rustix::fs::major(metadata.rdev()), rustix::fs::minor(metadata.rdev()));
+    let read_only = fs::read_to_string(format!("/sys/dev/block/{major}:{minor}/ro"));
+    !read_only.is_ok_and(|text| text.trim() == "1")
+}
+
+fn published(path: PathBuf, made: Made, snapshot_percent: Option<f64>) -> Published {
+    Published {
+        path,
+        archive_bytes: made.archive_bytes,
+        data_bytes: made.data_bytes,
+        bytes_read: made.bytes_read,
+        entries: made.entries.values().fold(0, |sum, count| sum.saturating_add(*count)),
+        digest: made.digest,
+        issue_count: made.issue_count,
+        issues: made.issues,
+        snapshot_percent,
+    }
+}
+
+#[cfg(test)]
+mod tests;

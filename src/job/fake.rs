@@ -1,0 +1,200 @@
+//! What stands for LVM, the worker and the person who watches, in tests: it does little, and keeps a log of what it is asked.
+
+use std::collections::VecDeque;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::plan::{Destination, Hooks, Options, Plan, Reading, Report, Retention, Source, What};
+use super::witness::Witness;
+use super::worker::{Archiver, Guard, Made, Task};
+use crate::archive::{Algorithm, Compression, Observer, Raw};
+use crate::error::{Error, Kind, Result};
+use crate::snapshot::{Marked, Provider, Size, Snapshot, State, Volume, VolumeName, Wish};
+
+/// All of them in one.
+pub struct Fake {
+    pub folder: TempDir,
+    pub volumes: Vec<Volume>,
+    pub marked: Vec<Marked>,
+    /// Calls that fail.
+    pub fails: Vec<&'static str>,
+    /// The call after which a stop is requested.
+    pub stops_after: Option<&'static str>,
+    /// What the snapshot's state is each time that it is asked, and half full from then on.
+    pub states: Mutex<VecDeque<Result<State>>>,
+    /// How often the guard is asked before the archive is ready.
+    pub looks: usize,
+    pub extends: bool,
+    pub stop: AtomicBool,
+}
+
+impl Default for Fake {
+    fn default() -> Self {
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            volumes: vec![volume("web"), volume("db")],
+            marked: Vec::new(),
+            fails: Vec::new(),
+            stops_after: None,
+            states: Mutex::default(),
+            looks: 0,
+            extends: false,
+            stop: AtomicBool::new(false),
+        }
+    }
+}
+
+pub fn name(volume: &str) -> VolumeName {
+    VolumeName { group: "vg0".to_owned(), volume: volume.to_owned() }
+}
+
+pub fn volume(volume: &str) -> Volume {
+    Volume {
+        name: name(volume),
+        device: format!("/dev/vg0/{volume}").into(),
+        len_bytes: 1 << 30,
+        pool: None,
+        is_open: true,
+        group_free_bytes: 2 << 30,
+        extent_bytes: 4 << 20,
+    }
+}
+
+impl Fake {
+    /// What was asked of it so far, and what hooks wrote into the log.
+    pub fn calls(&self) -> Vec<String> {
+        let text = std::fs::read_to_string(self.log()).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
+    }
+
+    pub fn log(&self) -> PathBuf {
+        self.folder.path().join("log")
+    }
+
+    pub fn destination(&self) -> Destination {
+        let folder = self.folder.path().join("backups");
+        let _ = std::fs::create_dir(&folder);
+        Destination { folder, require_mount: false, minimum_free: None }
+    }
+
+    /// Options with hooks that write their names into the log.
+    pub fn options(&self) -> Options {
+        let hook = || {
+            let script = format!("echo $VOLTAR_HOOK >> '{}'", self.log().display());
+            Some(["sh", "-c", &script].map(str::to_owned).to_vec())
+        };
+        Options {
+            exclude: Vec::new(),
+            partitions: Vec::new(),
+            compression: Compression::Zstd,
+            level: None,
+            digest: Algorithm::Sha1,
+            raw: Raw::Auto,
+            threads: None,
+            strict: false,
+            max_output: None,
+            has_sandbox: true,
+            reading: Reading::default(),
+            snapshot_size: Size::Automatic,
+            extend: self.extends,
+            hooks: Hooks { freeze: hook(), thaw: hook(), time_limit: Duration::from_secs(10) },
+        }
+    }
+
+    pub fn plan(&self, sources: impl IntoIterator<Item = What>) -> Plan {
+        let source = |what| Source { what, options: self.options(), retention: Retention::default() };
+        Plan {
+            sources: sources.into_iter().map(source).collect(),
+            destination: self.destination(),
+            lvm_command: Vec::new(),
+            report: Report::default(),
+        }
+    }
+
+    fn call(&self, what: &str, whom: &str) -> Result<()> {
+        let mut log = std::fs::File::options().append(true).create(true).open(self.log()).unwrap();
+        writeln!(log, "{}", format!("{what} {whom}").trim()).unwrap();
+        if self.stops_after == Some(what) {
+            self.stop.store(true, Relaxed);
+        }
+        let fails = self.fails.iter().any(|fails| *fails == what || *fails == format!("{what} {whom}"));
+        match fails {
+            true => Err(Error::new(Kind::Read, format!("{what} failed"))),
+            false => Ok(()),
+        }
+    }
+}
+
+impl Provider for Fake {
+    fn find(&self, name: &VolumeName) -> Result<Volume> {
+        self.call("find", &name.to_string())?;
+        let found = self.volumes.iter().find(|volume| volume.name == *name).cloned();
+        found.ok_or_else(|| Error::new(Kind::Source, format!("there is no volume {name}")))
+    }
+
+    fn volumes(&self, group: &str) -> Result<Vec<Volume>> {
+        self.call("volumes", group)?;
+        Ok(self.volumes.iter().filter(|volume| volume.name.group == group).cloned().collect())
+    }
+
+    fn take(&self, volume: &Volume, _wish: &Wish, note: &dyn Fn(&str)) -> Result<Snapshot> {
+        self.call("take", &volume.name.to_string())?;
+        note("less than wished");
+        let snapshot = format!("{}-snapshot", volume.name.volume);
+        Ok(Snapshot {
+            name: VolumeName { volume: snapshot.clone(), ..volume.name.clone() },
+            origin: volume.name.clone(),
+            device: Path::new("/dev/vg0").join(snapshot),
+            is_thin: false,
+        })
+    }
+
+    fn state(&self, _snapshot: &Snapshot) -> Result<State> {
+        self.call("state", "")?;
+        let next = self.states.lock().unwrap().pop_front();
+        next.unwrap_or(Ok(State::Valid { used_percent: Some(50.0) }))
+    }
+
+    fn extend(&self, _snapshot: &Snapshot) -> Result<bool> {
+        self.call("extend", "").map(|()| true)
+    }
+
+    fn remove(&self, snapshot: &VolumeName) -> Result<()> {
+        self.call("remove", &snapshot.to_string())
+    }
+
+    fn marked(&self) -> Result<Vec<Marked>> {
+        self.call("marked", "")?;
+        Ok(self.marked.clone())
+    }
+}
+
+impl Archiver for Fake {
+    fn archive(&self, task: &Task, observer: &dyn Observer, guard: &dyn Guard) -> Result<Made> {
+        let failure = self.call("archive", &task.source.display().to_string());
+        if observer.stop_requested() {
+            return Err(Error::new(Kind::Interrupted, "stopped by a signal"));
+        }
+        for _ in 0..self.looks {
+            guard.look()?;
+        }
+        failure?;
+        guard.vouch()?;
+        self.call("publish", "")?;
+        std::fs::write(&task.archive, "archive").unwrap();
+        Ok(Made { archive_bytes: 7, ..Made::default() })
+    }
+}
+
+impl Observer for Fake {
+    fn stop_requested(&self) -> bool {
+        self.stop.load(Relaxed)
+    }
+}
+
+impl Witness for Fake {}

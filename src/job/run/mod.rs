@@ -1,0 +1,212 @@
+//! A run: all volumes of a plan, one after the other, and what is kept of each.
+
+mod preview;
+mod targets;
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+pub use self::preview::{Preview, Previewed, preview};
+pub use self::targets::{Target, Targets, expand};
+use super::archives::{self, Archived};
+use super::backup::{Backup, Finished};
+use super::clean::{self, Mode};
+use super::destination::{self, Locked};
+use super::outcome::{Outcome, Removed, VolumeOutcome};
+use super::plan::{Destination, Plan, Retention, What};
+use super::retention;
+use super::witness::Witness;
+use super::worker::Archiver;
+use crate::archive::now;
+use crate::snapshot::Provider;
+
+/// Runs a plan. Whatever happens to one volume, the others have their turn; a signal ends the run, and what was not begun is
+/// told as failed.
+pub fn run(plan: &Plan, provider: &dyn Provider, archiver: &dyn Archiver, witness: &dyn Witness) -> Outcome {
+    let began = Instant::now();
+    let mut outcome = Outcome {
+        host: host(),
+        started: seconds_now(),
+        elapsed: began.elapsed(),
+        destination: plan.destination.folder.clone(),
+        is_mounted: is_mounted(&plan.destination),
+        volumes: Vec::new(),
+        errors: Vec::new(),
+        cleaned: Vec::new(),
+        space: None,
+        history: Vec::new(),
+    };
+    match Locked::lock(&plan.destination).and_then(|locked| {
+        destination::check_free(&plan.destination)?;
+        Ok(locked)
+    }) {
+        Ok(_locked) => Run { plan, provider, archiver, witness }.all(&mut outcome),
+        Err(error) => outcome.errors.push(error.to_string()),
+    }
+    outcome.space = destination::space(&plan.destination.folder);
+    match archives::all(&plan.destination.folder) {
+        Ok(history) => outcome.history = history,
+        // Then the run failed for the same reason, which was told.
+        Err(_) if !outcome.errors.is_empty() => {}
+        Err(error) => {
+            outcome.errors.push(format!("the archives in the destination can't be listed: {error}"))
+        }
+    }
+    outcome.elapsed = began.elapsed();
+    outcome
+}
+
+struct Run<'a> {
+    plan: &'a Plan,
+    provider: &'a dyn Provider,
+    archiver: &'a dyn Archiver,
+    witness: &'a dyn Witness,
+}
+
+impl Run<'_> {
+    fn all(&self, outcome: &mut Outcome) {
+        if self.plan.sources.iter().any(|source| !matches!(source.what, What::Device(_))) {
+            self.clean(outcome);
+        }
+        let Targets { targets, errors } = expand(self.plan, self.provider);
+        for error in errors {
+            self.fault(outcome, error);
+        }
+        let count = targets.len();
+        for (before, target) in targets.into_iter().enumerate() {
+            self.witness.turn_begins(&target.name, before, count);
+            let volume = self.turn(target, outcome);
+            self.witness.turn_ends(&volume);
+            outcome.volumes.push(volume);
+        }
+    }
+
+    /// Removes what an earlier run that was killed left behind.
+    fn clean(&self, outcome: &mut Outcome) {
+        match clean::clean(self.provider, &[], Mode::Remove) {
+            Ok(cleaned) => {
+                for name in cleaned.removed {
+                    self.witness
+                        .note(&format!("removed the snapshot {name}, which an earlier run left behind"));
+                    outcome.cleaned.push(name.to_string());
+                }
+                for error in cleaned.errors {
+                    self.fault(outcome, error);
+                }
+            }
+            Err(error) => {
+                self.fault(outcome, format!("leftovers of earlier runs can't be looked for: {error}"))
+            }
+        }
+    }
+
+    /// The turn of one volume.
+    fn turn(&self, target: Target<'_>, outcome: &mut Outcome) -> VolumeOutcome {
+        let began = Instant::now();
+        let destination = &self.plan.destination;
+        let retention = &target.source.retention;
+        let mut volume = VolumeOutcome {
+            name: target.name,
+            folder: target.folder,
+            elapsed: began.elapsed(),
+            result: Err(String::new()),
+            notes: target.notes,
+            removed: Vec::new(),
+            retention: retention::describe(retention),
+            next_to_expire: None,
+            previous: None,
+        };
+        if let Some(fault) = target.fault {
+            volume.result = Err(fault);
+            return volume;
+        }
+        if self.witness.stop_requested() {
+            volume.result = Err("not begun: the run was stopped by a signal before".to_owned());
+            return volume;
+        }
+        for note in &volume.notes {
+            self.witness.note(note);
+        }
+        // What can't be listed now can't be listed afterwards either, and is told then.
+        let before = archives::of_volume(&destination.folder, &volume.folder).unwrap_or_default();
+        volume.previous = before.last().cloned();
+        let Self { provider, archiver, witness, .. } = *self;
+        let backup = Backup { provider, archiver, witness, destination };
+        let Finished { result, notes, errors } =
+            backup.make(&target.subject, &volume.folder, &target.source.options);
+        volume.notes.extend(notes);
+        outcome.errors.extend(errors);
+        volume.result = result.map_err(|error| error.to_string());
+        if volume.result.is_ok() {
+            self.expire(retention, &mut volume, outcome);
+        }
+        volume.elapsed = began.elapsed();
+        volume
+    }
+
+    /// Removes what the volume's retention does not keep. Called after success only.
+    fn expire(&self, rules: &Retention, volume: &mut VolumeOutcome, outcome: &mut Outcome) {
+        let folder = &self.plan.destination.folder;
+        let kept = match archives::of_volume(folder, &volume.folder) {
+            Ok(archives) => self.remove_expired(rules, &archives, &mut volume.removed, outcome),
+            Err(error) => {
+                return self.fault(
+                    outcome,
+                    format!("{}: its archives can't be listed, and none was removed: {error}", volume.name),
+                );
+            }
+        };
+        volume.next_to_expire = retention::next_to_expire(&kept, rules, seconds_now());
+    }
+
+    /// Gives back what is still there.
+    fn remove_expired(
+        &self,
+        rules: &Retention,
+        archives: &[Archived],
+        removed: &mut Vec<Removed>,
+        outcome: &mut Outcome,
+    ) -> Vec<Archived> {
+        let mut kept = Vec::new();
+        for decision in retention::decide(archives, rules, seconds_now()) {
+            if !decision.is_removal() {
+                kept.push(decision.archived.clone());
+                continue;
+            }
+            match archives::remove(decision.archived) {
+                Ok(gone) => removed.push(gone),
+                Err(error) => {
+                    kept.push(decision.archived.clone());
+                    self.fault(outcome, format!("an expired archive can't be removed: {error}"));
+                }
+            }
+        }
+        kept
+    }
+
+    fn fault(&self, outcome: &mut Outcome, text: String) {
+        self.witness.fault(&text);
+        outcome.errors.push(text);
+    }
+}
+
+/// Whether something is mounted at the folder, whether or not the plan asks for that.
+fn is_mounted(destination: &Destination) -> bool {
+    destination::check_folder(&Destination { require_mount: true, ..destination.clone() }).is_ok()
+}
+
+fn seconds_now() -> i64 {
+    i64::try_from(now()).unwrap_or(i64::MAX)
+}
+
+/// This host's name, as the kernel has it: see proc_sys_kernel(5).
+fn host() -> String {
+    let name = std::fs::read_to_string(PathBuf::from("/proc/sys/kernel/hostname")).unwrap_or_default();
+    match name.trim() {
+        "" => "localhost".to_owned(),
+        name => name.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

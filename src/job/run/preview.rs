@@ -1,0 +1,146 @@
+//! What a run would do, without doing any of it.
+
+use super::super::archives::{self, Archived, Told};
+use super::super::backup::{Subject, describe};
+use super::super::clean::{self, Mode};
+use super::super::destination;
+use super::super::outcome::Removed;
+use super::super::plan::{Plan, What};
+use super::super::retention;
+use super::seconds_now;
+use super::targets::{Target, Targets, expand};
+use crate::snapshot::{Provider, Size, Volume};
+use crate::units::Bytes;
+
+/// What a run would do.
+#[derive(Debug, Default)]
+pub struct Preview {
+    /// Leftovers that it would remove.
+    pub cleaned: Vec<String>,
+    /// Each volume, in order.
+    pub volumes: Vec<Previewed>,
+    /// What would fail.
+    pub errors: Vec<String>,
+}
+
+/// What it would do with one volume.
+#[derive(Debug)]
+pub struct Previewed {
+    /// Its name.
+    pub name: String,
+    /// The folder of its archives.
+    pub folder: String,
+    /// What it is, and which snapshot would be taken of it; or why none could be.
+    pub what: Result<String, String>,
+    /// What one should know.
+    pub notes: Vec<String>,
+    /// Archives that would be removed after success.
+    pub removed: Vec<Removed>,
+    /// What its retention is, in words.
+    pub retention: String,
+}
+
+/// Finds out what a run would do. It writes nothing and takes nothing.
+#[must_use]
+pub fn preview(plan: &Plan, provider: &dyn Provider) -> Preview {
+    let mut preview = Preview::default();
+    let ready = destination::check_folder(&plan.destination);
+    if let Err(error) = ready.and_then(|()| destination::check_free(&plan.destination)) {
+        preview.errors.push(error.to_string());
+    }
+    if plan.sources.iter().any(|source| !matches!(source.what, What::Device(_))) {
+        match clean::clean(provider, &[], Mode::Show) {
+            Ok(cleaned) => {
+                preview.cleaned.extend(cleaned.removed.iter().map(ToString::to_string));
+                preview.errors.extend(cleaned.errors);
+            }
+            Err(error) => preview.errors.push(error.to_string()),
+        }
+    }
+    let Targets { targets, errors } = expand(plan, provider);
+    preview.errors.extend(errors);
+    preview.volumes = targets.into_iter().map(|target| volume(plan, provider, target)).collect();
+    preview
+}
+
+fn volume(plan: &Plan, provider: &dyn Provider, target: Target<'_>) -> Previewed {
+    let rules = &target.source.retention;
+    let what = match (target.fault, &target.subject) {
+        (Some(fault), _) => Err(fault),
+        (None, Subject::Device(path)) => match std::fs::metadata(path) {
+            Ok(_) => Ok("read as it is, without a snapshot".to_owned()),
+            Err(error) => Err(format!("{}: {error}", target.name)),
+        },
+        (None, Subject::Volume(name)) => match provider.find(name) {
+            Ok(volume) => {
+                let snapshot = snapshot(&volume, target.source.options.snapshot_size);
+                snapshot.map(|snapshot| format!("{}; {snapshot}", describe(&volume)))
+            }
+            Err(error) => Err(error.to_string()),
+        },
+    };
+    let removed = match &what {
+        Ok(_) => expiring(plan, &target.folder, |archives| {
+            retention::decide(archives, rules, seconds_now())
+                .into_iter()
+                .filter(retention::Decision::is_removal)
+                .map(|decision| Removed {
+                    path: decision.archived.path.clone(),
+                    len_bytes: decision.archived.len_bytes,
+                })
+                .collect()
+        }),
+        // Nothing is removed for a volume that failed.
+        Err(_) => Vec::new(),
+    };
+    Previewed {
+        name: target.name,
+        folder: target.folder,
+        what,
+        notes: target.notes,
+        removed,
+        retention: retention::describe(rules),
+    }
+}
+
+/// What would be removed if a complete archive were added now.
+fn expiring(plan: &Plan, folder: &str, decide: impl FnOnce(&[Archived]) -> Vec<Removed>) -> Vec<Removed> {
+    let Ok(mut archives) = archives::of_volume(&plan.destination.folder, folder) else { return Vec::new() };
+    let told =
+        Told { source: String::new(), data_bytes: 0, bytes_read: 0, entries: 0, issues: 0, seconds: None };
+    archives.push(Archived {
+        volume: folder.to_owned(),
+        path: plan.destination.folder.join(folder),
+        taken: seconds_now(),
+        len_bytes: 0,
+        told: Some(told),
+    });
+    decide(&archives)
+}
+
+/// Which snapshot would be taken.
+fn snapshot(volume: &Volume, size: Size) -> Result<String, String> {
+    if volume.pool.is_some() {
+        return Ok("a thin snapshot".to_owned());
+    }
+    let free = volume.group_free_bytes;
+    let wished = match size {
+        Size::Automatic => volume.len_bytes.min(free),
+        Size::Bytes(bytes) => bytes,
+        Size::PercentOfOrigin(percent) => volume.len_bytes.saturating_mul(percent.into()) / 100,
+    };
+    let group = &volume.name.group;
+    if wished > free || free < volume.extent_bytes {
+        return Err(format!(
+            "there is no space for a snapshot of {}: group {group} has {} free",
+            Bytes(wished),
+            Bytes(free)
+        ));
+    }
+    let less = if size == Size::Automatic && wished < volume.len_bytes {
+        ", all that its group has free, and less than the volume"
+    } else {
+        ""
+    };
+    Ok(format!("a snapshot with {} for changes{less}", Bytes(wished)))
+}

@@ -1,0 +1,139 @@
+//! From the sources of a plan to the volumes that there are.
+
+use std::collections::BTreeMap;
+
+use super::super::backup::Subject;
+use super::super::destination;
+use super::super::plan::{Plan, Source, What};
+use crate::error::Result;
+use crate::printable::Printable;
+use crate::snapshot::{Provider, Volume, VolumeName};
+use crate::tree::Pattern;
+
+/// One thing to back up, and where.
+#[derive(Debug)]
+pub struct Target<'a> {
+    /// Its name: `GROUP/VOLUME`, or a path.
+    pub name: String,
+    /// What it is.
+    pub subject: Subject,
+    /// The folder of its archives, within the destination.
+    pub folder: String,
+    /// The line of the plan that it comes from.
+    pub source: &'a Source,
+    /// Why it can't be backed up, known before anything is tried.
+    pub fault: Option<String>,
+    /// What one should know.
+    pub notes: Vec<String>,
+}
+
+/// All that a plan backs up, in order.
+#[derive(Debug, Default)]
+pub struct Targets<'a> {
+    /// Each thing, once.
+    pub targets: Vec<Target<'a>>,
+    /// Sources that could not be expanded, and why.
+    pub errors: Vec<String>,
+}
+
+/// Expands groups, leaves out what was there before, and gives each its folder.
+pub fn expand<'a>(plan: &'a Plan, provider: &dyn Provider) -> Targets<'a> {
+    let mut all = Targets::default();
+    for source in &plan.sources {
+        let subjects = match &source.what {
+            What::Volume(name) => vec![Subject::Volume(name.clone())],
+            What::Device(path) => vec![Subject::Device(path.clone())],
+            What::Group { group, include, exclude } => match members(provider, group, include, exclude) {
+                Ok(names) => {
+                    if names.is_empty() {
+                        all.errors.push(nothing_in(group, include));
+                    }
+                    names.into_iter().map(Subject::Volume).collect()
+                }
+                Err(error) => {
+                    all.errors.push(format!("the volumes of group {group} can't be listed: {error}"));
+                    continue;
+                }
+            },
+        };
+        for subject in subjects {
+            // Named twice, or named and in a group: the first line says how.
+            if all.targets.iter().all(|target| target.subject != subject) {
+                all.targets.push(target(subject, source));
+            }
+        }
+    }
+    tell_apart(&mut all.targets);
+    all
+}
+
+fn target(subject: Subject, source: &Source) -> Target<'_> {
+    let name = match &subject {
+        Subject::Volume(name) => name.to_string(),
+        Subject::Device(path) => Printable::path(path).to_string(),
+    };
+    let folder = match &subject {
+        Subject::Volume(name) => destination::folder_of(&name.to_string()),
+        Subject::Device(path) => destination::folder_of(&path.to_string_lossy()),
+    };
+    Target { name, subject, folder, source, fault: None, notes: Vec::new() }
+}
+
+fn members(
+    provider: &dyn Provider,
+    group: &str,
+    include: &[String],
+    exclude: &[String],
+) -> Result<Vec<VolumeName>> {
+    let patterns = |patterns: &[String]| -> Vec<Pattern> {
+        patterns.iter().map(|pattern| Pattern::new(pattern.as_bytes())).collect()
+    };
+    let (include, exclude) = (patterns(include), patterns(exclude));
+    let is_one_of = |patterns: &[Pattern], volume: &Volume| {
+        patterns.iter().any(|pattern| pattern.matches(volume.name.volume.as_bytes()))
+    };
+    let volumes = provider.volumes(group)?.into_iter();
+    let chosen = volumes
+        .filter(|volume| include.is_empty() || is_one_of(&include, volume))
+        .filter(|volume| !is_one_of(&exclude, volume));
+    Ok(chosen.map(|volume| volume.name).collect())
+}
+
+/// A source that names nothing is a mistake: a group that lost its volumes, or a pattern that is misspelt.
+fn nothing_in(group: &str, include: &[String]) -> String {
+    match include {
+        [] => format!("no volume of group {group} is to be backed up: it has none, or all are excluded"),
+        include => format!("no volume of group {group} matches {}", include.join(" or ")),
+    }
+}
+
+/// Gives things whose folders would be the same folders of their own: histories that are mixed are worth nothing, since
+/// retention would remove archives of one for those of the other.
+fn tell_apart(targets: &mut [Target<'_>]) {
+    for target in shared(targets) {
+        let Some(target) = targets.get_mut(target) else { continue };
+        if let Subject::Volume(name) = &target.subject {
+            target.folder = destination::folder_of(&format!("{}-{}", name.group, name.volume));
+            target.notes.push(format!(
+                "another source has a volume of the name {}: the archives of this one are in the folder {}",
+                name.volume, target.folder
+            ));
+        }
+    }
+    for index in shared(targets) {
+        let Some(target) = targets.get_mut(index) else { continue };
+        target.fault = Some(format!(
+            "not begun: two sources would have their archives in the folder {}; one of them needs another name or destination",
+            target.folder
+        ));
+    }
+}
+
+/// Which of them have a folder that another has too.
+fn shared(targets: &[Target<'_>]) -> Vec<usize> {
+    let mut folders: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (index, target) in targets.iter().enumerate() {
+        folders.entry(&target.folder).or_default().push(index);
+    }
+    folders.into_values().filter(|indices| indices.len() > 1).flatten().collect()
+}

@@ -1,0 +1,148 @@
+//! Many volumes, some of which fail.
+
+use super::*;
+use crate::job::fake::{Fake, name, volume};
+use crate::snapshot::{Marked, Owner, VolumeName};
+
+fn group(include: &[&str], exclude: &[&str]) -> What {
+    let patterns = |patterns: &[&str]| patterns.iter().map(|pattern| (*pattern).to_owned()).collect();
+    What::Group { group: "vg0".to_owned(), include: patterns(include), exclude: patterns(exclude) }
+}
+
+fn results(outcome: &Outcome) -> Vec<(&str, Option<&str>)> {
+    let results = outcome.volumes.iter();
+    results.map(|volume| (volume.name.as_str(), volume.result.as_ref().err().map(String::as_str))).collect()
+}
+
+#[test]
+fn a_volume_that_fails_does_not_stop_the_others() {
+    let fake = Fake { fails: vec!["take vg0/web"], ..Fake::default() };
+    let outcome = run(&fake.plan([group(&[], &[])]), &fake, &fake, &fake);
+    assert_eq!(results(&outcome), [("vg0/web", Some("take failed")), ("vg0/db", None)]);
+    assert_eq!(outcome.trouble(), (1, 0));
+    assert_eq!(outcome.errors, [""; 0]);
+    assert_eq!(outcome.history.len(), 1);
+}
+
+#[test]
+fn a_signal_ends_the_run_and_the_rest_is_told_as_not_begun() {
+    let fake = Fake { stops_after: Some("archive"), ..Fake::default() };
+    let outcome = run(&fake.plan([group(&[], &[])]), &fake, &fake, &fake);
+    let not_begun = "not begun: the run was stopped by a signal before";
+    assert_eq!(results(&outcome), [("vg0/web", Some("stopped by a signal")), ("vg0/db", Some(not_begun))]);
+    assert_eq!(fake.calls().last().unwrap(), "remove vg0/web-snapshot");
+}
+
+#[test]
+fn leftovers_go_first_and_one_that_stays_is_an_error_of_the_run() {
+    let marked = Marked { name: name("old-snapshot"), origin: None, taken: None, owner: Owner::Dead };
+    let fake = Fake { marked: vec![marked.clone()], ..Fake::default() };
+    let outcome = run(&fake.plan([What::Volume(name("web"))]), &fake, &fake, &fake);
+    assert_eq!(outcome.cleaned, ["vg0/old-snapshot"]);
+    assert_eq!(fake.calls()[..3], ["marked", "remove vg0/old-snapshot", "find vg0/web"]);
+
+    let fake = Fake { marked: vec![marked], fails: vec!["remove vg0/old-snapshot"], ..Fake::default() };
+    let outcome = run(&fake.plan([What::Volume(name("web"))]), &fake, &fake, &fake);
+    assert_eq!(outcome.errors.len(), 1);
+    assert_eq!(outcome.trouble(), (0, 0));
+}
+
+#[test]
+fn a_run_that_needs_no_snapshots_asks_nobody_for_them() {
+    let fake = Fake { fails: vec!["marked"], ..Fake::default() };
+    let outcome = run(&fake.plan([What::Device("/srv/disk.img".into())]), &fake, &fake, &fake);
+    assert_eq!(results(&outcome), [("/srv/disk.img", None)]);
+    assert_eq!(outcome.volumes[0].folder, "disk");
+    assert_eq!(outcome.errors, [""; 0]);
+}
+
+#[test]
+fn a_destination_that_is_taken_ends_the_run_before_it_begins() {
+    let fake = Fake::default();
+    let plan = fake.plan([What::Volume(name("web"))]);
+    let _locked = Locked::lock(&plan.destination).unwrap();
+    let outcome = run(&plan, &fake, &fake, &fake);
+    assert_eq!((outcome.volumes.len(), outcome.errors.len()), (0, 1));
+    assert_eq!(fake.calls(), [""; 0]);
+}
+
+#[test]
+fn groups_are_expanded_by_whole_names_and_everything_is_there_once() {
+    let volumes = ["volume-1", "volume-2", "volume-2-old", "root"].map(volume).to_vec();
+    let fake = Fake { volumes, ..Fake::default() };
+    let names = |sources: Vec<What>| -> (Vec<String>, usize) {
+        let plan = fake.plan(sources);
+        let Targets { targets, errors } = expand(&plan, &fake);
+        (targets.into_iter().map(|target| target.name).collect(), errors.len())
+    };
+    let cases: [(Vec<What>, &[&str], usize); 5] = [
+        (vec![group(&[], &[])], &["vg0/volume-1", "vg0/volume-2", "vg0/volume-2-old", "vg0/root"], 0),
+        (vec![group(&["volume-*"], &["*-old"])], &["vg0/volume-1", "vg0/volume-2"], 0),
+        (vec![group(&["volume"], &[])], &[], 1),
+        (
+            vec![group(&["root", "volume-1"], &[]), What::Volume(name("root"))],
+            &["vg0/volume-1", "vg0/root"],
+            0,
+        ),
+        (vec![What::Volume(name("root")), group(&["?oot"], &[])], &["vg0/root"], 0),
+    ];
+    for (sources, expected, errors) in cases {
+        let shown = format!("{sources:?}");
+        assert_eq!(
+            names(sources),
+            (expected.iter().map(|name| (*name).to_owned()).collect(), errors),
+            "{shown}"
+        );
+    }
+}
+
+#[test]
+fn volumes_of_one_name_get_folders_of_their_own_or_are_refused() {
+    let fake = Fake::default();
+    let volume = |group: &str, volume: &str| {
+        What::Volume(VolumeName { group: group.to_owned(), volume: volume.to_owned() })
+    };
+    let plan = fake.plan([volume("a", "web"), volume("b", "web"), volume("b", "db")]);
+    let folders: Vec<(String, usize)> =
+        expand(&plan, &fake).targets.into_iter().map(|target| (target.folder, target.notes.len())).collect();
+    assert_eq!(folders, [("a-web".to_owned(), 1), ("b-web".to_owned(), 1), ("db".to_owned(), 0)]);
+
+    let device = |path: &str| What::Device(path.into());
+    let plan = fake.plan([device("/a/web.img"), device("/b/web.img"), device("/b/db.img")]);
+    let faults: Vec<bool> =
+        expand(&plan, &fake).targets.iter().map(|target| target.fault.is_some()).collect();
+    assert_eq!(faults, [true, true, false]);
+}
+
+#[test]
+fn a_preview_takes_nothing_and_writes_nothing() {
+    let fake = Fake::default();
+    let plan = fake.plan([group(&["web"], &[]), What::Volume(name("absent"))]);
+    let preview = preview(&plan, &fake);
+    let what: Vec<&Result<String, String>> = preview.volumes.iter().map(|volume| &volume.what).collect();
+    let snapshot = "vg0/web: 1.0 GiB, with space of its own, in use; a snapshot with 1.0 GiB for changes";
+    assert_eq!(what, [&Ok(snapshot.to_owned()), &Err("there is no volume vg0/absent".to_owned())]);
+    assert_eq!(fake.calls(), ["marked", "volumes vg0", "find vg0/web", "find vg0/absent"]);
+    assert_eq!(std::fs::read_dir(&plan.destination.folder).unwrap().count(), 0);
+}
+
+#[test]
+fn what_fails_is_not_expired() {
+    let fake = Fake { fails: vec!["take vg0/web"], ..Fake::default() };
+    let mut plan = fake.plan([What::Volume(name("web")), What::Volume(name("db"))]);
+    for source in &mut plan.sources {
+        source.retention.keep_last = Some(1);
+    }
+    let old = |volume: &str| {
+        let folder = plan.destination.folder.join(volume);
+        std::fs::create_dir(&folder).unwrap();
+        let path = folder.join(format!("{volume}_2001-01-01T000000Z.tar.zst"));
+        std::fs::write(&path, "old").unwrap();
+        path
+    };
+    let (web, db) = (old("web"), old("db"));
+    let outcome = run(&plan, &fake, &fake, &fake);
+    assert!(web.exists() && !db.exists(), "{outcome:?}");
+    assert_eq!(outcome.volumes[1].removed.len(), 1);
+    assert_eq!(outcome.volumes[1].previous.as_ref().map(|previous| &previous.path), Some(&db));
+}

@@ -1,0 +1,16 @@
+//! Who watches a run of many volumes.
+
+use super::outcome::VolumeOutcome;
+use crate::archive::Observer;
+
+/// Is told how a run goes.
+pub trait Witness: Observer {
+    /// The turn of a volume begins: so many were before it, of so many in all.
+    fn turn_begins(&self, _name: &str, _before: usize, _count: usize) {}
+
+    /// It is over.
+    fn turn_ends(&self, _outcome: &VolumeOutcome) {}
+
+    /// Something failed that costs no archive, and that somebody has to put in order.
+    fn fault(&self, _text: &str) {}
+}

@@ -1,0 +1,202 @@
+//! The conversation, with shell scripts in the worker's place.
+
+use std::cell::Cell;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use super::*;
+use crate::archive::{Algorithm, Compression, Raw};
+use crate::device::Io;
+
+const READY: &str = r#"echo '{"type":"ready","entries":{"file":2},"data_bytes":1,"archive_bytes":2,"bytes_read":3,"digest":["sha1","aa"],"issue_count":1}'"#;
+const PUBLISHES: &str = r#"read word; test "$word" = publish && echo '{"type":"published"}'"#;
+
+fn task(folder: &Path) -> Task {
+    Task {
+        source: "/dev/null".into(),
+        snapshot_of: None,
+        io: Io::Auto,
+        journal: None,
+        archive: folder.join("a.tar.zst"),
+        started: 0,
+        partitions: Vec::new(),
+        exclude: Vec::new(),
+        compression: Compression::Zstd,
+        level: None,
+        digest: Algorithm::Sha1,
+        raw: Raw::Auto,
+        threads: None,
+        strict: false,
+        keep_going: false,
+        max_output: None,
+        has_sandbox: true,
+    }
+}
+
+/// Hears everything, and asks for a stop after so many notes.
+#[derive(Default)]
+struct Ear {
+    heard: Mutex<Vec<String>>,
+    stops: AtomicBool,
+    stops_at: Option<&'static str>,
+}
+
+impl Ear {
+    fn hear(&self, text: String) {
+        if self.stops_at == Some(text.as_str()) {
+            self.stops.store(true, Relaxed);
+        }
+        self.heard.lock().unwrap().push(text);
+    }
+}
+
+impl Observer for Ear {
+    fn begin(&self, total_bytes: u64) {
+        self.hear(format!("total {total_bytes}"));
+    }
+
+    fn progress(&self, done_bytes: u64, written_bytes: u64) {
+        self.hear(format!("progress {done_bytes} {written_bytes}"));
+    }
+
+    fn note(&self, text: &str) {
+        self.hear(text.to_owned());
+    }
+
+    fn issue(&self, issue: &Issue) {
+        self.hear(format!("issue {issue}"));
+    }
+
+    fn stop_requested(&self) -> bool {
+        self.stops.load(Relaxed)
+    }
+}
+
+/// Finds fault from the so-manieth look on, and vouches or does not.
+struct Doubt {
+    looks: Cell<u32>,
+    vouches: bool,
+}
+
+impl Doubt {
+    fn none() -> Self {
+        Self { looks: Cell::new(u32::MAX), vouches: true }
+    }
+}
+
+impl Guard for Doubt {
+    fn look(&self) -> Result<()> {
+        self.looks.set(self.looks.get().saturating_sub(1));
+        match self.looks.get() {
+            0 => Err(Error::new(Kind::Snapshot, "it overflowed")),
+            _ => Ok(()),
+        }
+    }
+
+    fn vouch(&self) -> Result<()> {
+        match self.vouches {
+            true => Ok(()),
+            false => Err(Error::new(Kind::Snapshot, "it overflowed at the end")),
+        }
+    }
+}
+
+fn worker(script: &str) -> Worker {
+    let script = format!("read task; {script}");
+    let mut worker = Worker::new(Path::new("/bin/sh"), &["-c", &script]);
+    worker.look_every = Duration::from_millis(20);
+    worker.patience = Duration::from_millis(500);
+    worker
+}
+
+fn converse(script: &str, ear: &Ear, guard: &Doubt) -> Result<Made> {
+    let folder = tempfile::tempdir().unwrap();
+    worker(script).archive(&task(folder.path()), ear, guard)
+}
+
+#[test]
+fn what_the_worker_says_is_passed_on_and_it_publishes_when_it_may() {
+    let ear = Ear::default();
+    let script = format!(
+        r#"echo '{{"type":"total","bytes":9}}'
+        echo '{{"type":"progress","done_bytes":4,"written_bytes":2}}'
+        echo '{{"type":"note","text":"swap \u001b[2J"}}'
+        echo '{{"type":"issue","path":"p1/a","kind":"corrupt","message":"bad \u001b"}}'
+        {READY}; {PUBLISHES}"#
+    );
+    let made = converse(&script, &ear, &Doubt::none()).unwrap();
+    assert_eq!((made.archive_bytes, made.issue_count), (2, 1));
+    assert_eq!(made.issues, [r"p1/a: bad \u{1b}"]);
+    let heard = ["total 9", "progress 4 2", r"swap \u{1b}[2J", r"issue p1/a: bad \u{1b}"];
+    assert_eq!(*ear.heard.lock().unwrap(), heard);
+}
+
+#[test]
+fn what_goes_wrong_is_told_and_nothing_is_published() {
+    // What would be published by a worker that goes on although it must not.
+    let too_late = "read word && echo published >&2";
+    let out_of_turn = r#"echo '{"type":"published"}'; cat"#;
+    let error = r#"echo '{"type":"error","kind":"write","message":"no space is left"}'"#;
+    let cases: [(String, Doubt, Kind, &str); 9] = [
+        (error.to_owned(), Doubt::none(), Kind::Write, "no space is left"),
+        ("exit 0".to_owned(), Doubt::none(), Kind::Limit, "ended with exit code 0 before it was done"),
+        ("kill -KILL $$".to_owned(), Doubt::none(), Kind::Limit, "was ended by signal 9"),
+        (
+            "echo 'thread panicked' >&2; exit 101".to_owned(),
+            Doubt::none(),
+            Kind::Limit,
+            "exit code 101 before it was done; nothing was published: thread panicked",
+        ),
+        ("echo hello; cat".to_owned(), Doubt::none(), Kind::Corrupt, "can't be understood"),
+        ("head -c 9000000 /dev/zero; cat".to_owned(), Doubt::none(), Kind::Corrupt, "can't be understood"),
+        (out_of_turn.to_owned(), Doubt::none(), Kind::Corrupt, "was not asked to"),
+        (
+            format!("{READY}; {too_late}"),
+            Doubt { looks: Cell::new(0), vouches: false },
+            Kind::Snapshot,
+            "overflowed at the end",
+        ),
+        ("cat".to_owned(), Doubt { looks: Cell::new(3), vouches: true }, Kind::Snapshot, "it overflowed"),
+    ];
+    for (script, guard, kind, words) in cases {
+        let began = Instant::now();
+        let error = converse(&script, &Ear::default(), &guard).unwrap_err();
+        assert!(error.to_string().contains(words), "{script}: {error}");
+        assert_eq!(error.kind(), kind, "{script}: {error}");
+        assert!(began.elapsed() < Duration::from_secs(5), "{script}");
+    }
+}
+
+#[test]
+fn a_stop_ends_the_worker_by_its_stdin() {
+    let folder = tempfile::tempdir().unwrap();
+    let mark = folder.path().join("discarded");
+    let script = format!(r#"echo '{{"type":"note","text":"begun"}}'; cat; touch {}"#, mark.display());
+    let ear = Ear { stops_at: Some("begun"), ..Ear::default() };
+    assert_eq!(converse(&script, &ear, &Doubt::none()).unwrap_err().kind(), Kind::Interrupted);
+    assert!(mark.exists(), "the worker had no time to discard what it wrote");
+}
+
+#[test]
+fn a_stop_that_comes_while_it_publishes_comes_too_late() {
+    let ear = Ear { stops_at: Some("begun"), ..Ear::default() };
+    let published = r#"sleep 0.3; echo '{"type":"published"}'"#;
+    let script = format!(r#"{READY}; read word; echo '{{"type":"note","text":"begun"}}'; {published}"#);
+    assert!(converse(&script, &ear, &Doubt::none()).is_ok());
+    assert!(ear.stop_requested());
+}
+
+#[test]
+fn a_worker_that_does_not_end_is_killed_and_its_files_are_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let ear = Ear { stops_at: Some("begun"), ..Ear::default() };
+    let script = format!(
+        r#"touch '{}/.a.tar.zst.voltar-1.part'; echo '{{"type":"note","text":"begun"}}'; exec sleep 60"#,
+        folder.path().display()
+    );
+    let began = Instant::now();
+    let error = worker(&script).archive(&task(folder.path()), &ear, &Doubt::none()).unwrap_err();
+    assert_eq!(error.kind(), Kind::Interrupted);
+    assert!(began.elapsed() < Duration::from_secs(5));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
