@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 #[path = "../common/mod.rs"]
 mod common;
+mod night;
 mod place;
 
 use common::tools;
@@ -37,6 +38,14 @@ fn main() -> ExitCode {
         trial("a hook that hangs is ended, and thaw runs", DEVICES, hanging_hook),
         trial("without space for a snapshot thaw runs all the same", DEVICES, no_space),
         trial("what is not put in order is an error, and the archive stays", DEVICES, not_in_order),
+        trial(
+            "a night: one volume that fails costs the others nothing, and retention does its work",
+            DEVICES,
+            night::whole,
+        ),
+        trial("a dry run says what a run would do, and does nothing", DEVICES, night::dry),
+        trial("of two runs the second is refused, and told who runs", DEVICES, night::second),
+        trial("SIGTERM ends a night in order, and the rest is told as not begun", DEVICES, night::stopped),
         trial("an image is backed up without LVM", &[], image),
         trial("arguments that make no sense are refused with exit code 2", &[], usage),
         trial("a worker without a task says what it is", &[], lonely_worker),

@@ -71,11 +71,17 @@ impl Place {
         fs::write(self.at(name), "").unwrap();
     }
 
-    pub fn lvm_command(&self) -> String {
-        let recorded = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lvm");
-        let path = |path: &Path| format!("'{}'", path.display());
+    /// The command that stands for `lvm`.
+    pub fn lvm_words(&self) -> Vec<String> {
+        let path = |path: &Path| path.to_str().unwrap().to_owned();
+        let recorded = path(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lvm"));
         let (script, folder) = (path(&self.at("lvm.sh")), path(self.folder.path()));
-        format!("sh {script} {folder} {} {} {}", path(&recorded), self.group, self.device)
+        vec!["sh".to_owned(), script, folder, recorded, self.group.clone(), self.device.clone()]
+    }
+
+    /// The same as one argument.
+    pub fn lvm_command(&self) -> String {
+        self.lvm_words().iter().map(|word| format!("'{word}' ")).collect()
     }
 
     /// What LVM was asked to change, in order.

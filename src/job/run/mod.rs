@@ -36,12 +36,13 @@ pub fn run(plan: &Plan, provider: &dyn Provider, archiver: &dyn Archiver, witnes
         space: None,
         history: Vec::new(),
     };
+    let run = Run { plan, provider, archiver, witness };
     match Locked::lock(&plan.destination).and_then(|locked| {
         destination::check_free(&plan.destination)?;
         Ok(locked)
     }) {
-        Ok(_locked) => Run { plan, provider, archiver, witness }.all(&mut outcome),
-        Err(error) => outcome.errors.push(error.to_string()),
+        Ok(_locked) => run.all(&mut outcome),
+        Err(error) => run.fault(&mut outcome, error.to_string()),
     }
     outcome.space = destination::space(&plan.destination.folder);
     match archives::all(&plan.destination.folder) {
@@ -49,7 +50,7 @@ pub fn run(plan: &Plan, provider: &dyn Provider, archiver: &dyn Archiver, witnes
         // Then the run failed for the same reason, which was told.
         Err(_) if !outcome.errors.is_empty() => {}
         Err(error) => {
-            outcome.errors.push(format!("the archives in the destination can't be listed: {error}"))
+            run.fault(&mut outcome, format!("the archives in the destination can't be listed: {error}"));
         }
     }
     outcome.elapsed = began.elapsed();

@@ -36,7 +36,7 @@ pub struct Targets<'a> {
     pub errors: Vec<String>,
 }
 
-/// Expands groups, leaves out what was there before, and gives each its folder.
+/// Expands groups, leaves out of them what has a source of its own, and gives each its folder.
 pub fn expand<'a>(plan: &'a Plan, provider: &dyn Provider) -> Targets<'a> {
     let mut all = Targets::default();
     for source in &plan.sources {
@@ -48,7 +48,8 @@ pub fn expand<'a>(plan: &'a Plan, provider: &dyn Provider) -> Targets<'a> {
                     if names.is_empty() {
                         all.errors.push(nothing_in(group, include));
                     }
-                    names.into_iter().map(Subject::Volume).collect()
+                    // What has a source of its own is meant there.
+                    names.into_iter().filter(|name| !has_source(plan, name)).map(Subject::Volume).collect()
                 }
                 Err(error) => {
                     all.errors.push(format!("the volumes of group {group} can't be listed: {error}"));
@@ -57,7 +58,7 @@ pub fn expand<'a>(plan: &'a Plan, provider: &dyn Provider) -> Targets<'a> {
             },
         };
         for subject in subjects {
-            // Named twice, or named and in a group: the first line says how.
+            // Of two sources that have it the first says how.
             if all.targets.iter().all(|target| target.subject != subject) {
                 all.targets.push(target(subject, source));
             }
@@ -65,6 +66,10 @@ pub fn expand<'a>(plan: &'a Plan, provider: &dyn Provider) -> Targets<'a> {
     }
     tell_apart(&mut all.targets);
     all
+}
+
+fn has_source(plan: &Plan, name: &VolumeName) -> bool {
+    plan.sources.iter().any(|source| matches!(&source.what, What::Volume(named) if named == name))
 }
 
 fn target(subject: Subject, source: &Source) -> Target<'_> {

@@ -80,8 +80,8 @@ fn groups_are_expanded_by_whole_names_and_everything_is_there_once() {
         (vec![group(&["volume-*"], &["*-old"])], &["vg0/volume-1", "vg0/volume-2"], 0),
         (vec![group(&["volume"], &[])], &[], 1),
         (
-            vec![group(&["root", "volume-1"], &[]), What::Volume(name("root"))],
-            &["vg0/volume-1", "vg0/root"],
+            vec![group(&["root", "volume-1"], &[]), What::Volume(name("volume-1"))],
+            &["vg0/root", "vg0/volume-1"],
             0,
         ),
         (vec![What::Volume(name("root")), group(&["?oot"], &[])], &["vg0/root"], 0),
