@@ -1,9 +1,11 @@
 //! Nights to report of: made up, the same each time.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use voltar::archive::Compression;
 use voltar::job::archives::{Archived, Told};
+use voltar::job::destination::archive_path;
 use voltar::job::outcome::{Outcome, Published, Removed, Space, VolumeOutcome};
 
 /// 2011-10-06 23:00:01 UTC.
@@ -12,6 +14,10 @@ pub const STARTED: i64 = 1_317_942_001;
 pub const DAY: i64 = 86_400;
 
 const GIB: u64 = 1 << 30;
+
+const OVERFLOW: &str = "snapshot overflowed: more of cinder-volumes/volume-00000003 was changed than \
+    cinder-volumes/volume-00000003-voltar-20111006T230001Z had space for, and nothing of what was read is worth anything; nothing was \
+    published. Give it more (--snapshot-size, snapshot_size), or let it be extended (--extend, extend_snapshot)";
 
 /// A night of so many volumes, with as many nights before it. Everything is complete.
 pub fn night(volumes: usize, nights_before: i64) -> Outcome {
@@ -44,11 +50,7 @@ pub fn night(volumes: usize, nights_before: i64) -> Outcome {
 /// Ten volumes: one failed, one incomplete, one with all that one may say of a volume.
 pub fn ten() -> Outcome {
     let mut outcome = night(10, 16);
-    fail(
-        &mut outcome,
-        3,
-        "snapshot cinder-volumes/volume-00000003-voltar-20111006T230001Z overflowed at 100%: nothing was published; give it more space (snapshot_size), or let it grow (extend = true)",
-    );
+    fail(&mut outcome, 3, OVERFLOW);
     interrupt(&mut outcome, 6, 23);
     outcome.volumes[0].removed = vec![Removed {
         path: PathBuf::from("/BACKUPS/volume-00000000/volume-00000000_2011-09-22T230001Z.tar.zst"),
@@ -61,6 +63,16 @@ pub fn ten() -> Outcome {
     outcome.volumes[1].notes =
         vec!["the snapshot has 6.0 GiB and not 20.0 GiB: the group has no more free".to_owned()];
     outcome.cleaned = vec!["cinder-volumes/volume-00000005-voltar-20111005T230412Z".to_owned()];
+    outcome
+}
+
+/// Two volumes, one of which failed: short enough for a page that shows it.
+pub fn two() -> Outcome {
+    let mut outcome = night(2, 14);
+    fail(&mut outcome, 1, &OVERFLOW.replace("00000003", "00000001"));
+    outcome.volumes[0].removed = ten().volumes[0].removed.clone();
+    outcome.volumes[0].next_to_expire = ten().volumes[0].next_to_expire.clone();
+    outcome.elapsed = Duration::from_secs(2 * 60 + 11);
     outcome
 }
 
@@ -157,9 +169,8 @@ pub fn archived(number: usize, nights_ago: i64) -> Archived {
     let mib = (3500 + seed * 1311 % 7000) * (1000 - age * 7 + (seed * 31 + age * 17) % 23) / 1000;
     let len_bytes = mib << 20;
     let name = format!("volume-{number:08}");
-    let file = format!("{name}_night-{:02}.tar.zst", 99 - nights_ago);
     Archived {
-        path: PathBuf::from("/BACKUPS").join(&name).join(file),
+        path: archive_path(Path::new("/BACKUPS"), &name, taken, Compression::Zstd),
         volume: name,
         taken,
         len_bytes,

@@ -7,13 +7,14 @@ use libtest_mimic::Trial;
 use voltar::job::report::{Zone, summary, text_in};
 
 use crate::common::trials::trial;
-use crate::nights::{fail, hostile, interrupt, night, ten};
+use crate::nights::{fail, hostile, interrupt, night, ten, two};
 
 const EXPECTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/report/night.txt");
 
 pub fn trials() -> Vec<Trial> {
     vec![
         trial("a night of ten volumes reads as the file beside this test", &[], as_expected),
+        trial("the mail in the README is what a night reads as", &[], as_in_the_readme),
         trial("the first words say how the night was", &[], summaries),
         trial("no line of the text is too long, and none steers a terminal", &[], lines),
         trial("issues that are not shown are counted, and it is said where they are", &[], rest_of_issues),
@@ -33,6 +34,15 @@ fn as_expected() {
             seen.display()
         );
     }
+}
+
+/// The block of the README that begins as a report does.
+fn as_in_the_readme() {
+    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let text = text_in(&two(), &Zone::utc());
+    let shown = readme.split("```text\n").filter_map(|rest| rest.split_once("```"));
+    let shown = shown.map(|(block, _)| block).find(|block| block.starts_with("voltar on "));
+    assert_eq!(shown, Some(text.as_str()), "the README's mail is to be:\n{text}");
 }
 
 fn summaries() {
@@ -89,7 +99,10 @@ fn rest_of_issues() {
     let text = text_in(&outcome, &Zone::utc());
     let shown = text.matches("Input/output error").count();
     assert_eq!(shown, 10, "{text}");
-    assert!(text.contains("and 2 more, in volume-00000000_night-99.tar.zst.manifest.jsonl.zst"), "{text}");
+    assert!(
+        text.contains("and 2 more, in volume-00000000_2011-10-06T230001Z.tar.zst.manifest.jsonl.zst"),
+        "{text}"
+    );
 }
 
 fn retentions() {
