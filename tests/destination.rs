@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 mod common;
 
 use common::trials::{Needs, run, trial};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use voltar::job::calendar::{DAY_SECONDS, now, stamp};
 use voltar::job::destination::{Locked, check_folder};
@@ -29,6 +29,7 @@ fn main() -> ExitCode {
         ),
         trial("prune says why it keeps, removes the rest, and then nothing more", &[], prune),
         trial("prune without a rule, or with one of nothing, is refused with exit code 2", &[], usage),
+        trial("a configuration's rules hold for the volumes that it names", &[], planned),
         trial("what is not named as ours is left alone", &[], others),
         trial("what an interrupted removal left is shown by list and removed by prune", &[], orphans),
         trial("names that others chose can't steer the terminal", &[], hostile_names),
@@ -225,6 +226,49 @@ fn usage() {
         assert!(error.contains(message), "{arguments:?}: {error}");
     }
     assert_eq!(names(&destination.path().join("web1")).len(), 6);
+}
+
+fn planned() {
+    let destination = destination(&[1, 2, 3]);
+    let folder = destination.path().join("web1");
+    // Archives of a volume that no source names any more.
+    let old = destination.path().join("old");
+    fs::create_dir(&old).unwrap();
+    for end in FILES {
+        let path = old.join(format!("old_{}.tar.zst", stamp(noon(900))));
+        fs::copy(with_end(&archive(destination.path(), 3), end), with_end(&path, end)).unwrap();
+    }
+    let file = destination.path().join("voltar.toml");
+    let at = destination.path().display();
+    let text = format!(
+        "[destination]\nfolder = \"{at}\"\n[retention]\nkeep_last = 2\n[[source]]\ngroup = \"vg0\"\ninclude = [\"web*\"]\n"
+    );
+    fs::write(&file, text).unwrap();
+    let config = file.to_str().unwrap();
+    let output = |arguments: &[&str]| said(&voltar().args(arguments).output().unwrap());
+
+    let (code, text, error) = output(&["list", "--config", config]);
+    assert_eq!(code, Some(0), "{error}");
+    assert!(text.contains("no source of the configuration names it, so all of it is kept"), "{text}");
+    let ends: Vec<&str> = text.lines().filter(|line| line.contains(" complete  ")).collect();
+    let [first, second, third] = ends[..] else { panic!("{text}") };
+    assert!(first.ends_with("no more") && second.ends_with("last 2 of 2"), "{text}");
+    assert!(third.ends_with("last 1 of 2, last complete"), "{text}");
+    let json: Value = serde_json::from_str(&output(&["list", "--config", config, "--json"]).1).unwrap();
+    let kept = |volume: usize, archive: usize| &json["volumes"][volume]["archives"][archive]["kept"];
+    let expected = [json!([]), json!(["last 2 of 2"]), json!(["last 1 of 2", "last complete"])];
+    assert_eq!([kept(1, 0), kept(1, 1), kept(1, 2)], expected.each_ref());
+    assert_eq!(kept(0, 0), &Value::Null);
+
+    let (code, text, error) = output(&["prune", "--config", config]);
+    assert_eq!(code, Some(0), "{error}");
+    assert!(text.starts_with("old: no source of the configuration names it"), "{text}");
+    assert!(text.contains("removed 1 archive, "), "{text}");
+    assert_eq!((names(&folder).len(), names(&old).len()), (6, 3));
+    let (code, _, error) = output(&["prune", "--config", config, "--keep-last", "1"]);
+    assert!(code == Some(2) && error.contains("cannot be used with"), "{error}");
+    let (code, _, error) = output(&["prune"]);
+    assert!(code == Some(2) && error.contains("<DIR>"), "{error}");
 }
 
 fn others() {

@@ -11,10 +11,12 @@ use super::print;
 use super::table::{columns, count};
 use crate::error::{Error, Kind, Result};
 use crate::job::archives::{self, Archived, Folder};
-use crate::job::calendar::readable;
+use crate::job::calendar::{now, readable};
+use crate::job::config;
 use crate::job::destination::{check_folder, folder_of, space};
 use crate::job::outcome::Space;
-use crate::job::plan::Destination;
+use crate::job::plan::{Destination, Retention};
+use crate::job::retention::{Reason, Verdict, decide, rules_for};
 use crate::printable::Printable;
 use crate::units::Bytes;
 
@@ -24,12 +26,16 @@ use crate::units::Bytes;
 /// manifest are read.
 #[derive(Debug, Args)]
 pub(super) struct ListArguments {
-    /// Folder that has a folder for each volume
-    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub destination: PathBuf,
+    /// Folder that has a folder for each volume [default: that of the configuration]
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath, required_unless_present = "config")]
+    pub destination: Option<PathBuf>,
 
     /// The archives of this volume only
     pub volume: Option<String>,
+
+    /// Say why each archive is kept, by the rules of this configuration of voltar run
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub config: Option<PathBuf>,
 
     /// Print JSON
     #[arg(long)]
@@ -40,16 +46,29 @@ pub(super) struct ListArguments {
 struct Listed {
     volume: String,
     folder: Folder,
+    /// The reasons for each archive, none where it goes; `None` where no rules are known.
+    kept: Option<Vec<Vec<Reason>>>,
+    /// Whether a configuration was given that does not name the volume.
+    is_unnamed: bool,
 }
 
 /// Runs `voltar list`.
 pub(super) fn run(arguments: &ListArguments) -> Result<ExitCode> {
-    let destination = plain(&arguments.destination);
+    let plan = arguments.config.as_deref().map(config::load).transpose()?;
+    let destination = match (&arguments.destination, &plan) {
+        (Some(folder), _) => plain(folder),
+        (None, Some(plan)) => plan.destination.clone(),
+        // The arguments don't allow this.
+        (None, None) => plain(Path::new(".")),
+    };
     check_folder(&destination)?;
     let mut listed = Vec::new();
     for volume in volumes(&destination.folder, arguments.volume.as_slice())? {
         let folder = Folder::read(&destination.folder, &volume)?;
-        listed.push(Listed { volume, folder });
+        let rules = plan.as_ref().map(|plan| rules_for(plan, &volume));
+        let is_unnamed = rules == Some(None);
+        let kept = rules.flatten().map(|rules| kept(&folder.archives, &rules));
+        listed.push(Listed { volume, folder, kept, is_unnamed });
     }
     let space = space(&destination.folder);
     let text = match arguments.json {
@@ -58,6 +77,16 @@ pub(super) fn run(arguments: &ListArguments) -> Result<ExitCode> {
     };
     print(&text)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Why each archive stays; without a reason it goes.
+fn kept(archives: &[Archived], rules: &Retention) -> Vec<Vec<Reason>> {
+    let decisions = decide(archives, rules, now()).into_iter();
+    let reasons = decisions.map(|decision| match decision.verdict {
+        Verdict::Keep(reasons) => reasons,
+        Verdict::Remove => Vec::new(),
+    });
+    reasons.collect()
 }
 
 /// A destination of which nothing is asked but to be there.
@@ -86,7 +115,7 @@ pub(super) fn volumes(destination: &Path, asked: &[String]) -> Result<Vec<String
 fn as_text(destination: &Path, space: Option<Space>, listed: &[Listed]) -> String {
     let mut text = String::new();
     let (mut archive_count, mut all_bytes) = (0_usize, 0_u64);
-    for Listed { volume, folder } in listed {
+    for Listed { volume, folder, kept, is_unnamed } in listed {
         let bytes =
             folder.archives.iter().fold(0_u64, |sum, archived| sum.saturating_add(archived.len_bytes));
         archive_count = archive_count.saturating_add(folder.archives.len());
@@ -94,10 +123,16 @@ fn as_text(destination: &Path, space: Option<Space>, listed: &[Listed]) -> Strin
         let archives = count(folder.archives.len(), "archive", "archives");
         // Writing to a String does not fail.
         let _ = writeln!(text, "{}: {archives}, {}", Printable(volume.as_bytes()), Bytes(bytes));
-        let head = ["taken", "size", "entries", "files", "took", ""].map(str::to_owned);
-        let rows = std::iter::once(head).chain(folder.archives.iter().map(row)).collect::<Vec<_>>();
+        let kept_head = if kept.is_some() { "kept" } else { "" };
+        let mut rows = vec![["taken", "size", "entries", "files", "took", "", kept_head].map(str::to_owned)];
+        for (index, archived) in folder.archives.iter().enumerate() {
+            rows.push(row(archived, kept.as_ref().and_then(|kept| kept.get(index))));
+        }
         if rows.len() > 1 {
-            text.push_str(&indented(&columns(&rows, [false, true, true, true, true, false])));
+            text.push_str(&indented(&columns(&rows, [false, true, true, true, true, false, false])));
+        }
+        if *is_unnamed {
+            text.push_str("  no source of the configuration names it, so all of it is kept\n");
         }
         if !folder.orphans.is_empty() {
             let files = count(folder.orphans.len(), "file", "files");
@@ -115,7 +150,7 @@ fn as_text(destination: &Path, space: Option<Space>, listed: &[Listed]) -> Strin
     text
 }
 
-fn row(archived: &Archived) -> [String; 6] {
+fn row(archived: &Archived, kept: Option<&Vec<Reason>>) -> [String; 7] {
     let told = archived.told.as_ref();
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     [
@@ -125,7 +160,14 @@ fn row(archived: &Archived) -> [String; 6] {
         or_dash(told.map(|told| Bytes(told.data_bytes).to_string())),
         or_dash(told.and_then(|told| told.seconds).map(|seconds| format!("{seconds:.0} s"))),
         state(archived),
+        kept.map(|reasons| words(reasons)).unwrap_or_default(),
     ]
+}
+
+/// Why an archive stays, in words.
+fn words(reasons: &[Reason]) -> String {
+    let words: Vec<String> = reasons.iter().map(Reason::to_string).collect();
+    if words.is_empty() { "no more".to_owned() } else { words.join(", ") }
 }
 
 /// Whether an archive is complete, in words.
@@ -144,10 +186,12 @@ pub(super) fn indented(text: &str) -> String {
 }
 
 fn as_json(destination: &Path, space: Option<Space>, listed: &[Listed]) -> Value {
-    let volumes = listed.iter().map(|Listed { volume, folder }| {
+    let volumes = listed.iter().map(|Listed { volume, folder, kept, .. }| {
+        let kept = |index: usize| kept.as_ref().and_then(|kept| kept.get(index));
+        let archives = folder.archives.iter().enumerate();
         json!({
             "volume": volume,
-            "archives": folder.archives.iter().map(archive_json).collect::<Vec<_>>(),
+            "archives": archives.map(|(index, archived)| archive_json(archived, kept(index))).collect::<Vec<_>>(),
             "orphans": folder.orphans.iter().map(|orphan| json!({
                 "path": Printable::path(&orphan.path).to_string(), "len_bytes": orphan.len_bytes,
             })).collect::<Vec<_>>(),
@@ -161,7 +205,7 @@ fn as_json(destination: &Path, space: Option<Space>, listed: &[Listed]) -> Value
     })
 }
 
-fn archive_json(archived: &Archived) -> Value {
+fn archive_json(archived: &Archived, kept: Option<&Vec<Reason>>) -> Value {
     let told = archived.told.as_ref();
     json!({
         "path": Printable::path(&archived.path).to_string(),
@@ -174,5 +218,6 @@ fn archive_json(archived: &Archived) -> Value {
         "data_bytes": told.map(|told| told.data_bytes),
         "bytes_read": told.map(|told| told.bytes_read),
         "seconds": told.and_then(|told| told.seconds),
+        "kept": kept.map(|reasons| reasons.iter().map(Reason::to_string).collect::<Vec<_>>()),
     })
 }

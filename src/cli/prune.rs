@@ -14,17 +14,19 @@ use super::{FAILED, print};
 use crate::error::{Error, Kind, Result};
 use crate::job::archives::{self, Folder};
 use crate::job::calendar::{now, readable};
+use crate::job::config;
 use crate::job::destination::{Locked, check_folder};
 use crate::job::outcome::Removed;
-use crate::job::plan::{Destination, Retention};
-use crate::job::retention::{Decision, Verdict, decide, describe};
+use crate::job::plan::{Destination, Plan, Retention};
+use crate::job::retention::{Decision, Verdict, decide, describe, rules_for};
 use crate::printable::Printable;
 use crate::units::Bytes;
 
 const EXAMPLES: &str = "\
 Examples:
   voltar prune /BACKUPS --keep-daily 14 --keep-monthly 6 --dry-run   what would go, and why the rest stays
-  voltar prune /BACKUPS --keep-days 30 --volume volume-00000001      one volume only";
+  voltar prune /BACKUPS --keep-days 30 --volume volume-00000001      one volume only
+  voltar prune --config /etc/voltar/voltar.toml                      by the rules of voltar run";
 
 /// Remove the archives that no rule keeps
 ///
@@ -34,8 +36,14 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub(super) struct PruneArguments {
     /// Folder that has a folder for each volume
-    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub destination: PathBuf,
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath, required_unless_present = "config")]
+    pub destination: Option<PathBuf>,
+
+    /// Take destination and rules from this configuration of voltar run
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with_all = [
+        "destination", "keep_days", "keep_last", "keep_daily", "keep_weekly", "keep_monthly", "keep_yearly",
+    ])]
+    pub config: Option<PathBuf>,
 
     /// The archives of this volume only (repeatable)
     #[arg(long = "volume", value_name = "NAME")]
@@ -60,12 +68,7 @@ struct Total {
 
 /// Runs `voltar prune`.
 pub(super) fn run(arguments: &PruneArguments) -> Result<ExitCode> {
-    let Some(rules) = arguments.keep.rules() else {
-        let message =
-            "say what is to be kept, with --keep-daily N for example; without a rule nothing would go";
-        return Err(Error::new(Kind::Usage, message));
-    };
-    let destination = plain(&arguments.destination);
+    let (destination, rules) = rules(arguments)?;
     // Who only looks needs no lock, and no right to write.
     let _lock = match arguments.dry_run {
         true => check_folder(&destination).map(|()| None)?,
@@ -73,7 +76,15 @@ pub(super) fn run(arguments: &PruneArguments) -> Result<ExitCode> {
     };
     let mut total = Total::default();
     for volume in volumes(&destination.folder, &arguments.volumes)? {
-        prune(&destination, &volume, &rules, arguments.dry_run, &mut total)?;
+        match rules.of(&volume) {
+            Some(rules) => prune(&destination, &volume, &rules, arguments.dry_run, &mut total)?,
+            None => {
+                let volume = Printable(volume.as_bytes());
+                print(&format!(
+                    "{volume}: no source of the configuration names it, so all of it is kept\n\n"
+                ))?;
+            }
+        }
     }
     let mut text = format!(
         "{} {}, {}",
@@ -87,6 +98,37 @@ pub(super) fn run(arguments: &PruneArguments) -> Result<ExitCode> {
     }
     print(&format!("{text}\n"))?;
     Ok(if total.has_failed { ExitCode::from(FAILED) } else { ExitCode::SUCCESS })
+}
+
+/// Whose rules hold.
+enum Rules {
+    /// The same for all volumes.
+    Same(Retention),
+    /// Those of a configuration's sources.
+    Planned(Box<Plan>),
+}
+
+impl Rules {
+    fn of(&self, volume: &str) -> Option<Retention> {
+        match self {
+            Self::Same(rules) => Some(rules.clone()),
+            Self::Planned(plan) => rules_for(plan, volume),
+        }
+    }
+}
+
+/// Where to prune, and by which rules.
+fn rules(arguments: &PruneArguments) -> Result<(Destination, Rules)> {
+    if let Some(file) = &arguments.config {
+        let plan = config::load(file)?;
+        return Ok((plan.destination.clone(), Rules::Planned(Box::new(plan))));
+    }
+    let (Some(folder), Some(rules)) = (&arguments.destination, arguments.keep.rules()) else {
+        let message =
+            "say what is to be kept, with --keep-daily N for example; without a rule nothing would go";
+        return Err(Error::new(Kind::Usage, message));
+    };
+    Ok((plain(folder), Rules::Same(rules)))
 }
 
 /// Decides on the archives of one volume, removes what goes, and says so.
