@@ -4,7 +4,7 @@ export LC_ALL=C
 BACKUPS=/backups            # where archives go; empty when a case begins
 OUT=/lab/out                # where a case puts what it makes; empty when it begins
 SAID=/lab/said              # what the program said last, both streams
-CASE_SECONDS=60
+CASE_SECONDS=180            # at most, of a case: a machine that does much else is slow
 PARTITION_START=1048576     # of the first partition, in bytes
 shopt -s nullglob
 
@@ -199,6 +199,11 @@ thaw_and_copy() { # MOUNT_POINT GROUP/VOLUME
     copy_snapshot "$2"
 }
 
+terminate_parent() { # the program that started the hook
+    kill -TERM $PPID
+    sleep 30
+}
+
 slow_table() { # MILLISECONDS: a disk on which every read takes that long
     # From 1 MiB on, so that LVM does not find its label on the disk below as well.
     local sectors
@@ -254,7 +259,10 @@ tidy() { # takes away what a case left; that it left something is its fault
     done
     slow 0
     kpartx_all
-    lvremove -q -f -S 'lv_tags=voltar || lv_tags=lab || lv_name=~snapshot' || true
+    lvremove -q -f -S 'lv_tags=voltar || lv_tags=lab || lv_name=by-hand || lv_name=~-snapshot' || true
+    vgremove -q -f -S 'vg_name!=cinder-volumes && vg_name!=slow' || true
+    # Whatever is left even now is no fault of the cases that come.
+    dmsetup ls > /lab/devices-at-first
     return 1
 }
 

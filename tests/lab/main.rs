@@ -15,8 +15,9 @@ mod guest;
 use common::trials::{Needs, run, trial};
 use guest::{Boot, Ended};
 
-const NEEDS: [Needs; 4] = [
+const NEEDS: [Needs; 5] = [
     Needs::Tool("python3", "python3"),
+    Needs::Tool("setpriv", "util-linux"),
     Needs::Tool("apt-get", "apt"),
     Needs::Tool("dpkg-deb", "dpkg"),
     Needs::Tool("depmod", "kmod"),
