@@ -1,0 +1,15 @@
+# After SIGKILL the worker goes along, and `voltar clean` removes the snapshot that is left
+begin backup slow/volume-big --to $BACKUPS --thaw "/share/hook slow 100"
+midway
+kill -KILL $PARENT
+wait $PARENT || true
+slow 0
+wait_for 10 "the end of the worker" no_process
+nothing_published
+one_snapshot
+parts=($BACKUPS/*/.*.part)
+[ ${#parts[@]} = 0 ] || fail "the worker left ${parts[*]}"
+voltar 0 clean
+says "volume-big-voltar-"
+nothing_left
+voltar 0 clean

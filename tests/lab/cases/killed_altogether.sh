@@ -1,0 +1,18 @@
+# What a run leaves behind of which every process was killed, the next one removes when it begins
+begin backup slow/volume-big --to $BACKUPS --thaw "/share/hook slow 100"
+midway
+kill -KILL $PARENT $WORKER
+wait $PARENT || true
+slow 0
+wait_for 10 "the end of all" no_process
+one_snapshot
+[[ $SNAPSHOTS =~ (volume-big-voltar-[^ ]*) ]]
+old=${BASH_REMATCH[1]}
+parts=($BACKUPS/*/.*.part)
+[ ${#parts[@]} != 0 ] || fail "no partial file is left: the case shows nothing"
+# An archive has the second of its run in its name.
+nap 1
+voltar 0 backup slow/volume-big --to $BACKUPS
+says "$old"
+archive_of volume-big
+nothing_left

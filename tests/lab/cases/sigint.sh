@@ -1,0 +1,9 @@
+# Ctrl-C in the middle of a run ends it in order: no archive, no snapshot, nothing left
+begin backup slow/volume-big --to $BACKUPS --thaw "/share/hook slow 50"
+midway
+# To its whole process group, as a terminal and a service manager do.
+kill -INT -- -$PARENT
+slow 0
+end 1
+nothing_published
+nothing_left
