@@ -11,13 +11,15 @@ use common::tools;
 use common::trials::{Needs, run, trial};
 
 /// Images of one filesystem that e2fsck shall have something against, or may.
-const WRONG_ON_PURPOSE: [&str; 7] = [
+const WRONG_ON_PURPOSE: [&str; 9] = [
     "ext3-needs-recovery",
+    "ext4-dir-nlink",
     "ext4-cut-off",
     "ext4-needs-recovery",
     "ext4-no-first-superblock",
     "ext4-not-committed",
     "ext4-revoked",
+    "ext4-truncated-half",
     "ext4-unknown-feature",
 ];
 
@@ -27,6 +29,11 @@ const DISKS: [(&str, usize); 3] = [("guest", 2), ("mbr", 2), ("gpt", 1)];
 /// What is tracked is small: the guest disk, which is raw, and anything else.
 const LARGEST_GUEST_BYTES: u64 = 16 << 20;
 const LARGEST_PACKED_BYTES: u64 = 1 << 20;
+const LARGEST_RECORDED_BYTES: u64 = 512 << 10;
+const ALL_RECORDED_BYTES: u64 = 6 << 20;
+
+/// The folder of those that `fixtures/record` made, which needs root and gives other bytes each time.
+const RECORDED: &str = "recorded";
 
 const E2FSCK: Needs = Needs::Tool("e2fsck", "e2fsprogs");
 const SFDISK: Needs = Needs::Tool("sfdisk", "fdisk");
@@ -103,8 +110,10 @@ fn compare_with_table() {
     let mut listed: BTreeSet<String> = lines.map(str::to_owned).collect();
     assert!(table.contains("`guest.img`, 6 MiB"), "the guest disk has a chapter of its own");
     listed.insert("guest.img".to_owned());
+    let recorded = image_files(&folder().join(RECORDED));
+    let recorded = recorded.into_iter().map(|file| format!("{RECORDED}/{file}"));
     assert_eq!(
-        image_files(&folder()),
+        image_files(&folder()).into_iter().chain(recorded).collect::<BTreeSet<_>>(),
         listed,
         "files in fixtures/ on the left, fixtures/README.md on the right"
     );
@@ -116,6 +125,15 @@ fn check_sizes() {
         let limit = if file == "guest.img" { LARGEST_GUEST_BYTES } else { LARGEST_PACKED_BYTES };
         assert!(len_bytes <= limit, "{file}: {len_bytes} bytes, at most {limit}");
     }
+    let recorded = folder().join(RECORDED);
+    let lens =
+        image_files(&recorded).into_iter().map(|file| fs::metadata(recorded.join(file)).unwrap().len());
+    let lens: Vec<u64> = lens.collect();
+    assert!(
+        lens.iter().all(|len_bytes| *len_bytes <= LARGEST_RECORDED_BYTES),
+        "one of {lens:?} is too large"
+    );
+    assert!(lens.iter().sum::<u64>() <= ALL_RECORDED_BYTES, "{} bytes in all", lens.iter().sum::<u64>());
 }
 
 /// Other versions of the tools may lay a filesystem out in another way: then what they make must at least be sound.

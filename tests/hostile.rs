@@ -4,7 +4,8 @@
 //! Whatever an image holds, the outcome is an archive or an error: in time, without much memory, without a panic, and every
 //! error and issue says where it is. The mutations are those of the fuzz targets, which find more; see `fuzz/README.md`.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -36,6 +37,7 @@ const MOST_OUTPUT_BYTES: u64 = 16 << 20;
 const MOST_OUTPUT_OF_FOUND_BYTES: u64 = 512 << 20;
 /// Fixtures up to this length are mutated: larger ones take their time without showing more.
 const LARGEST_FIXTURE_BYTES: usize = 7 << 20;
+const LARGEST_BYTES: usize = 128 << 20;
 
 /// Held while memory and time are measured.
 static ALONE: Mutex<()> = Mutex::new(());
@@ -44,8 +46,8 @@ fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Images and what they are called, unpacked.
-fn images_in(folder: &str) -> Vec<(String, Vec<u8>)> {
+/// Images of at most `largest` bytes and what they are called, unpacked.
+fn images_in(folder: &str, largest: usize) -> impl Iterator<Item = (String, Vec<u8>)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let mut paths: Vec<PathBuf> = fs::read_dir(&folder)
         .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
@@ -53,13 +55,16 @@ fn images_in(folder: &str) -> Vec<(String, Vec<u8>)> {
         .filter(|path| path.extension().is_some_and(|extension| extension == "img" || extension == "zst"))
         .collect();
     paths.sort();
-    let image = |path: PathBuf| {
-        let bytes = fs::read(&path).unwrap();
+    let image = move |path: PathBuf| {
+        let file = File::open(&path).unwrap();
         let is_packed = path.extension().is_some_and(|extension| extension == "zst");
-        let bytes = if is_packed { zstd::decode_all(&bytes[..]).unwrap() } else { bytes };
+        let image: Box<dyn Read> =
+            if is_packed { Box::new(zstd::Decoder::new(file).unwrap()) } else { Box::new(file) };
+        let mut bytes = Vec::new();
+        image.take(largest as u64 + 1).read_to_end(&mut bytes).unwrap();
         (path.file_name().unwrap().to_string_lossy().into_owned(), bytes)
     };
-    paths.into_iter().map(image).collect()
+    paths.into_iter().map(image).filter(move |(_, bytes)| bytes.len() <= largest)
 }
 
 /// Archives an image, and takes the time. `what` is what a failure says.
@@ -84,7 +89,7 @@ fn most_memory_bytes() -> u64 {
 #[test]
 fn sound_checksums_are_what_their_repair_makes() {
     let mut compared = 0;
-    for (name, image) in images_in("fixtures") {
+    for (name, image) in images_in("fixtures", LARGEST_BYTES) {
         // Some are there for a checksum that is wrong or missing, or for a structure that is cut off.
         if ["damaged", "cut-off", "no-first", "not-committed"].iter().any(|wrong| name.contains(wrong)) {
             continue;
@@ -101,14 +106,17 @@ fn sound_checksums_are_what_their_repair_makes() {
 #[test]
 fn mutations_of_the_fixtures_are_archived_or_refused() {
     let _alone = alone();
-    let fixtures: Vec<_> =
-        images_in("fixtures").into_iter().filter(|(_, image)| image.len() <= LARGEST_FIXTURE_BYTES).collect();
+    let fixtures: Vec<_> = ["fixtures", "fixtures/recorded"]
+        .into_iter()
+        .flat_map(|folder| images_in(folder, LARGEST_FIXTURE_BYTES))
+        .map(|(name, image)| (name, sparse::pack(&image)))
+        .collect();
     let start = Instant::now();
     let (mut seed, mut archives, mut refusals) = (0_u64, 0, 0);
     // The same mutations in the same order on every run; a slow machine sees fewer of them.
     while start.elapsed() < TIME_FOR_MUTATIONS {
-        for (name, image) in &fixtures {
-            let mut image = image.clone();
+        for (name, packed) in &fixtures {
+            let mut image = sparse::unpack(packed);
             mutate::image(&mut image, &mut Random::new(seed), None);
             let what = format!("{name}, mutation {seed}");
             let also = seed.is_multiple_of(16).then_some(3);
@@ -127,7 +135,7 @@ fn mutations_of_the_fixtures_are_archived_or_refused() {
 #[test]
 fn what_was_found_before_is_not_found_again() {
     let _alone = alone();
-    for (name, bytes) in images_in("fuzz/regressions") {
+    for (name, bytes) in images_in("fuzz/regressions", LARGEST_BYTES) {
         let image = if sparse::is_packed(&bytes) { sparse::unpack(&bytes) } else { bytes };
         archived(&name, image, None, MOST_OUTPUT_OF_FOUND_BYTES);
         assert!(most_memory_bytes() <= MOST_MEMORY_BYTES, "{name}: {} bytes of memory", most_memory_bytes());

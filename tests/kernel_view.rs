@@ -12,10 +12,11 @@ use std::sync::Arc;
 mod common;
 
 use common::archive::Compression;
-use common::diff::assert_none;
+use common::diff::{Difference, Field, assert_none};
 use common::extract::Reader;
 use common::images::{self, Image};
 use common::limits::unexplained;
+use common::record::{Kind, Tree};
 use common::trials::{Needs, run, trial};
 
 const NEEDS: &[Needs] = &[
@@ -36,6 +37,10 @@ fn main() -> ExitCode {
         let needs: Vec<Needs> = NEEDS.iter().copied().chain(image.needs()).collect();
         let image = Arc::new(image);
         for compression in [Compression::Zstd, Compression::Gzip] {
+            // Those of `fixtures/recorded` are about what is read, not about how it is stored: one archive, read twice.
+            if image.is_recorded && compression == Compression::Gzip {
+                continue;
+            }
             let program = compression.program();
             let checked = Arc::clone(&image);
             let sentence = format!("{}: other programs accept the {program} archive", image.name);
@@ -50,6 +55,9 @@ fn main() -> ExitCode {
                 (Reader::GnuTar, "GNU tar extracts it"),
                 (Reader::Bsdtar, "bsdtar extracts it"),
             ] {
+                if image.is_recorded && matches!(reader, Reader::GnuTar | Reader::Bsdtar) {
+                    continue;
+                }
                 let image = Arc::clone(&image);
                 let sentence =
                     format!("{}: the {program} archive as {sees} is what the kernel shows", image.name);
@@ -65,6 +73,18 @@ fn compare(image: &Image, compression: Compression, reader: Reader) {
         let kernel = subject.kernel_view();
         let archive = &subject.archive(compression).path;
         let found = subject.without_root_of_disk(reader.tree(archive, subject.members()));
-        assert_none(&subject.name, &unexplained(reader, kernel, &found));
+        let mut differences = unexplained(reader, kernel, &found);
+        differences.retain(|difference| !is_time_of_recovery(&image.name, difference, kernel));
+        assert_none(&subject.name, &differences);
     }
+}
+
+/// Whether the kernel shows the time at which it recovered the filesystem: fast commits change directories name by name, and
+/// give such a directory the present time; and so does a truncation that is finished.
+fn is_time_of_recovery(image: &str, difference: &Difference, kernel: &Tree) -> bool {
+    let path = difference.path.as_slice();
+    let is_directory = kernel.get(path).is_some_and(|record| record.kind == Kind::Directory);
+    let is_changed = is_directory && image.starts_with("fast-commit-")
+        || image == "ext4-truncated-half" && path == b"folder/long";
+    is_changed && matches!(difference.field, Field::Mtime | Field::Ctime)
 }

@@ -22,10 +22,19 @@ impl Mount {
 
     /// Mounts a copy of the range after the kernel has replayed its journal and cleared its orphans.
     pub fn recovered(image: &Path, start_bytes: u64, len_bytes: u64) -> Self {
-        let copy = tempfile::NamedTempFile::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary file");
-        copy_range(image, start_bytes, len_bytes, copy.as_file());
+        let copy = copy_of(image, start_bytes, len_bytes);
         drop(Self::over(&Loop::writable(copy.path()), "rw,noatime", None));
         Self::over(&Loop::range(copy.path(), 0, len_bytes), "ro", Some(copy))
+    }
+
+    /// The same for an image whose journal is in another one.
+    pub fn recovered_with_journal(image: &Path, journal: &Path) -> Self {
+        let whole = |path: &Path| path.metadata().expect("the image").len();
+        let (copy, journal) = (copy_of(image, 0, whole(image)), copy_of(journal, 0, whole(journal)));
+        let journal = Loop::writable(journal.path());
+        let options = format!("noatime,journal_path={}", journal.device.display());
+        drop(Self::over(&Loop::writable(copy.path()), &format!("rw,{options}"), None));
+        Self::over(&Loop::writable(copy.path()), &format!("ro,{options}"), Some(copy))
     }
 
     /// A new, empty ext4 filesystem for extracted trees, which can store all that an ext filesystem can.
@@ -191,12 +200,16 @@ pub fn holds(image: &Path, start_bytes: u64, len_bytes: u64) -> Holds {
     }
 }
 
-/// Whether the journal of the ext filesystem at `start_bytes` must be replayed: `s_feature_incompat`, bit 2.
+/// Whether the ext filesystem at `start_bytes` has something that the kernel finishes when it may write: a journal to be
+/// replayed (`s_feature_incompat`, bit 2), or orphans (`s_last_orphan`).
 pub fn needs_recovery(image: &Path, start_bytes: u64) -> bool {
-    let mut features = [0; 4];
     let file = File::open(image).expect("the image");
-    file.read_exact_at(&mut features, start_bytes + 1024 + 0x60).expect("a superblock");
-    u32::from_le_bytes(features) & 4 != 0
+    let field = |at| {
+        let mut bytes = [0; 4];
+        file.read_exact_at(&mut bytes, start_bytes + 1024 + at).expect("a superblock");
+        u32::from_le_bytes(bytes)
+    };
+    field(0x60) & 4 != 0 || field(0xE8) != 0
 }
 
 fn all_zeros(file: &File, start_bytes: u64, len_bytes: u64) -> bool {
@@ -211,6 +224,12 @@ fn all_zeros(file: &File, start_bytes: u64, len_bytes: u64) -> bool {
         offset += wanted as u64;
     }
     true
+}
+
+fn copy_of(image: &Path, start_bytes: u64, len_bytes: u64) -> tempfile::NamedTempFile {
+    let copy = tempfile::NamedTempFile::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary file");
+    copy_range(image, start_bytes, len_bytes, copy.as_file());
+    copy
 }
 
 fn copy_range(image: &Path, start_bytes: u64, len_bytes: u64, to: &File) {

@@ -55,6 +55,16 @@ pub(super) struct Blocks<'a> {
     pub superblock: &'a Superblock,
     pub seed: Crc,
     pub has_index: bool,
+    pub spelling: Spelling,
+}
+
+/// What bytes its names may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Spelling {
+    /// Any but `/` and NUL.
+    Plain,
+    /// Any: they are encrypted, and nothing more can be done with them than to count them.
+    Encrypted,
 }
 
 impl Blocks<'_> {
@@ -68,7 +78,7 @@ impl Blocks<'_> {
             };
             faults.extend(checked.err());
         }
-        names(self.superblock, number, block, 0, listing, faults);
+        names(self.superblock, self.spelling, number, block, 0, listing, faults);
     }
 
     fn role(&self, number: u64, block: &[u8]) -> Role {
@@ -120,6 +130,7 @@ impl Blocks<'_> {
 /// A record with a wrong length makes all that follows in the block unreadable; anything else costs one name.
 pub(super) fn names(
     superblock: &Superblock,
+    spelling: Spelling,
     number: u64,
     block: &[u8],
     start: usize,
@@ -128,7 +139,7 @@ pub(super) fn names(
 ) {
     let mut at = start;
     while at < block.len() {
-        match record(superblock, number, block, at) {
+        match record(superblock, spelling, number, block, at) {
             Ok((held, length)) => {
                 at = at.saturating_add(length);
                 match held {
@@ -151,6 +162,7 @@ type Held<'a> = Result<Option<(&'a [u8], u32)>, Fault>;
 /// Reads the record at `at`, and gives its length.
 fn record<'a>(
     superblock: &Superblock,
+    spelling: Spelling,
     block_number: u64,
     block: &'a [u8],
     at: usize,
@@ -171,7 +183,8 @@ fn record<'a>(
     if matches!(name, b"." | b"..") {
         return Ok((Ok(None), rec_len));
     }
-    if name.is_empty() || name.contains(&b'/') || name.contains(&0) {
+    let is_spoilt = spelling == Spelling::Plain && (name.contains(&b'/') || name.contains(&0));
+    if name.is_empty() || is_spoilt {
         return Ok((Err(Fault::Name { block: block_number, at }), rec_len));
     }
     let inodes_count = superblock.inodes_count;
@@ -211,7 +224,7 @@ mod tests {
 
     fn read(block: &[u8]) -> (Vec<Vec<u8>>, Vec<Fault>) {
         let (mut listing, mut faults) = (Listing::default(), Vec::new());
-        names(&sound(), 7, block, 0, &mut listing, &mut faults);
+        names(&sound(), Spelling::Plain, 7, block, 0, &mut listing, &mut faults);
         (listing.iter().map(|entry| entry.name.to_vec()).collect(), faults)
     }
 

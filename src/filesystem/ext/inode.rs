@@ -9,6 +9,8 @@ use super::superblock::Superblock;
 use crate::fields::{Short, slice_at, u16_at, u32_at, wide};
 use crate::filesystem::{FileKind, Flags, Inode, Timestamp};
 
+/// Length with all extra fields that the kernel knows (`sizeof(struct ext4_inode)`).
+const KNOWN_LEN: usize = 160;
 /// Length of the part that every inode has; what follows it is as long as `i_extra_isize` says.
 pub(super) const BASE_LEN: usize = 128;
 const CHECKSUM_LOW_AT: usize = 0x7c;
@@ -101,8 +103,10 @@ impl<'a> Private<'a> {
 
     /// The part behind the extra fields, where attributes may be.
     pub(super) fn attribute_space(&self) -> &'a [u8] {
-        let extra = usize::from(u16_at(self.0, BASE_LEN).unwrap_or(0));
-        self.0.get(BASE_LEN..).and_then(|rest| rest.get(extra..)).unwrap_or_default()
+        match usize::from(u16_at(self.0, BASE_LEN).unwrap_or(0)) {
+            0 => &[],
+            extra => self.0.get(BASE_LEN..).and_then(|rest| rest.get(extra..)).unwrap_or_default(),
+        }
     }
 
     /// Blocks that are allocated, in units of 512 bytes, those of attributes included.
@@ -146,6 +150,7 @@ pub(super) fn parse_unlinked(superblock: &Superblock, number: u64, record: Vec<u
     let kind = kind(i_mode, at)?;
     let size_bytes = size(superblock, kind, at)?;
     let fault = checksum_mismatch(superblock, number, extra, at)?.map(|mismatch| mismatch.to_string());
+    let extra = extra.or_unsaid(at.len());
     let time = |low, high| timestamp(at, low, extra.has(high, 4).then_some(high));
     Ok(Inode {
         number,
@@ -179,6 +184,14 @@ impl Extra {
     /// Whether the field of `len` bytes at `at` is one of them (`EXT4_FITS_IN_INODE`).
     fn has(self, at: usize, len: usize) -> bool {
         at.saturating_add(len) <= self.end
+    }
+
+    /// The fields that the kernel reads: where an inode of `record_len` bytes says that it has none, those that it knows.
+    fn or_unsaid(self, record_len: usize) -> Self {
+        match self.end {
+            BASE_LEN => Self { end: record_len.min(KNOWN_LEN) },
+            _ => self,
+        }
     }
 }
 

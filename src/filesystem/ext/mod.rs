@@ -118,6 +118,7 @@ impl Ext {
             superblock,
             seed: private.seed(superblock, inode.number),
             has_index: private.has_index(),
+            spelling: spelling(inode),
         };
         let block_size = u64::from(superblock.block_size);
         let mut listing = Listing::default();
@@ -179,9 +180,9 @@ impl Ext {
         let mut listing = Listing::default();
         let mut faults = Vec::new();
         let i_block = Private::of(inode).i_block().map_err(Error::corrupt)?;
-        directory::names(superblock, 0, i_block, PARENT_LEN, &mut listing, &mut faults);
+        directory::names(superblock, spelling(inode), 0, i_block, PARENT_LEN, &mut listing, &mut faults);
         let rest = attribute::inline_data(&self.metadata, inode)?;
-        directory::names(superblock, 1, &rest, 0, &mut listing, &mut faults);
+        directory::names(superblock, spelling(inode), 1, &rest, 0, &mut listing, &mut faults);
         Ok(Salvaged { value: listing, faults: few(faults) })
     }
 
@@ -285,6 +286,10 @@ impl Filesystem for Ext {
         found.faults = found.faults.into_iter().map(|fault| fault.in_inode(inode.number)).collect();
         Ok(found)
     }
+}
+
+fn spelling(inode: &Inode) -> directory::Spelling {
+    if inode.encrypted { directory::Spelling::Encrypted } else { directory::Spelling::Plain }
 }
 
 /// The first few faults of a directory, and how many more there are.

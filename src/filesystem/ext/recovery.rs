@@ -12,7 +12,7 @@ use super::{Ext, ROOT, locate};
 use crate::device::Device;
 use crate::error::{Error, Kind, Result};
 use crate::fields::u16_at;
-use crate::filesystem::{Content, Inode};
+use crate::filesystem::{Content, FileKind, Inode};
 
 /// Blocks of the largest file that extents can describe: their block numbers have 32 bits.
 const MAX_FILE_BLOCKS: u64 = 1 << 32;
@@ -20,6 +20,9 @@ const MAX_FILE_BLOCKS: u64 = 1 << 32;
 const CHECKSUM_LOW: usize = 0x7C;
 const CHECKSUM_HIGH: usize = 0x82;
 const CHECKSUM_HIGH_END: usize = 0x84;
+
+const NO_ROOT: &str = "the journal's transactions before its fault leave no root directory: the filesystem is read as it lies \
+                       there, without the journal";
 
 /// A filesystem as its journal's transactions leave it.
 pub(super) struct Recovered {
@@ -38,7 +41,8 @@ pub(super) struct Recovered {
 /// A copy of the superblock, as its first is destroyed, doesn't know whether there is something to replay: then the
 /// journal says so itself.
 ///
-/// A journal that is damaged from its start on is a fault, and the filesystem is read as it lies there.
+/// A journal that is damaged from its start on is a fault, and the filesystem is read as it lies there; also where what comes
+/// before a later fault leaves no root directory.
 ///
 /// # Errors
 ///
@@ -57,19 +61,31 @@ pub(super) fn recover(
     let recovery = log(&device, &superblock, journal_device)
         .and_then(|log| journal::recover(&log, blocks(&device, &superblock), superblock.inode_size));
     match recovery {
-        Ok(Recovery { overlay, fast_commits, faults, .. }) => {
-            let device: Device = match overlay.is_empty() {
-                true => device,
-                false => Arc::new(overlay.over(device)),
+        Ok(Recovery { overlay, fast_commits, mut faults }) => {
+            let replayed: Device = match overlay.is_empty() {
+                true => Arc::clone(&device),
+                false => Arc::new(overlay.over(Arc::clone(&device))),
             };
-            let superblock = locate::superblock(device.as_ref())?.superblock;
-            Ok(Recovered { device, superblock, fast_commits, faults })
+            let found = locate::superblock(replayed.as_ref()).map(|found| found.superblock);
+            let is_lost = !found.as_ref().is_ok_and(|found| has_root(&replayed, found));
+            if !faults.is_empty() && is_lost && has_root(&device, &superblock) {
+                faults.push(Error::corrupt(NO_ROOT));
+                return Ok(Recovered { device, superblock, fast_commits: Vec::new(), faults });
+            }
+            Ok(Recovered { device: replayed, superblock: found?, fast_commits, faults })
         }
         Err(error) if error.kind() == Kind::Corrupt => {
             Ok(Recovered { device, superblock, fast_commits: Vec::new(), faults: vec![error] })
         }
         Err(error) => Err(error),
     }
+}
+
+/// Whether there is a root directory. Of a damaged journal, what can be replayed may be one half of a change, and the other
+/// half what would have made sense of it.
+fn has_root(device: &Device, superblock: &Superblock) -> bool {
+    let root = Metadata::new(Arc::clone(device), superblock.clone()).inode(ROOT);
+    root.is_ok_and(|root| root.kind == FileKind::Directory && root.fault.is_none())
 }
 
 /// Blocks of the device: the superblock in the journal may say more than the present one.

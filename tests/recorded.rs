@@ -1,0 +1,256 @@
+//! Images of `fixtures/recorded` whose archive is not what the kernel shows, or that need more than a mount: corrupt
+//! journals, a journal on another device, encryption, trees too deep. The others are in `tests/kernel_view.rs`.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use serde_json::Value;
+
+mod common;
+
+use common::archive;
+use common::diff::assert_none;
+use common::images::Image;
+use common::kernel::Mount;
+use common::limits::unexplained;
+use common::trials::{Needs, run, trial};
+use common::{extract::Reader, tools, tree};
+
+/// Images with three transactions, of which one is damaged: how many are replayed, and what the issue says.
+const CORRUPT: [(&str, usize, &str); 7] = [
+    ("corrupt-descriptor", 1, "not replayed: descriptor block at log block"),
+    ("corrupt-copy", 1, "does not match its checksum"),
+    ("corrupt-copy-v1", 1, "not replayed: commit block at log block"),
+    ("corrupt-commit", 1, "not replayed: commit block at log block"),
+    ("corrupt-commit-async", 1, "not replayed: commit block at log block"),
+    ("corrupt-last-commit", 2, "not replayed: commit block at log block"),
+    ("corrupt-journal-superblock", 0, "journal superblock has checksum"),
+];
+
+fn main() -> ExitCode {
+    let mut trials = Vec::new();
+    for (name, replayed, says) in CORRUPT {
+        let sentence =
+            format!("{name}: what was committed before the fault is replayed, the fault is an issue");
+        trials.push(trial(sentence, &[], move || corrupt_journal(name, replayed, says)));
+    }
+    let root = [Needs::Root, Needs::LoopMounts];
+    trials.extend([
+        trial("a copy that its checksum refuses ends a longer log", &[], damaged_copy),
+        trial("where the replay leaves no root, what lies there is read", &[], damaged_commit_of_all),
+        trial(
+            "without its journal on another device, a filesystem to be replayed is refused",
+            &[],
+            no_journal,
+        ),
+        trial("with --journal it is what the kernel shows", &root, journal_on_another_device),
+        trial("what is encrypted is one issue for each directory", &[], encrypted),
+        trial("what lies too deep is one issue, and the rest is there", &[], deep),
+        trial("of a verity file the content is archived, and not the tree behind it", &[], verity),
+        trial("a GPT has entries of any length", &[], long_entries),
+        trial("a project id is in the manifest", &[], project),
+    ]);
+    run(trials)
+}
+
+/// An archive in a folder of its own.
+struct Made {
+    folder: tempfile::TempDir,
+    /// What the program said.
+    said: String,
+}
+
+impl Made {
+    /// Archives an image, which must end with `code`.
+    fn of(image: &Path, options: &[&Path], code: i32) -> Self {
+        let folder = tools::temporary_folder();
+        let mut arguments: Vec<OsString> =
+            vec!["archive".into(), image.into(), "--quiet".into(), "-o".into()];
+        arguments.push(folder.path().join("archive.tar").into());
+        arguments.extend(options.iter().map(|option| option.as_os_str().to_owned()));
+        let output = tools::voltar(arguments, code);
+        Self { folder, said: String::from_utf8(output.stderr).expect("text") }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("archive.tar")
+    }
+
+    fn manifest(&self) -> Vec<Value> {
+        archive::manifest(&self.path())
+    }
+
+    /// The manifest's records of a kind.
+    fn records(&self, kind: &str) -> Vec<Value> {
+        self.manifest().into_iter().filter(|line| line["record"] == kind).collect()
+    }
+
+    fn paths(&self) -> BTreeSet<String> {
+        let text = |line: &Value| line["path"].as_str().map(str::to_owned);
+        self.records("entry").iter().filter_map(text).collect()
+    }
+}
+
+fn recorded(name: &str) -> Image {
+    Image::recorded(name)
+}
+
+fn corrupt_journal(name: &str, replayed: usize, says: &str) {
+    let image = recorded(name);
+    let made = Made::of(image.path(), &[], 3);
+    assert!(made.said.contains(says), "{}", made.said);
+    let issues = made.records("issue");
+    assert_eq!(issues.len(), 1, "{issues:?}");
+    let paths = made.paths();
+    for number in 1..=3 {
+        let is_there = number <= replayed;
+        for path in [format!("b/of-{number}"), format!("b/made-{number}"), format!("b/moved-{number}")] {
+            assert_eq!(paths.contains(&path), is_there, "{path}, {replayed} transactions");
+        }
+        for path in [format!("a/old-{number}"), format!("a/old-{}", number + 4)] {
+            assert_eq!(paths.contains(&path), !is_there, "{path}, {replayed} transactions");
+        }
+    }
+    assert!(paths.contains("large") && paths.contains("a/link"), "{paths:?}");
+    let strict = Made::of(image.path(), &[Path::new("--strict")], 1);
+    assert!(strict.said.contains(says), "{}", strict.said);
+    assert!(!strict.path().exists(), "an archive was published");
+}
+
+/// A copy of `dirty-tags-v3-64bit` with the bits of these bytes turned round.
+fn turned(bytes: std::ops::Range<u64>) -> (tempfile::TempDir, PathBuf) {
+    let folder = tools::temporary_folder();
+    let path = folder.path().join("turned.img");
+    tools::run(
+        "cp",
+        ["--sparse=always".as_ref(), recorded("dirty-tags-v3-64bit").path().as_os_str(), path.as_os_str()],
+    );
+    let file = File::options().read(true).write(true).open(&path).unwrap();
+    for at in bytes {
+        let mut byte = [0];
+        file.read_exact_at(&mut byte, at).unwrap();
+        file.write_all_at(&[!byte[0]], at).unwrap();
+    }
+    (folder, path)
+}
+
+/// The first copy of the first transaction: nothing is replayed, and the filesystem is what lies there.
+fn damaged_copy() {
+    let (_folder, image) = turned(86_116..86_120);
+    let made = Made::of(&image, &[], 3);
+    assert!(
+        made.said.contains("journal transaction 4, and all after it, not replayed: copy of block 14"),
+        "{}",
+        made.said
+    );
+    assert_eq!(made.paths().len(), 140, "4 directories and 136 files");
+}
+
+/// The commit of the last of four transactions. The third one puts bytes without any sense in the place of the inode table, and
+/// only the fourth mends that: the root can't be read from what was replayed.
+fn damaged_commit_of_all() {
+    let (_folder, image) = turned(6_705_168..6_705_172);
+    let made = Made::of(&image, &[], 3);
+    assert!(
+        made.said.contains("journal transaction 7, and all after it, not replayed: commit block"),
+        "{}",
+        made.said
+    );
+    assert!(made.said.contains("read as it lies there, without the journal"), "{}", made.said);
+    assert_eq!(made.paths().len(), 140, "4 directories and 136 files");
+    let strict = Made::of(&image, &[Path::new("--strict")], 1);
+    assert!(strict.said.contains("journal transaction 7"), "{}", strict.said);
+}
+
+fn no_journal() {
+    let made = Made::of(recorded("dirty-external-journal").path(), &[], 1);
+    assert!(
+        made.said.contains("the journal must be replayed") && made.said.contains("--journal"),
+        "{}",
+        made.said
+    );
+    let other = recorded("dirty-orphan-list");
+    let made =
+        Made::of(recorded("dirty-external-journal").path(), &[Path::new("--journal"), other.path()], 1);
+    assert!(made.said.contains("the device of the journal holds none"), "{}", made.said);
+}
+
+fn journal_on_another_device() {
+    let (image, journal) = (recorded("dirty-external-journal"), recorded("dirty-external-journal.journal"));
+    let made = Made::of(image.path(), &[Path::new("--journal"), journal.path()], 0);
+    let kernel = tree::read(Mount::recovered_with_journal(image.path(), journal.path()).path());
+    assert!(kernel.contains_key(&b"b/of-3"[..]), "the kernel has not replayed it");
+    let members = kernel.keys().map(|path| [b"./", path.as_slice()].concat());
+    for reader in [Reader::Manifest, Reader::Strict] {
+        let found = reader.tree(&made.path(), members.clone());
+        assert_none("dirty-external-journal", &unexplained(reader, &kernel, &found));
+    }
+}
+
+fn encrypted() {
+    let made = Made::of(recorded("encrypted").path(), &[], 3);
+    let issues = made.records("issue");
+    let of = |path: &str| {
+        issues.iter().find(|issue| issue["path"] == path).unwrap_or_else(|| panic!("{issues:?}"))
+    };
+    assert!(of("secret").to_string().contains("its 7 names are encrypted"), "{issues:?}");
+    assert!(of("secret-too").to_string().contains("its 1 names are encrypted"), "{issues:?}");
+    assert_eq!(issues.len(), 2);
+    let paths = made.paths();
+    let expected = [".", "lost+found", "plain", "secret", "secret-too"].map(str::to_owned);
+    assert_eq!(paths, BTreeSet::from(expected));
+    assert!(!made.said.contains("inner"), "{}", made.said);
+    assert_eq!(
+        made.said.lines().filter(|line| line.contains("encrypted, and no key")).count(),
+        2,
+        "{}",
+        made.said
+    );
+}
+
+fn deep() {
+    let made = Made::of(recorded("deep").path(), &[], 3);
+    let issues = made.records("issue");
+    assert_eq!(issues.len(), 1, "{issues:?}");
+    assert!(issues[0].to_string().contains("lies deeper than 4096 directories"), "{}", made.said);
+    let deepest = made.paths().iter().map(|path| path.split('/').count()).max();
+    assert_eq!(deepest, Some(4095), "components below the root, which counts too");
+    let strict = Made::of(recorded("deep").path(), &[Path::new("--strict")], 1);
+    assert!(strict.said.contains("lies deeper than 4096 directories"), "{}", strict.said);
+}
+
+fn fixture(name: &str) -> (tempfile::TempDir, PathBuf) {
+    let folder = tools::temporary_folder();
+    let path = folder.path().join("fixture.img");
+    let packed = format!("{}/fixtures/{name}.img.zst", env!("CARGO_MANIFEST_DIR"));
+    fs::write(&path, zstd::decode_all(File::open(packed).unwrap()).unwrap()).unwrap();
+    (folder, path)
+}
+
+fn long_entries() {
+    let paths = Made::of(recorded("gpt-entries-of-256").path(), &[], 0).paths();
+    let markers: Vec<&String> = paths.iter().filter(|path| path.ends_with("/I-am")).collect();
+    assert_eq!(markers, ["p1/I-am", "p6/I-am", "p64/I-am"]);
+}
+
+fn verity() {
+    let (_folder, image) = fixture("ext4-verity");
+    let made = Made::of(&image, &[], 0);
+    let entries = made.records("entry");
+    let entry = |path: &str| entries.iter().find(|entry| entry["path"] == path).unwrap();
+    let (verity, plain) = (entry("folder/verity"), entry("folder/lines.txt"));
+    assert_eq!(verity["size"], 20_000);
+    assert_eq!(verity["sha1"], plain["sha1"], "both are the same 20,000 bytes");
+}
+
+fn project() {
+    let (_folder, image) = fixture("ext4-quota");
+    let made = Made::of(&image, &[], 0);
+    let entries = made.records("entry");
+    let project = |path: &str| entries.iter().find(|entry| entry["path"] == path).unwrap()["project"].clone();
+    assert_eq!((project("folder/lines.txt"), project("hello.txt")), (77.into(), Value::Null));
+}
