@@ -4,18 +4,20 @@ use std::path::Path;
 
 use super::has_rule;
 use crate::job::destination::folder_of;
-use crate::job::plan::{Plan, Retention, What};
+use crate::job::plan::{Plan, Retention, Source, What};
 use crate::tree::Exclude;
 
 /// The rules for the folder of this name; `None` where no source names it: then nobody said that anything of it may go.
 ///
 /// Volumes of several groups may have one name, and a folder does not tell its group: then all of their rules hold, and they add up.
-/// Of the sources that name one volume the first says how, as in a run.
+/// What has a source of its own is left out of its group, wherever that stands; of several sources the first says how. Both as in a run.
 #[must_use]
 pub fn rules_for(plan: &Plan, folder: &str) -> Option<Retention> {
     let mut seen: Vec<Origin<'_>> = Vec::new();
     let mut rules: Option<Retention> = None;
-    for source in &plan.sources {
+    let is_group = |source: &&Source| matches!(source.what, What::Group { .. });
+    let named = plan.sources.iter().filter(|source| !is_group(source));
+    for source in named.chain(plan.sources.iter().filter(is_group)) {
         let Some(origin) = origin(&source.what, folder) else { continue };
         if seen.contains(&origin) {
             continue;
@@ -86,7 +88,7 @@ mod tests {
 
     use super::*;
     use crate::archive::{Algorithm, Compression, Raw};
-    use crate::job::plan::{Destination, Hooks, Options, Report, Source};
+    use crate::job::plan::{Destination, Hooks, Options, Reading, Report};
     use crate::snapshot::{Size, VolumeName};
 
     fn plan(sources: Vec<(What, Retention)>) -> Plan {
@@ -101,6 +103,7 @@ mod tests {
             strict: false,
             max_output: None,
             has_sandbox: true,
+            reading: Reading::default(),
             snapshot_size: Size::Automatic,
             extend: false,
             hooks: Hooks { freeze: None, thaw: None, time_limit: Duration::ZERO },
@@ -133,7 +136,7 @@ mod tests {
         let both = Retention { keep_days: Some(9), keep_last: Some(3), ..Retention::default() };
         let image = || What::Device(PathBuf::from("/srv/guest.img"));
         type Sources = Vec<(What, Retention)>;
-        let cases: [(&str, Sources, &str, Option<Retention>); 14] = [
+        let cases: [(&str, Sources, &str, Option<Retention>); 16] = [
             ("a volume", vec![(volume("vg", "web1"), days(9))], "web1", Some(days(9))),
             ("another", vec![(volume("vg", "web1"), days(9))], "web2", None),
             ("an image", vec![(image(), days(9))], "guest", Some(days(9))),
@@ -144,8 +147,20 @@ mod tests {
             ("left out", vec![(group("vg", &["web*"], &["*1"]), days(9))], "web1", None),
             ("with its group", vec![(group("vg", &["web*"], &[]), days(9))], "vg-web1", Some(days(9))),
             (
-                "the first says how",
+                "its own source",
                 vec![(volume("vg", "web1"), days(9)), (group("vg", &[], &[]), last.clone())],
+                "web1",
+                Some(days(9)),
+            ),
+            (
+                "its own source behind its group",
+                vec![(group("vg", &[], &[]), last.clone()), (volume("vg", "web1"), days(9))],
+                "web1",
+                Some(days(9)),
+            ),
+            (
+                "the first of two groups",
+                vec![(group("vg", &["web*"], &[]), days(9)), (group("vg", &[], &[]), last.clone())],
                 "web1",
                 Some(days(9)),
             ),
