@@ -96,6 +96,7 @@ fn create_from(
         keep_going: false,
         max_output: None,
         started: 0,
+        snapshot_of: None,
         observer: &Nobody,
     };
     create(&disk, &request, Output { archive: to, manifest: None }).map(drop)
