@@ -10,8 +10,8 @@ pub struct Case {
     pub name: String,
     /// What it shows.
     pub sentence: String,
-    /// Its second line says `# needs: udev`.
-    pub needs_udev: bool,
+    /// The only boot that it runs in, by name: its second line, `# only: with udevd`.
+    pub only: Option<String>,
 }
 
 /// The folder of this test.
@@ -34,6 +34,6 @@ fn read(path: &Path) -> Case {
     let mut lines = text.lines();
     let sentence = lines.next().and_then(|line| line.strip_prefix("# "));
     let sentence = sentence.unwrap_or_else(|| panic!("{name}.sh does not begin with a sentence")).to_owned();
-    let needs_udev = lines.next() == Some("# needs: udev");
-    Case { name, sentence, needs_udev }
+    let only = lines.next().and_then(|line| line.strip_prefix("# only: ")).map(str::to_owned);
+    Case { name, sentence, only }
 }

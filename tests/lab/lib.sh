@@ -4,7 +4,7 @@ export LC_ALL=C
 BACKUPS=/backups            # where archives go; empty when a case begins
 OUT=/lab/out                # where a case puts what it makes; empty when it begins
 SAID=/lab/said              # what the program said last, both streams
-CASE_SECONDS=180            # at most, of a case: a machine that does much else is slow
+CASE_SECONDS=300            # at most, of a case: a machine that does much else is slow
 PARTITION_START=1048576     # of the first partition, in bytes
 shopt -s nullglob
 

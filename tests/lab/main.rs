@@ -30,13 +30,21 @@ fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let is_asked_for =
         |sentence: &str| arguments.filter.as_ref().is_none_or(|filter| sentence.contains(filter.as_str()));
-    let planned: Vec<(String, usize, case::Case)> = case::all()
-        .into_iter()
+    let cases = case::all();
+    let planned: Vec<(String, usize, case::Case)> = cases
+        .iter()
         .flat_map(|case| {
             [0, 1].map(|boot| (format!("{}, {}", case.sentence, BOOTS[boot].name), boot, case.clone()))
         })
-        .filter(|(_, boot, case)| BOOTS[*boot].has_udev || !case.needs_udev)
+        .filter(|(_, boot, case)| case.only.as_ref().is_none_or(|only| only == BOOTS[*boot].name))
         .collect();
+    for case in &cases {
+        assert!(
+            planned.iter().any(|(_, _, planned)| planned.name == case.name),
+            "{}.sh runs in no boot",
+            case.name
+        );
+    }
     let asked = [0, 1].map(|number| {
         let of_boot = planned.iter().filter(|(sentence, boot, _)| *boot == number && is_asked_for(sentence));
         of_boot.map(|(_, _, case)| case.clone()).collect::<Vec<_>>()

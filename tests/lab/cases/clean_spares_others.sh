@@ -1,4 +1,5 @@
 # `voltar clean` leaves what somebody else took: without a mark always, with a mark by hand unless it is named
+# only: without udevd
 take() { lvcreate -q --snapshot --size 4M --permission r "$@" cinder-volumes/volume-00000001; }
 take --addtag lab --name theirs-voltar-20250102T030405Z
 take --addtag lab --addtag voltar --name by-hand

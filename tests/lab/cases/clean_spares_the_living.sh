@@ -1,4 +1,5 @@
 # `voltar clean` leaves the snapshot of a run that goes on
+# only: with udevd
 begin backup slow/volume-big --to $BACKUPS --thaw "/share/hook slow 50"
 midway
 kill -STOP $WORKER

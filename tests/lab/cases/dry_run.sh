@@ -1,4 +1,5 @@
 # `voltar run --dry-run` says what it would do, and changes nothing
+# only: without udevd
 one_volume_config
 mkdir $BACKUPS/volume-00000001
 old=$BACKUPS/volume-00000001/volume-00000001_2025-01-01T000000Z.tar.zst

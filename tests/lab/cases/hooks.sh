@@ -1,4 +1,5 @@
 # What was frozen is thawed, also where the freeze failed, took too long or was stopped, or the snapshot could not be taken
+# only: without udevd
 backup() { # FREEZE ARGUMENT...: makes none, and thaws
     rm -f $OUT/thawed
     voltar 1 backup cinder-volumes/volume-00000001 --to $BACKUPS --freeze "$1" --thaw "touch $OUT/thawed" "${@:2}"

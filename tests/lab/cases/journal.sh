@@ -1,4 +1,5 @@
 # Of a mounted volume that nobody froze, an archive is what its journal recovers to
+# only: without udevd
 lvcreate -q --yes --addtag lab --size 64M --name mounted cinder-volumes
 dd if=/lab/disk.img of=/dev/cinder-volumes/mounted bs=1M status=none oflag=direct
 mount_partition /dev/cinder-volumes/mounted $OUT/origin

@@ -1,4 +1,5 @@
 # What a run leaves behind of which every process was killed, the next one removes when it begins
+# only: with udevd
 begin backup slow/volume-big --to $BACKUPS --thaw "/share/hook slow 100"
 midway
 kill -KILL $PARENT $WORKER

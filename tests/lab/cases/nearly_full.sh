@@ -1,4 +1,5 @@
 # A snapshot that is four fifths full is warned of, and becomes an archive
+# only: without udevd
 begin backup slow/volume-big --to $BACKUPS --snapshot-size 16M --thaw "/share/hook slow 50"
 midway
 kill -STOP $WORKER

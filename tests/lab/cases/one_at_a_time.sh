@@ -1,4 +1,5 @@
 # A second run to the same destination is refused, and told who is there
+# only: with udevd
 cat > $OUT/voltar.toml <<TOML
 [[source]]
 volume = "slow/volume-big"

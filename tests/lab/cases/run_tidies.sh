@@ -1,4 +1,5 @@
 # A run begins with what a killed one left, says so, and goes on
+# only: without udevd
 cat > $OUT/voltar.toml <<TOML
 [[source]]
 volume = "slow/volume-big"

@@ -1,4 +1,5 @@
 # --snapshot-size takes bytes and percent of the origin; without it, it is all that can be needed, or with a warning what is free
+# only: without udevd
 backup() { # SIZE_AS_LVM_SAYS ARGUMENT...: makes one, and that must be the snapshot's size
     local wanted=$1 name attributes tags size
     shift

@@ -1,4 +1,5 @@
 # While writers go on, an archive is the frozen filesystem, whole and clean
+# only: with udevd
 lvcreate -q --yes --addtag lab --size 64M --name writers cinder-volumes
 dd if=/lab/disk.img of=/dev/cinder-volumes/writers bs=1M status=none oflag=direct
 mount_partition /dev/cinder-volumes/writers $OUT/origin
