@@ -18,6 +18,7 @@ mod observer;
 mod part;
 mod pax;
 mod publish;
+pub mod read;
 mod report;
 mod run;
 mod sparse;
@@ -25,6 +26,7 @@ mod work;
 
 pub use codec::{Compression, FrameLengths};
 pub use digest::{Algorithm, Digest, Hasher};
+pub use fflags::text as flags_text;
 pub use manifest::kind_name;
 pub use observer::{Nobody, Observer};
 pub use publish::{Publication, Target};
