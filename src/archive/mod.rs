@@ -27,6 +27,7 @@ mod work;
 pub use codec::{Compression, FrameLengths};
 pub use digest::{Algorithm, Digest, Hasher};
 pub use fflags::text as flags_text;
+pub(crate) use image::is_empty;
 pub use manifest::kind_name;
 pub use observer::{Nobody, Observer};
 pub use publish::{Publication, Target};
