@@ -49,6 +49,14 @@ pub(super) struct Arguments {
 pub(super) enum Command {
     Archive(Box<ArchiveArguments>),
     Inspect(InspectArguments),
+    Verify(super::verify::VerifyArguments),
+    Ls(super::ls::LsArguments),
+    Tree(super::tree::TreeArguments),
+    Stat(super::stat::StatArguments),
+    Cat(super::cat::CatArguments),
+    Find(super::find::FindArguments),
+    Diff(super::diff::DiffArguments),
+    History(super::history::HistoryArguments),
     /// Print the completions for a shell
     Completions {
         /// Which shell
@@ -223,7 +231,7 @@ choices!(IoChoice => Io {
 });
 
 /// A number of bytes: `4096`, `512M`, `1.5G` is none; units are binary.
-fn size(text: &str) -> Result<u64, String> {
+pub(super) fn size(text: &str) -> Result<u64, String> {
     const UNITS: [(char, u32); 5] = [('K', 10), ('M', 20), ('G', 30), ('T', 40), ('P', 50)];
     let unit = UNITS.iter().find(|(letter, _)| text.to_ascii_uppercase().ends_with(*letter));
     let (digits, shift) = match unit {

@@ -2,11 +2,22 @@
 
 mod archive;
 mod args;
+mod cat;
 mod console;
+mod diff;
+mod find;
+mod formats;
 mod generate;
+mod history;
 mod inspect;
+mod ls;
+mod places;
+mod shown;
 mod signals;
 mod source;
+mod stat;
+mod tree;
+mod verify;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -27,6 +38,14 @@ pub fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Archive(arguments) => archive::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
+        Command::Verify(arguments) => verify::run(&arguments),
+        Command::Ls(arguments) => ls::run(&arguments),
+        Command::Tree(arguments) => tree::run(&arguments),
+        Command::Stat(arguments) => stat::run(&arguments),
+        Command::Cat(arguments) => cat::run(&arguments),
+        Command::Find(arguments) => find::run(&arguments),
+        Command::Diff(arguments) => diff::run(&arguments),
+        Command::History(arguments) => history::run(&arguments),
         Command::Completions { shell } => generate::completions(shell),
         Command::Man { folder } => generate::man(folder.as_deref()),
     };
