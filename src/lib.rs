@@ -4,7 +4,7 @@
 //! permission on the device is all it needs.
 //!
 //! ```text
-//! device ▶ partition ▶ filesystem ▶ tree ▶ disk ▶ archive ▶ snapshot ▶ job ▶ sandbox ▶ cli
+//! device ▶ partition ▶ filesystem ▶ tree ▶ disk ▶ archive ▶ place ▶ snapshot ▶ job ▶ sandbox ▶ cli
 //! ```
 //!
 //! Each of these is a module, and uses only those to its left.
@@ -36,6 +36,7 @@ mod fields;
 pub mod filesystem;
 pub mod job;
 pub mod partition;
+pub mod place;
 pub mod printable;
 pub mod sandbox;
 pub mod snapshot;

@@ -33,7 +33,12 @@ fn compare(image: &Image, compression: Compression) {
     let found = Reader::Strict.tree(&archive.path, std::iter::empty());
     assert!(!found.is_empty(), "{}: an empty archive", image.name);
     assert_none(&image.name, &unexplained(Reader::Strict, &said, &found));
-    let bytes = std::fs::read(&archive.path).expect("the archive");
-    let digest: String = Sha1::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!(archive.checksum_line(), format!("{digest}  archive.{}\n", compression.suffix()));
+    let line = |ending: &str| {
+        let mut path = archive.path.clone().into_os_string();
+        path.push(ending);
+        let bytes = std::fs::read(path).expect("a file of the archive");
+        let digest: String = Sha1::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("{digest}  archive.{}{ending}\n", compression.suffix())
+    };
+    assert_eq!(archive.checksum_lines(), line("") + &line(".manifest.jsonl.zst"));
 }

@@ -1,7 +1,7 @@
 //! Holds the layers of `src/` in order, and a few rules that every file there keeps.
 //!
 //! ```text
-//! device ▶ partition ▶ filesystem ▶ tree ▶ disk ▶ archive ▶ snapshot ▶ job ▶ sandbox ▶ cli
+//! device ▶ partition ▶ filesystem ▶ tree ▶ disk ▶ archive ▶ place ▶ snapshot ▶ job ▶ sandbox ▶ cli
 //! ```
 //!
 //! A layer is a folder, or a file, right under `src/`. It uses itself, the layers to its left and the vocabulary; the
@@ -17,8 +17,19 @@ mod source;
 use source::{Written, paths, tokens, tree};
 
 /// From left to right.
-const LAYERS: [&str; 10] =
-    ["device", "partition", "filesystem", "tree", "disk", "archive", "snapshot", "job", "sandbox", "cli"];
+const LAYERS: [&str; 11] = [
+    "device",
+    "partition",
+    "filesystem",
+    "tree",
+    "disk",
+    "archive",
+    "place",
+    "snapshot",
+    "job",
+    "sandbox",
+    "cli",
+];
 
 /// What every layer may use.
 const VOCABULARY: [&str; 4] = ["error", "units", "fields", "printable"];

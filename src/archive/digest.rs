@@ -20,6 +20,9 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Sha1, Self::Sha256, Self::Blake3];
+
     /// Its name, which is also the end of the checksum file's name.
     #[must_use]
     pub fn name(self) -> &'static str {

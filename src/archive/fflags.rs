@@ -21,7 +21,8 @@ const NAMES: [(u32, &str); 14] = [
 ];
 
 /// The names of the flags that are set, with commas between them; `None` when none has a name.
-pub(super) fn text(flags: Flags) -> Option<String> {
+#[must_use]
+pub fn text(flags: Flags) -> Option<String> {
     let names: Vec<&str> =
         NAMES.iter().filter(|(value, _)| flags.0 & value != 0).map(|(_, name)| *name).collect();
     (!names.is_empty()).then(|| names.join(","))

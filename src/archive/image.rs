@@ -24,7 +24,7 @@ pub(super) fn extents(
 }
 
 /// Whether a device holds nothing but zeros.
-pub(super) fn is_empty(device: &dyn ReadAt, go_on: impl Fn() -> Result<()>) -> Result<bool> {
+pub(crate) fn is_empty(device: &dyn ReadAt, go_on: impl Fn() -> Result<()>) -> Result<bool> {
     scan(device, true, go_on, |found| !found.is_empty()).map(|found| found.is_empty())
 }
 

@@ -7,7 +7,7 @@ use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use tempfile::{Builder, NamedTempFile, PersistError};
@@ -28,8 +28,10 @@ const PARTIAL_ENDING: &str = ".part";
 pub struct Target {
     /// The archive.
     pub archive: PathBuf,
-    /// Its checksum, in a form that `sha1sum -c` and the like read.
+    /// Its checksum and that of the manifest, in a form that `sha1sum -c` and the like read.
     pub checksum: PathBuf,
+    /// Which digest that is.
+    pub algorithm: Algorithm,
     /// What is in it.
     pub manifest: PathBuf,
 }
@@ -44,7 +46,7 @@ impl Target {
             PathBuf::from(path)
         };
         let checksum = with(&format!(".{}", algorithm.name()));
-        Self { checksum, manifest: with(MANIFEST_ENDING), archive: archive.to_path_buf() }
+        Self { checksum, algorithm, manifest: with(MANIFEST_ENDING), archive: archive.to_path_buf() }
     }
 
     /// Checks, before anything is read, that the archive can be published here: its folder is there, and nothing is
@@ -125,10 +127,14 @@ impl Publication {
     /// [`Kind::Write`] when something can't be written.
     pub fn seal(self, digest: &Digest) -> Result<Sealed> {
         let Self { target, force, folder, mut checksum, archive, manifest } = self;
-        checksum.write_all(&checksum_line(digest, &target.archive)).map_err(write_error)?;
+        let algorithm = target.algorithm;
         let archive = archive.into_inner().map_err(|error| write_error(error.into_error()))?;
         let manifest = manifest.finish().map_err(write_error)?;
         let manifest = manifest.into_inner().map_err(|error| write_error(error.into_error()))?;
+        let digest_of_manifest = digest_of(manifest.as_file(), algorithm)?;
+        for (digest, path) in [(digest, &target.archive), (&digest_of_manifest, &target.manifest)] {
+            checksum.write_all(&checksum_line(&digest.to_string(), path)).map_err(write_error)?;
+        }
         for file in [&archive, &manifest, &checksum] {
             file.as_file().sync_all().map_err(write_error)?;
         }
@@ -167,6 +173,19 @@ impl Sealed {
         }
         folder.sync_all().map_err(write_error)?;
         Ok(target)
+    }
+}
+
+/// The digest of a file that was just written.
+fn digest_of(file: &File, algorithm: Algorithm) -> Result<Digest> {
+    let (mut hasher, mut buffer, mut at) = (algorithm.hasher(), vec![0; 1 << 20], 0_u64);
+    loop {
+        let len = file.read_at(&mut buffer, at).map_err(write_error)?;
+        if len == 0 {
+            return Ok(hasher.finish());
+        }
+        hasher.update(buffer.get(..len).unwrap_or_default());
+        at = at.saturating_add(u64::try_from(len).unwrap_or(u64::MAX));
     }
 }
 
@@ -216,8 +235,8 @@ fn folder(path: &Path) -> &Path {
 }
 
 /// `HEX  NAME`. A name with a backslash or a newline is escaped the way coreutils do it, and a backslash says so.
-fn checksum_line(digest: &Digest, archive: &Path) -> Vec<u8> {
-    let name = archive.file_name().unwrap_or_default().as_bytes();
+pub(super) fn checksum_line(digest: &str, path: &Path) -> Vec<u8> {
+    let name = path.file_name().unwrap_or_default().as_bytes();
     let mut escaped = Vec::new();
     for byte in name {
         match byte {
@@ -228,7 +247,7 @@ fn checksum_line(digest: &Digest, archive: &Path) -> Vec<u8> {
         }
     }
     let mark: &[u8] = if escaped == name { b"" } else { b"\\" };
-    [mark, digest.to_string().as_bytes(), b"  ", &escaped, b"\n"].concat()
+    [mark, digest.as_bytes(), b"  ", &escaped, b"\n"].concat()
 }
 
 impl std::fmt::Display for Target {

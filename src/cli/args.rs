@@ -65,6 +65,14 @@ pub(super) enum Command {
     Systemd(super::systemd::SystemdArguments),
     List(ListArguments),
     Prune(PruneArguments),
+    Verify(super::verify::VerifyArguments),
+    Ls(super::ls::LsArguments),
+    Tree(super::tree::TreeArguments),
+    Stat(super::stat::StatArguments),
+    Cat(super::cat::CatArguments),
+    Find(super::find::FindArguments),
+    Diff(super::diff::DiffArguments),
+    History(super::history::HistoryArguments),
     /// Print the completions for a shell
     Completions {
         /// Which shell

@@ -3,19 +3,30 @@
 mod archive;
 mod args;
 mod backup;
+mod cat;
 mod clean;
 mod config;
 mod console;
+mod diff;
+mod find;
+mod formats;
 mod generate;
+mod history;
 mod inspect;
 mod keep;
 mod list;
+mod ls;
+mod places;
 mod prune;
 mod run;
+mod shown;
 mod signals;
 mod source;
+mod stat;
 mod systemd;
 mod table;
+mod tree;
+mod verify;
 mod words;
 mod worker;
 
@@ -46,6 +57,14 @@ pub fn main() -> ExitCode {
         Command::Systemd(arguments) => systemd::run(&arguments),
         Command::List(arguments) => list::run(&arguments),
         Command::Prune(arguments) => prune::run(&arguments),
+        Command::Verify(arguments) => verify::run(&arguments),
+        Command::Ls(arguments) => ls::run(&arguments),
+        Command::Tree(arguments) => tree::run(&arguments),
+        Command::Stat(arguments) => stat::run(&arguments),
+        Command::Cat(arguments) => cat::run(&arguments),
+        Command::Find(arguments) => find::run(&arguments),
+        Command::Diff(arguments) => diff::run(&arguments),
+        Command::History(arguments) => history::run(&arguments),
         Command::Completions { shell } => generate::completions(shell),
         Command::Man { folder } => generate::man(folder.as_deref()),
     };

@@ -56,8 +56,8 @@ impl Archive {
         Self { folder, path, compression }
     }
 
-    /// The checksum file's one line.
-    pub fn checksum_line(&self) -> String {
+    /// The checksum file's lines.
+    pub fn checksum_lines(&self) -> String {
         std::fs::read_to_string(self.checksum_path()).expect("the checksum file")
     }
 

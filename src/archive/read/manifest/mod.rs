@@ -1,0 +1,242 @@
+//! The manifest beside an archive, as it is read: record by record, or only those of some paths.
+//!
+//! A manifest of a million entries is hundreds of megabytes of text. To find one path, the text is searched and one line of it is
+//! understood.
+
+mod escape;
+mod record;
+mod text;
+
+use memchr::memmem::Finder;
+use memchr::{memchr, memrchr};
+
+use self::escape::hex;
+use self::text::{Lines, Pieces, Text};
+use super::frames::Frames;
+use super::packed::Packed;
+use crate::archive::codec::Compression;
+use crate::device::Device;
+use crate::error::{Error, Kind, Result};
+
+pub use self::record::{Content, EntryKind, Head, ManifestEntry, Place, Record, Tail, VolumeRecord};
+
+/// The form that is understood here.
+const FORMAT: u32 = crate::archive::manifest::FORMAT;
+
+/// A manifest that is open.
+#[derive(Clone, Debug)]
+pub struct Manifest {
+    packed: Packed,
+}
+
+/// What stands at the two ends of a manifest.
+#[derive(Debug, Default)]
+pub(super) struct Ends {
+    pub head: Option<Box<Head>>,
+    /// Bytes of the tar stream in each frame but the last, and of each in the archive.
+    pub frames: Option<(u64, Vec<u64>)>,
+    pub tail: Option<Box<Tail>>,
+}
+
+impl Manifest {
+    /// Opens a manifest; of its text nothing is read.
+    ///
+    /// # Errors
+    ///
+    /// When the file can't be read or is not compressed as manifests are.
+    pub fn open(device: Device) -> Result<Self> {
+        let is_zstd = Packed::recognise(&device)? == Some(Compression::Zstd);
+        if !is_zstd {
+            return Err(Error::corrupt("is no manifest: it does not begin as a zstd file does"));
+        }
+        Ok(Self { packed: Packed::open(device)? })
+    }
+
+    /// What is wrong with the table of its frames.
+    pub(super) fn table_fault(&self) -> Option<&Error> {
+        self.packed.table_fault()
+    }
+
+    fn text(&self) -> Result<Text> {
+        Text::new(&self.packed)
+    }
+
+    /// All records, in order.
+    ///
+    /// # Errors
+    ///
+    /// When no memory is there to unpack it.
+    pub fn records(&self) -> Result<Records> {
+        Ok(Records { lines: Lines::new(self.text()?), wanted: None })
+    }
+
+    /// The records of entries below a path, perhaps others, and all that are of no entry.
+    ///
+    /// # Errors
+    ///
+    /// When no memory is there to unpack it.
+    pub fn records_below(&self, path: &[u8]) -> Result<Records> {
+        let mut needle = needle(path);
+        // Without the quotation mark at its end, it is in the lines of all that is below.
+        needle.pop();
+        let is_text = !path.is_empty() && std::str::from_utf8(path).is_ok();
+        let wanted = is_text.then(|| Finder::new(&needle).into_owned());
+        Ok(Records { lines: Lines::new(self.text()?), wanted })
+    }
+
+    /// The head alone.
+    ///
+    /// # Errors
+    ///
+    /// When the first line can't be read or is no head, or that of a later form.
+    pub fn head(&self) -> Result<Head> {
+        match self.records()?.next() {
+            Some(Ok(Record::Head(head))) if head.format <= FORMAT => Ok(*head),
+            Some(Ok(Record::Head(head))) => {
+                let message = format!("the manifest has the form {}, known is up to {FORMAT}", head.format);
+                Err(Error::new(Kind::Unsupported, message))
+            }
+            Some(Err(error)) => Err(error),
+            _ => Err(Error::corrupt("the manifest does not begin with a head")),
+        }
+    }
+
+    /// What stands at both ends. All of the text is unpacked.
+    pub(super) fn ends(&self) -> Result<Ends> {
+        let mut lines = Lines::new(self.text()?);
+        let mut ends = Ends::default();
+        while let Some(line) = lines.next()? {
+            if !line.starts_with(record::ENTRY_START) {
+                ends.take(record::parse(line)?);
+            }
+        }
+        Ok(ends)
+    }
+
+    /// The frames of the archive, which has `archive_bytes`. Where the manifest itself is made of frames, only its end is
+    /// read.
+    ///
+    /// # Errors
+    ///
+    /// When it has none, or none that can be those of the archive.
+    pub fn frames(&self, archive_bytes: u64) -> Result<Frames> {
+        let last = self.packed.frames().and_then(|frames| frames.spans().last().copied());
+        let mut ends = Ends::default();
+        if let Some(span) = last {
+            let text = text::frame(self.packed.device(), span)?;
+            let lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+            lines.filter_map(|line| record::parse(line).ok()).for_each(|record| ends.take(record));
+        }
+        if ends.frames.is_none() || ends.tail.is_none() {
+            ends = self.ends()?;
+        }
+        ends.frames(archive_bytes)
+    }
+
+    /// The entries with these paths, in the archive's order.
+    ///
+    /// # Errors
+    ///
+    /// When the manifest can't be read up to the last of them.
+    pub fn find(&self, paths: &[&[u8]]) -> Result<Vec<ManifestEntry>> {
+        let needles: Vec<Vec<u8>> = paths.iter().map(|path| needle(path)).collect();
+        let finders: Vec<Finder<'_>> = needles.iter().map(Finder::new).collect();
+        let mut pieces = Pieces::new(self.text()?);
+        let mut found: Vec<ManifestEntry> = Vec::new();
+        while found.len() < paths.len()
+            && let Some(piece) = pieces.next()?
+        {
+            let mut lines: Vec<(usize, &[u8])> = finders
+                .iter()
+                .flat_map(|finder| finder.find_iter(&piece))
+                .map(|at| line_at(&piece, at))
+                .collect();
+            lines.sort_unstable();
+            lines.dedup();
+            for (_, line) in lines {
+                if let Record::Entry(entry) = record::parse(line)?
+                    && paths.contains(&entry.path.as_slice())
+                {
+                    found.push(*entry);
+                }
+            }
+        }
+        Ok(found)
+    }
+}
+
+impl Ends {
+    fn take(&mut self, record: Record) {
+        match record {
+            Record::Head(head) => self.head = Some(head),
+            Record::Frames { frame_bytes, packed } => self.frames = Some((frame_bytes, packed)),
+            Record::Tail(tail) => self.tail = Some(tail),
+            _ => {}
+        }
+    }
+
+    /// The archive's frames.
+    pub(super) fn frames(&self, archive_bytes: u64) -> Result<Frames> {
+        let (Some((frame_bytes, packed)), Some(tail)) = (&self.frames, &self.tail) else {
+            return Err(Error::corrupt("the manifest is not whole: it has no end"));
+        };
+        let mut rest = tail.stream_bytes;
+        let lengths = packed.iter().map(|packed| {
+            let raw = rest.min(*frame_bytes);
+            rest = rest.saturating_sub(raw);
+            (*packed, raw)
+        });
+        let packed_bytes = packed.iter().fold(0_u64, |sum, packed| sum.saturating_add(*packed));
+        let frames = Frames::of_lengths(lengths, packed_bytes.min(archive_bytes))?;
+        if frames.raw_bytes() == tail.stream_bytes && tail.archive_bytes == archive_bytes {
+            return Ok(frames);
+        }
+        let (said, bytes) = (tail.archive_bytes, archive_bytes);
+        Err(Error::corrupt(format!(
+            "the manifest is that of an archive of {said} bytes, this one has {bytes}"
+        )))
+    }
+}
+
+/// What stands in the line of an entry with this path, and hardly in any other.
+fn needle(path: &[u8]) -> Vec<u8> {
+    match std::str::from_utf8(path) {
+        // A string is always JSON.
+        Ok(path) => format!("\"path\":{}", serde_json::to_string(path).unwrap_or_default()),
+        Err(_) => format!("\"path_hex\":\"{}\"", hex(path)),
+    }
+    .into_bytes()
+}
+
+/// The line that has a position in it, and where it begins.
+fn line_at(text: &[u8], at: usize) -> (usize, &[u8]) {
+    let (before, behind) = text.split_at_checked(at).unwrap_or((text, &[]));
+    let start = memrchr(b'\n', before).map_or(0, |newline| newline.saturating_add(1));
+    let end = memchr(b'\n', behind).map_or(text.len(), |newline| at.saturating_add(newline));
+    (start, text.get(start..end).unwrap_or_default())
+}
+
+/// The records of a manifest. After an error of a single line there may be more.
+pub struct Records {
+    lines: Lines,
+    /// What stands in the lines of the entries that are asked for.
+    wanted: Option<Finder<'static>>,
+}
+
+impl Iterator for Records {
+    type Item = Result<Record>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let line = match self.lines.next() {
+                Ok(Some(line)) => line,
+                Ok(None) => return None,
+                Err(error) => return Some(Err(error)),
+            };
+            let is_wanted = self.wanted.as_ref().is_none_or(|wanted| wanted.find(line).is_some());
+            if is_wanted || !line.starts_with(record::ENTRY_START) {
+                return Some(record::parse(line));
+            }
+        }
+    }
+}

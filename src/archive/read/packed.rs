@@ -1,0 +1,184 @@
+//! An archive file, compressed or not, and the tar stream in it.
+
+use std::io::{BufReader, Read};
+use std::sync::Arc;
+
+use super::frames::Frames;
+use super::members;
+use super::seek_table;
+use super::stream::{FromDevice, InFrames, InOneGo, TarStream};
+use crate::archive::codec::Compression;
+use crate::device::{Device, read_vec};
+use crate::error::{Error, Kind, Result};
+use crate::units::ByteRange;
+
+/// First bytes of a zstd frame, and of one that is passed over but for its lowest digit (RFC 8878, section 3.1).
+const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+const SKIPPABLE_MAGIC: u32 = 0x184d_2a50;
+const GZIP_MAGIC: [u8; 3] = [0x1f, 0x8b, 0x08];
+
+/// Largest window of a zstd stream, as the logarithm of its bytes: 128 MiB, as `zstd` has it without `--long`.
+const WINDOW_LOG_MOST: u32 = 27;
+
+/// Bytes that are read from the archive at once.
+const READ_LEN: usize = 1 << 20;
+
+/// An archive that is open.
+#[derive(Clone, Debug)]
+pub struct Packed {
+    device: Device,
+    compression: Compression,
+    frames: Option<Arc<Frames>>,
+    /// Why there are no frames though the archive has a table of them.
+    table_fault: Option<Arc<Error>>,
+}
+
+impl Packed {
+    /// Looks at the first bytes of a file, and at the table of its frames where it has one.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Unrecognised`] when this is no archive that is known here; when it can't be read.
+    pub fn open(device: Device) -> Result<Self> {
+        let Some(compression) = Self::recognise(&device)? else {
+            let message = "is no archive that is known: neither zstd, nor gzip, nor a tar";
+            return Err(Error::new(Kind::Unrecognised, message));
+        };
+        let mut packed = Self { device, compression, frames: None, table_fault: None };
+        match compression {
+            Compression::None => packed.frames = Some(Arc::new(Frames::plain(packed.device.len_bytes()))),
+            Compression::Gzip => {}
+            Compression::Zstd => match seek_table::read(packed.device.as_ref()) {
+                Ok(frames) => packed.frames = frames.map(Arc::new),
+                Err(error) if error.kind() == Kind::Read => return Err(error),
+                // Sound, but of frames too long to be unpacked at once: then it is read from the front.
+                Err(error) if error.kind() == Kind::Limit => {}
+                Err(error) => packed.table_fault = Some(Arc::new(error)),
+            },
+        }
+        Ok(packed)
+    }
+
+    /// How the file is compressed; `None` when it is no archive.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be read.
+    pub fn recognise(device: &Device) -> Result<Option<Compression>> {
+        let len = usize::try_from(device.len_bytes()).unwrap_or(usize::MAX).min(members::BLOCK_LEN);
+        let head = read_vec(device.as_ref(), 0, len)?;
+        let is_skippable = |magic: &[u8; 4]| u32::from_le_bytes(*magic) & 0xffff_fff0 == SKIPPABLE_MAGIC;
+        Ok(match head.first_chunk::<4>() {
+            Some(magic) if *magic == ZSTD_MAGIC || is_skippable(magic) => Some(Compression::Zstd),
+            _ if head.starts_with(&GZIP_MAGIC) => Some(Compression::Gzip),
+            _ => members::is_tar(&head).then_some(Compression::None),
+        })
+    }
+
+    /// Gives the frames that the manifest tells, where the archive has no table of its own.
+    #[must_use]
+    pub fn or_frames(mut self, frames: Frames) -> Self {
+        self.frames.get_or_insert_with(|| Arc::new(frames));
+        self
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// How it is compressed.
+    #[must_use]
+    pub fn compression(&self) -> Compression {
+        self.compression
+    }
+
+    /// Its frames, where they are known: then any part of the tar stream can be read on its own.
+    #[must_use]
+    pub fn frames(&self) -> Option<&Frames> {
+        self.frames.as_deref()
+    }
+
+    /// What is wrong with the table of frames at its end.
+    #[must_use]
+    pub fn table_fault(&self) -> Option<&Error> {
+        self.table_fault.as_deref()
+    }
+
+    /// The tar stream, from the front. Where frames are known, passing over a part of it costs nothing.
+    ///
+    /// # Errors
+    ///
+    /// When no memory is there to unpack it.
+    pub fn stream(&self) -> Result<Box<dyn TarStream + Send>> {
+        Ok(match &self.frames {
+            Some(frames) => Box::new(self.in_frames(frames, 0)?),
+            None => Box::new(InOneGo::new(self.reader()?)),
+        })
+    }
+
+    /// The tar stream from this position on; of an archive without known frames, all before it is unpacked and passed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Packed::stream`] and [`TarStream::skip`].
+    pub fn stream_at(&self, position_bytes: u64) -> Result<Box<dyn TarStream + Send>> {
+        let mut stream = self.stream()?;
+        stream.skip(position_bytes)?;
+        Ok(stream)
+    }
+
+    fn in_frames(&self, frames: &Arc<Frames>, position: u64) -> Result<InFrames> {
+        InFrames::new(Device::clone(&self.device), self.compression, Arc::clone(frames), position)
+    }
+
+    /// All that the file holds, unpacked from the front to the end.
+    pub(super) fn reader(&self) -> Result<Box<dyn Read + Send>> {
+        self.reader_of(FromDevice::new(Device::clone(&self.device)))
+    }
+
+    /// The same, with another reader of the same file.
+    pub(super) fn reader_of(&self, file: impl Read + Send + 'static) -> Result<Box<dyn Read + Send>> {
+        let file = BufReader::with_capacity(READ_LEN, file);
+        Ok(match self.compression {
+            Compression::None => Box::new(file),
+            Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(file)),
+            Compression::Zstd => {
+                let decoder = zstd::stream::read::Decoder::with_buffer(file);
+                let mut decoder = decoder.map_err(|source| Error::new(Kind::Limit, source))?;
+                decoder.window_log_max(WINDOW_LOG_MOST).map_err(|source| Error::new(Kind::Limit, source))?;
+                Box::new(decoder)
+            }
+        })
+    }
+
+    /// Gives a range of the tar stream to `take`, piece by piece, in order.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be read or unpacked, when the stream ends before it, and what `take` fails with.
+    pub fn copy(&self, range: ByteRange, take: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        copy(self.stream_at(range.start())?.as_mut(), range.len(), take)
+    }
+}
+
+/// Gives the next `len_bytes` of a stream to `take`, piece by piece.
+pub(super) fn copy(
+    stream: &mut dyn TarStream,
+    len_bytes: u64,
+    take: &mut dyn FnMut(&[u8]) -> Result<()>,
+) -> Result<()> {
+    let mut rest = len_bytes;
+    let mut buffer = vec![0; usize::try_from(rest).unwrap_or(usize::MAX).min(READ_LEN)];
+    while rest > 0 {
+        let len = usize::try_from(rest).unwrap_or(usize::MAX).min(buffer.len());
+        let len = stream.read(buffer.get_mut(..len).unwrap_or_default())?;
+        if len == 0 {
+            return Err(super::stream::cut_off(stream.position()));
+        }
+        take(buffer.get(..len).unwrap_or_default())?;
+        rest = rest.saturating_sub(u64::try_from(len).unwrap_or(rest));
+    }
+    Ok(())
+}

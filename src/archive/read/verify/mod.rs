@@ -1,0 +1,295 @@
+//! Proves an archive good, or says what of it is damaged: the archive, its manifest, or its checksum file, and where.
+//!
+//! All is read once, on all cores. What stands beside the archive is used as far as it is there; what could not be checked
+//! without it is told.
+
+mod checksum;
+mod expected;
+mod in_order;
+mod judge;
+mod line;
+mod structure;
+mod symptom;
+mod work;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+
+use self::expected::Plan;
+use self::judge::Evidence;
+use self::line::Seen;
+use self::symptom::{Symptom, Symptoms};
+use self::work::Shared;
+use super::frames::Frames;
+use super::manifest::{Ends, Manifest};
+use super::packed::Packed;
+use super::sidecars::Files;
+use crate::archive::codec::Compression;
+use crate::archive::digest::Algorithm;
+use crate::archive::observer::Observer;
+use crate::device::Device;
+use crate::error::{Error, Kind, Result};
+use crate::printable::Printable;
+use crate::units::ByteRange;
+
+/// One of the files of an archive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// The archive itself.
+    Archive,
+    /// The manifest.
+    Manifest,
+    /// A checksum file.
+    Checksum,
+}
+
+impl Which {
+    /// What it is called.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Archive => "archive",
+            Self::Manifest => "manifest",
+            Self::Checksum => "checksum file",
+        }
+    }
+}
+
+/// Something that is wrong with one of the files.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    /// With which.
+    pub which: Which,
+    /// Its path.
+    pub file: PathBuf,
+    /// The entry that it concerns.
+    pub path: Option<Vec<u8>>,
+    /// Where in the file.
+    pub packed: Option<ByteRange>,
+    /// Where in the tar stream.
+    pub raw: Option<ByteRange>,
+    /// What is wrong.
+    pub message: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.which.name())?;
+        if let Some(path) = &self.path {
+            write!(f, "{}: ", Printable(path))?;
+        }
+        write!(f, "{}", self.message)?;
+        for (range, of) in [(self.packed, "the file"), (self.raw, "the tar")] {
+            match range {
+                Some(range) if range.is_empty() => write!(f, ", at byte {} of {of}", range.start())?,
+                Some(range) => {
+                    let last = range.end().saturating_sub(1);
+                    write!(f, ", bytes {} to {last} of {of}", range.start())?;
+                }
+                None => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How much was checked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Frames that were unpacked on their own.
+    pub frames: u64,
+    /// Members of the tar.
+    pub members: u64,
+    /// Files whose content has the digest that the manifest tells.
+    pub digests: u64,
+    /// Digests of the whole archive that others have: the checksum file, the manifest.
+    pub witnesses: u64,
+}
+
+/// What became of it.
+#[derive(Debug, Default)]
+pub struct Verdict {
+    /// What is wrong; nothing when all is good.
+    pub findings: Vec<Finding>,
+    /// How much was checked.
+    pub counts: Counts,
+    /// What could not be checked, and why.
+    pub unchecked: Vec<String>,
+    /// Whether all of the source was in it when it was made, where the manifest tells.
+    pub complete: Option<bool>,
+}
+
+impl Verdict {
+    /// Whether nothing is wrong.
+    #[must_use]
+    pub fn is_good(&self) -> bool {
+        self.findings.is_empty()
+    }
+}
+
+/// Verifies one archive.
+///
+/// # Errors
+///
+/// When it can't be read at all, or is no archive; when somebody wants it to stop.
+pub fn verify(files: &Files, observer: &dyn Observer) -> Result<Verdict> {
+    run(files, observer).map_err(|error| match error.kind() {
+        Kind::Interrupted => error,
+        _ => error.on(&files.path),
+    })
+}
+
+/// The manifest, as far as it can be read.
+#[derive(Default)]
+struct Beside {
+    manifest: Option<Manifest>,
+    ends: Ends,
+    digests: BTreeMap<&'static str, String>,
+}
+
+fn run(files: &Files, observer: &dyn Observer) -> Result<Verdict> {
+    observer.begin(files.archive.len_bytes());
+    let mut symptoms = Symptoms::default();
+    let beside = beside(files, &mut symptoms)?;
+    let tail = beside.ends.tail.as_deref();
+    let mut algorithms: Vec<Algorithm> = files.checksums.iter().map(|checksum| checksum.algorithm).collect();
+    algorithms.extend(tail.and_then(|tail| tail.digest()).map(|(algorithm, _)| algorithm));
+    algorithms.dedup();
+
+    let mut verdict = Verdict { complete: tail.map(|tail| tail.complete), ..Verdict::default() };
+    let seen = match Packed::open(Device::clone(&files.archive)) {
+        Ok(packed) => look(&packed, &beside, &algorithms, symptoms, observer, &mut verdict)?,
+        // Its first bytes are damaged: then its digests tell that it was an archive.
+        Err(error) if error.kind() == Kind::Unrecognised && !algorithms.is_empty() => {
+            symptoms.add(Symptom::container(&error.at_byte(0)));
+            let digests = line::digests(&files.archive, &algorithms)?;
+            Seen { symptoms, digests, frames: 0, members: 0, agreeing: 0, totals: None }
+        }
+        Err(error) => return Err(error),
+    };
+    let Seen { mut symptoms, digests, frames, members, agreeing, totals } = seen;
+    if let (Some(totals), Some(tail)) = (&totals, tail) {
+        symptoms.hold_against(totals, tail);
+    }
+    let recorded =
+        files.checksums.len().saturating_add(usize::from(tail.is_some_and(|tail| tail.digest().is_some())));
+    let witnesses = u64::try_from(recorded).unwrap_or(0);
+    verdict.counts = Counts { frames, members, digests: agreeing, witnesses };
+    let evidence = Evidence { files, archive: &digests, manifest: &beside.digests, tail, symptoms };
+    verdict.findings = judge::judge(evidence);
+    unchecked(files, &beside, &mut verdict);
+    Ok(verdict)
+}
+
+/// Reads what stands beside the archive.
+fn beside(files: &Files, symptoms: &mut Symptoms) -> Result<Beside> {
+    let mut beside = Beside::default();
+    let device = match &files.manifest {
+        None => return Ok(beside),
+        Some(Ok(device)) => device,
+        Some(Err(error)) => {
+            symptoms.add(Symptom::manifest(error.cause().to_string()));
+            return Ok(beside);
+        }
+    };
+    let algorithms: Vec<Algorithm> = files.checksums.iter().map(|checksum| checksum.algorithm).collect();
+    beside.digests = line::digests(device, &algorithms)?;
+    let opened = Manifest::open(Device::clone(device)).and_then(|manifest| {
+        if let Some(fault) = manifest.table_fault() {
+            symptoms.add(Symptom::manifest(fault.to_string()));
+        }
+        let ends = manifest.ends()?;
+        Ok((manifest, ends))
+    });
+    match opened {
+        Ok((manifest, ends)) => {
+            if ends.head.is_none() || ends.tail.is_none() || ends.frames.is_none() {
+                symptoms.add(Symptom::manifest(
+                    "it is not whole: its beginning or its end is missing".to_owned(),
+                ));
+            }
+            (beside.manifest, beside.ends) = (Some(manifest), ends);
+        }
+        Err(error) => symptoms.add(Symptom::manifest(error.to_string())),
+    }
+    Ok(beside)
+}
+
+/// Reads the archive, in the best way that there is.
+fn look(
+    packed: &Packed,
+    beside: &Beside,
+    algorithms: &[Algorithm],
+    mut symptoms: Symptoms,
+    observer: &dyn Observer,
+    verdict: &mut Verdict,
+) -> Result<Seen> {
+    if let Some(fault) = packed.table_fault() {
+        symptoms.add(Symptom::container(fault));
+    }
+    let frames = frames(packed, beside, &mut symptoms);
+    let Some(frames) = frames else {
+        if beside.manifest.is_some() {
+            let reason = "its files' digests: where its frames are is not known";
+            verdict.unchecked.push(reason.to_owned());
+        }
+        return line::in_one_go(packed, algorithms, symptoms, observer);
+    };
+    let records = beside.manifest.as_ref().map(Manifest::records).transpose()?;
+    let algorithm = beside.manifest.as_ref().map(Manifest::records).transpose()?;
+    let algorithm = algorithm.map(Plan::algorithm).transpose()?.flatten().unwrap_or_default();
+    let plan = Plan::new(records, frames.raw_bytes());
+    let shared = Shared { device: Device::clone(packed.device()), algorithm };
+    line::in_frames(packed, &frames, plan, shared, algorithms, symptoms, observer)
+}
+
+/// The archive's frames, from its own table or from the manifest.
+fn frames(packed: &Packed, beside: &Beside, symptoms: &mut Symptoms) -> Option<Frames> {
+    let told = beside.manifest.as_ref().map(|_| beside.ends.frames(packed.device().len_bytes()));
+    let own = packed.frames();
+    match (own, told) {
+        (own, None) => own.cloned(),
+        (own, Some(Err(error))) => {
+            symptoms.add(Symptom::of_all(error.cause().to_string()));
+            own.cloned()
+        }
+        // A plain tar has no frames but those that are made up for it.
+        (Some(own), Some(Ok(_))) if packed.compression() == Compression::None => Some(own.clone()),
+        (Some(own), Some(Ok(told))) => {
+            if *own != told {
+                let message = "the table at its end and the manifest have different frames";
+                symptoms.add(Symptom::of_all(message.to_owned()));
+            }
+            Some(own.clone())
+        }
+        (None, Some(Ok(told))) => {
+            if packed.compression() == Compression::Zstd && packed.table_fault().is_none() {
+                let error = Error::corrupt("the table of its frames is not at its end");
+                symptoms.add(Symptom::container(&error.at_byte(told.packed_bytes())));
+            }
+            Some(told)
+        }
+    }
+}
+
+/// Says what could not be checked because a file is not there.
+fn unchecked(files: &Files, beside: &Beside, verdict: &mut Verdict) {
+    if files.checksums.is_empty() {
+        let what = match beside.ends.tail {
+            Some(_) => "the manifest itself, but for its own checksum: there is no checksum file",
+            None => "whether it is as it was made: there is no checksum file",
+        };
+        verdict.unchecked.push(what.to_owned());
+    }
+    if files.manifest.is_none() {
+        verdict.unchecked.push("the content of each file: there is no manifest".to_owned());
+    }
+    let covers_manifest =
+        |text: &[u8]| text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).count() > 1;
+    let is_covered = files.checksums.iter().any(|checksum| covers_manifest(&checksum.text));
+    if beside.manifest.is_some() && !files.checksums.is_empty() && !is_covered {
+        let what = "the manifest, but for its own checksum: the checksum file does not have it";
+        verdict.unchecked.push(what.to_owned());
+    }
+}

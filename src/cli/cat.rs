@@ -1,0 +1,55 @@
+//! `voltar cat`.
+
+use std::ffi::OsString;
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use clap::{Args, ValueHint};
+
+use super::formats::content_size;
+use super::places::{Reading, Session, issues};
+use crate::error::{Error, Kind, Result};
+use crate::units::ByteRange;
+
+/// Write files of an archive, an image or a device to stdout
+///
+/// Of an archive only the frames are read that a file is in. Symbolic links are followed, inside the partition.
+#[derive(Debug, Args)]
+pub(super) struct CatArguments {
+    /// Files, like backup.tar.zst:p2/etc/fstab
+    #[arg(required = true, value_name = "PLACE:PATH", value_hint = ValueHint::FilePath)]
+    places: Vec<OsString>,
+
+    /// Leave out so many bytes at the beginning
+    #[arg(long, value_name = "SIZE", value_parser = super::args::size, default_value = "0")]
+    skip: u64,
+
+    /// Write so many bytes at most
+    #[arg(long, value_name = "SIZE", value_parser = super::args::size)]
+    count: Option<u64>,
+
+    #[command(flatten)]
+    reading: Reading,
+}
+
+/// Runs `voltar cat`.
+pub(super) fn run(arguments: &CatArguments) -> Result<ExitCode> {
+    let mut code = ExitCode::SUCCESS;
+    for named in Session::open(&arguments.places, &arguments.reading)?.places() {
+        let named = named?;
+        let item = named.place.find(&named.path, true)?;
+        let size = if item.kind.has_content() { content_size(named.place.as_ref(), &item)? } else { 0 };
+        let end = arguments.count.map_or(size, |count| arguments.skip.saturating_add(count)).min(size);
+        let range = ByteRange::between(arguments.skip.min(end), end).unwrap_or(ByteRange::EMPTY);
+        let mut stdout = io::stdout().lock();
+        named.place.read(&item, range, &mut |bytes| {
+            stdout.write_all(bytes).map_err(|source| Error::new(Kind::Write, source))
+        })?;
+        stdout.flush().map_err(|source| Error::new(Kind::Write, source))?;
+        let found = issues(named.place.as_ref());
+        if found != ExitCode::SUCCESS {
+            code = found;
+        }
+    }
+    Ok(code)
+}

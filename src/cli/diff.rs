@@ -1,0 +1,205 @@
+//! `voltar diff`.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Args, ValueHint};
+use serde_json::json;
+
+use super::places::{Named, Out, Reading, Session, issues};
+use super::{FAILED, INCOMPLETE, formats, shown};
+use crate::archive::Algorithm;
+use crate::error::{Error, Kind, Result};
+use crate::filesystem::Timestamp;
+use crate::place::{Item, ItemKind};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  the same
+  1  different, or one of them can't be read
+  2  the arguments make no sense
+  3  the same as far as could be read: the issues say what could not";
+
+/// Compare two archives, images or devices: what was added, removed, changed
+///
+/// Each line is + for what only B has, - for what only A has, or ~ with the fields that differ. Content is compared by digests: known ones
+/// where both have them, else what is read. Access times and inode numbers don't count.
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+pub(super) struct DiffArguments {
+    /// The one, mostly the older
+    #[arg(value_name = "A", value_hint = ValueHint::FilePath)]
+    one: OsString,
+
+    /// The other
+    #[arg(value_name = "B", value_hint = ValueHint::FilePath)]
+    other: OsString,
+
+    /// Take files of the same size and times for the same, and read none
+    #[arg(long)]
+    quick: bool,
+
+    /// A line of JSON for each difference
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    reading: Reading,
+}
+
+/// How many of each there are.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Differences {
+    pub added: u64,
+    pub removed: u64,
+    pub changed: u64,
+    pub same: u64,
+}
+
+impl Differences {
+    pub(super) fn is_none(&self) -> bool {
+        self.added == 0 && self.removed == 0 && self.changed == 0
+    }
+}
+
+/// Runs `voltar diff`.
+pub(super) fn run(arguments: &DiffArguments) -> Result<ExitCode> {
+    let texts = [arguments.one.clone(), arguments.other.clone()];
+    let mut places = Session::open(&texts, &arguments.reading)?.places();
+    let (Some(one), Some(other)) = (places.next(), places.next()) else {
+        return Err(Error::new(Kind::Usage, "two places are needed"));
+    };
+    let (one, other) = (one?, other?);
+    let mut out = Out::new();
+    let differences = compare(&one, &other, arguments.quick, arguments.json, &mut out)?;
+    if !arguments.json {
+        let Differences { added, removed, changed, same } = &differences;
+        out.line(format_args!("{added} added, {removed} removed, {changed} changed, {same} the same"))?;
+    }
+    out.end()?;
+    Ok(code(&one, &other, &differences))
+}
+
+/// The exit code, after telling the issues.
+pub(super) fn code(one: &Named, other: &Named, differences: &Differences) -> ExitCode {
+    let whole =
+        [one, other].map(|named| issues(named.place.as_ref())).iter().all(|code| *code == ExitCode::SUCCESS);
+    match (differences.is_none(), whole) {
+        (false, _) => ExitCode::from(FAILED),
+        (true, false) => ExitCode::from(INCOMPLETE),
+        (true, true) => ExitCode::SUCCESS,
+    }
+}
+
+/// Compares all that is below two paths, and tells each difference.
+pub(super) fn compare(
+    one: &Named,
+    other: &Named,
+    quick: bool,
+    json: bool,
+    out: &mut Out,
+) -> Result<Differences> {
+    let tops = (one.place.find(&one.path, true)?.path, other.place.find(&other.path, true)?.path);
+    let mut left: BTreeMap<Vec<u8>, Item> = BTreeMap::new();
+    one.place.walk(&tops.0, &mut |item| {
+        left.insert(below(&item.path, &tops.0), item);
+        Ok(())
+    })?;
+    let mut differences = Differences::default();
+    let mut lines: BTreeMap<Vec<u8>, (char, Vec<&'static str>)> = BTreeMap::new();
+    other.place.walk(&tops.1, &mut |item| {
+        let path = below(&item.path, &tops.1);
+        match left.remove(&path) {
+            None => {
+                differences.added = differences.added.saturating_add(1);
+                lines.insert(path, ('+', Vec::new()));
+            }
+            Some(first) => {
+                let fields = fields((one, &first), (other, &item), quick)?;
+                match fields.is_empty() {
+                    true => differences.same = differences.same.saturating_add(1),
+                    false => {
+                        differences.changed = differences.changed.saturating_add(1);
+                        lines.insert(path, ('~', fields));
+                    }
+                }
+            }
+        }
+        Ok(())
+    })?;
+    for path in left.into_keys() {
+        differences.removed = differences.removed.saturating_add(1);
+        lines.insert(path, ('-', Vec::new()));
+    }
+    for (path, (sign, fields)) in &lines {
+        let word = match sign {
+            '+' => "added",
+            '-' => "removed",
+            _ => "changed",
+        };
+        match (json, fields.as_slice()) {
+            (true, fields) => {
+                let path = shown::path(path);
+                out.line(json!({ "type": word, "path": path, "fields": fields }))?;
+            }
+            (false, []) => out.line(format_args!("{sign} {}", shown::path(path)))?,
+            (false, fields) => {
+                out.line(format_args!("{sign} {}  ({})", shown::path(path), fields.join(", ")))?
+            }
+        }
+    }
+    Ok(differences)
+}
+
+fn below(path: &[u8], top: &[u8]) -> Vec<u8> {
+    let rest = path.get(top.len()..).unwrap_or_default();
+    rest.strip_prefix(b"/").unwrap_or(rest).to_vec()
+}
+
+/// The fields in which two entries differ.
+fn fields((one, a): (&Named, &Item), (other, b): (&Named, &Item), quick: bool) -> Result<Vec<&'static str>> {
+    // Without a manifest, a partition that went in as it is is a file like others.
+    let plain = |kind: ItemKind| if kind == ItemKind::Image { ItemKind::File } else { kind };
+    if plain(a.kind) != plain(b.kind) {
+        return Ok(vec!["type"]);
+    }
+    let is_link = a.link.is_some() || b.link.is_some();
+    let both = |a: Option<u32>, b: Option<u32>| a.is_none() || b.is_none() || a == b;
+    // The first name of an inode has the attributes; which one is first is no difference.
+    let attributes = is_link || a.attributes == b.attributes;
+    let times = |a: Option<Timestamp>, b: Option<Timestamp>| a.is_none() || b.is_none() || a == b;
+    let same = [
+        ("mode", a.mode == b.mode),
+        ("owner", (a.uid, a.gid) == (b.uid, b.gid)),
+        ("size", a.size == b.size || is_link),
+        ("mtime", times(a.modified, b.modified)),
+        ("target", a.target == b.target),
+        ("links", a.kind == ItemKind::Directory || both(a.links, b.links)),
+        ("attributes", attributes),
+        ("flags", a.flags == b.flags),
+    ];
+    let mut differing: Vec<&str> = same.iter().filter(|(_, same)| !same).map(|(name, _)| *name).collect();
+    if a.kind.has_content() && !is_link && a.size == b.size && !same_content((one, a), (other, b), quick)? {
+        differing.push("content");
+    }
+    Ok(differing)
+}
+
+fn same_content((one, a): (&Named, &Item), (other, b): (&Named, &Item), quick: bool) -> Result<bool> {
+    if let (Some(a), Some(b)) = (&a.content, &b.content)
+        && (a.algorithm, a.data_only) == (b.algorithm, b.data_only)
+    {
+        return Ok(a.hex == b.hex);
+    }
+    if quick
+        && a.modified == b.modified
+        && (a.changed.is_none() || b.changed.is_none() || a.changed == b.changed)
+    {
+        return Ok(true);
+    }
+    let known = a.content.as_ref().or(b.content.as_ref()).filter(|content| !content.data_only);
+    let algorithm = known.map_or(Algorithm::Blake3, |content| content.algorithm);
+    let digest = |named: &Named, item: &Item| formats::digest(named.place.as_ref(), item, algorithm);
+    Ok(digest(one, a)? == digest(other, b)?)
+}

@@ -1,0 +1,253 @@
+//! `voltar find`.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum, ValueHint};
+
+use super::INCOMPLETE;
+use super::places::{Out, Reading, Session, issues, note};
+use super::{formats, shown};
+use crate::archive::{Algorithm, Compression};
+use crate::error::{Error, Kind, Result};
+use crate::place::{Item, ItemKind, Place, base_name};
+use crate::printable::Printable;
+use crate::tree::Exclude;
+
+/// Folders below one that is searched for archives.
+const FOLDERS_MOST: usize = 8;
+
+/// Find entries in archives, images and devices
+///
+/// Of a folder, all archives in it and below are searched. What is given must all be true of an entry.
+#[derive(Debug, Args)]
+pub(super) struct FindArguments {
+    /// What is searched: places, or folders of archives
+    #[arg(required = true, value_name = "PLACE|DIR", value_hint = ValueHint::AnyPath)]
+    places: Vec<OsString>,
+
+    /// The name matches, *, ? and […] being wildcards
+    #[arg(long, value_name = "GLOB")]
+    name: Option<OsString>,
+
+    /// It is of this type
+    #[arg(long = "type", value_enum, value_name = "TYPE")]
+    kind: Option<TypeChoice>,
+
+    /// The content has this many bytes; +SIZE is more than that, -SIZE less
+    #[arg(long, value_name = "[+-]SIZE", value_parser = size_test, allow_hyphen_values = true)]
+    size: Option<SizeTest>,
+
+    /// The content has this SHA-1
+    #[arg(long, value_name = "HEX", value_parser = hex_digits)]
+    sha1: Option<String>,
+
+    /// The content has this SHA-256
+    #[arg(long, value_name = "HEX", value_parser = hex_digits)]
+    sha256: Option<String>,
+
+    /// The content has this BLAKE3
+    #[arg(long, value_name = "HEX", value_parser = hex_digits)]
+    blake3: Option<String>,
+
+    /// The owner has this number
+    #[arg(long, value_name = "N")]
+    uid: Option<u64>,
+
+    /// The group has this number
+    #[arg(long, value_name = "N")]
+    gid: Option<u64>,
+
+    /// All of these permission bits are set, in octal
+    #[arg(long, value_name = "MODE", value_parser = octal)]
+    perm: Option<u16>,
+
+    /// It has an extended attribute of this name
+    #[arg(long, value_name = "NAME")]
+    xattr: Option<String>,
+
+    /// A line of JSON for each entry
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    reading: Reading,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum TypeChoice {
+    /// Regular files
+    File,
+    /// Directories
+    Dir,
+    /// Symbolic links
+    Symlink,
+    /// Character devices
+    Chr,
+    /// Block devices
+    Blk,
+    /// Named pipes
+    Fifo,
+    /// Sockets
+    Sock,
+    /// Partitions that are there as they are
+    Image,
+}
+
+impl TypeChoice {
+    fn is(self, kind: ItemKind) -> bool {
+        self.to_possible_value().is_some_and(|value| value.get_name() == kind.name())
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum SizeTest {
+    More(u64),
+    Less(u64),
+    Exactly(u64),
+}
+
+fn size_test(text: &str) -> Result<SizeTest, String> {
+    match (text.strip_prefix('+'), text.strip_prefix('-')) {
+        (Some(size), _) => super::args::size(size).map(SizeTest::More),
+        (_, Some(size)) => super::args::size(size).map(SizeTest::Less),
+        _ => super::args::size(text).map(SizeTest::Exactly),
+    }
+}
+
+fn hex_digits(text: &str) -> Result<String, String> {
+    match text.len() >= 8 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        true => Ok(text.to_ascii_lowercase()),
+        false => Err("at least eight hexadecimal digits".to_owned()),
+    }
+}
+
+fn octal(text: &str) -> Result<u16, String> {
+    u16::from_str_radix(text, 8)
+        .ok()
+        .filter(|mode| *mode <= 0o7777)
+        .ok_or_else(|| "octal digits, at most 7777".to_owned())
+}
+
+/// Runs `voltar find`.
+pub(super) fn run(arguments: &FindArguments) -> Result<ExitCode> {
+    let mut places = Vec::new();
+    for place in &arguments.places {
+        if Path::new(place).is_dir() {
+            archives(Path::new(place), 0, &mut places)?;
+        } else {
+            places.push(place.clone());
+        }
+    }
+    let name = arguments.name.as_ref().map(|pattern| {
+        let mut exclude = Exclude::new();
+        exclude.add(pattern.as_bytes());
+        exclude
+    });
+    let session = Session::open(&places, &arguments.reading)?;
+    let mut out = Out::new();
+    let mut code = ExitCode::SUCCESS;
+    for (named, text) in session.places().zip(&places) {
+        let named = match named {
+            Ok(named) => named,
+            // One of many archives may be damaged.
+            Err(error) if places.len() > 1 => {
+                note(&format!("issue: {error}"));
+                code = ExitCode::from(INCOMPLETE);
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        let place = named.place.as_ref();
+        place.walk(&named.path, &mut |item| {
+            if !matches(arguments, name.as_ref(), place, &item)? {
+                return Ok(());
+            }
+            if arguments.json {
+                let mut fields = shown::as_json(&item);
+                if let Some(fields) = fields.as_object_mut() {
+                    fields.insert("place".to_owned(), Printable(text.as_bytes()).to_string().into());
+                }
+                return out.line(fields);
+            }
+            match places.len() {
+                1 => out.line(shown::path(&item.path)),
+                _ => out.line(format_args!("{}:{}", Printable(text.as_bytes()), shown::path(&item.path))),
+            }
+        })?;
+        if issues(place) != ExitCode::SUCCESS {
+            code = ExitCode::from(INCOMPLETE);
+        }
+    }
+    out.end()?;
+    Ok(code)
+}
+
+/// The archives in a folder and below, by name.
+pub(super) fn archives(folder: &Path, depth: usize, found: &mut Vec<OsString>) -> Result<()> {
+    let refused = |source| Error::new(Kind::Source, source).on(folder);
+    let mut paths: Vec<PathBuf> = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(refused)? {
+        paths.push(entry.map_err(refused)?.path());
+    }
+    paths.sort();
+    for path in paths {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        // Hidden ones are being written.
+        if name.starts_with('.') {
+            continue;
+        }
+        if path.is_dir() && !path.is_symlink() && depth < FOLDERS_MOST {
+            archives(&path, depth.saturating_add(1), found)?;
+        } else if Compression::of_name(&name).is_some() && path.is_file() {
+            found.push(path.into_os_string());
+        }
+    }
+    Ok(())
+}
+
+/// Whether all that was asked for is true of an entry. What costs most is asked last.
+fn matches(
+    arguments: &FindArguments,
+    name: Option<&Exclude>,
+    place: &dyn Place,
+    item: &Item,
+) -> Result<bool> {
+    let bits = arguments.perm.unwrap_or(0);
+    let has_content = item.kind.has_content();
+    let plain = name.is_none_or(|name| name.excludes(b"", base_name(&item.path)))
+        && arguments.kind.is_none_or(|kind| kind.is(item.kind))
+        && arguments.uid.is_none_or(|uid| uid == item.uid)
+        && arguments.gid.is_none_or(|gid| gid == item.gid)
+        && item.mode & bits == bits
+        && arguments
+            .xattr
+            .as_ref()
+            .is_none_or(|name| item.attributes.iter().any(|attribute| attribute.name == name.as_bytes()))
+        && arguments.size.is_none_or(|size| {
+            has_content
+                && match size {
+                    SizeTest::More(size) => item.size > size,
+                    SizeTest::Less(size) => item.size < size,
+                    SizeTest::Exactly(size) => item.size == size,
+                }
+        });
+    if !plain {
+        return Ok(false);
+    }
+    let digests = [
+        (Algorithm::Sha1, &arguments.sha1),
+        (Algorithm::Sha256, &arguments.sha256),
+        (Algorithm::Blake3, &arguments.blake3),
+    ];
+    for (algorithm, wanted) in digests {
+        let Some(wanted) = wanted else { continue };
+        // A further name has its digest with the first.
+        if !has_content || !formats::digest(place, item, algorithm)?.starts_with(wanted.as_str()) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}

@@ -1,0 +1,109 @@
+//! Lists that other programs read: mtree(5), and what sha1sum and its like check.
+
+use crate::archive::Algorithm;
+use crate::error::Result;
+use crate::place::{Item, ItemKind, Place};
+use crate::units::ByteRange;
+
+/// The digest of a file's content: the known one, or computed.
+pub(super) fn digest(place: &dyn Place, item: &Item, algorithm: Algorithm) -> Result<String> {
+    let known = item.content.as_ref().filter(|content| content.algorithm == algorithm && !content.data_only);
+    if let Some(content) = known {
+        return Ok(content.hex.clone());
+    }
+    let mut hasher = algorithm.hasher();
+    let range = ByteRange::new(0, content_size(place, item)?).unwrap_or(ByteRange::EMPTY);
+    place.read(item, range, &mut |bytes| {
+        hasher.update(bytes);
+        Ok(())
+    })?;
+    Ok(hasher.finish().to_string())
+}
+
+/// The length of the content; a further name in an archive without a manifest does not tell it.
+pub(super) fn content_size(place: &dyn Place, item: &Item) -> Result<u64> {
+    match &item.link {
+        Some(link) => place.find(link, false).map(|first| first.size),
+        None => Ok(item.size),
+    }
+}
+
+/// A line for `sha1sum -c` and the like. A name with a backslash or a newline is escaped as coreutils do it.
+pub(super) fn sum_line(digest: &str, path: &[u8]) -> Vec<u8> {
+    let mut escaped = Vec::with_capacity(path.len());
+    for byte in path {
+        match byte {
+            b'\\' => escaped.extend_from_slice(b"\\\\"),
+            b'\n' => escaped.extend_from_slice(b"\\n"),
+            b'\r' => escaped.extend_from_slice(b"\\r"),
+            byte => escaped.push(*byte),
+        }
+    }
+    let mark: &[u8] = if escaped == path { b"" } else { b"\\" };
+    [mark, digest.as_bytes(), b"  ", &escaped, b"\n"].concat()
+}
+
+/// The first line of an mtree.
+pub(super) const MTREE_HEAD: &str = "#mtree";
+
+/// A line of an mtree, without a newline; `None` for what it has no word for.
+pub(super) fn mtree_line(item: &Item, path: &[u8]) -> Option<String> {
+    let kind = match item.kind {
+        ItemKind::File | ItemKind::Image => "file",
+        ItemKind::Directory => "dir",
+        ItemKind::Symlink => "link",
+        ItemKind::CharacterDevice(..) => "char",
+        ItemKind::BlockDevice(..) => "block",
+        ItemKind::Fifo => "fifo",
+        // bsdtar takes one for a file.
+        ItemKind::Socket => return None,
+    };
+    let name = if path.is_empty() { ".".to_owned() } else { format!("./{}", escaped(path)) };
+    let mut line = format!("{name} type={kind} mode={:04o} uid={} gid={}", item.mode, item.uid, item.gid);
+    if let Some(modified) = item.modified {
+        line.push_str(&format!(" time={}.{:09}", modified.seconds, modified.nanoseconds));
+    }
+    if let Some(links) = item.links.filter(|_| item.kind != ItemKind::Directory) {
+        line.push_str(&format!(" nlink={links}"));
+    }
+    match item.kind {
+        ItemKind::File | ItemKind::Image => line.push_str(&format!(" size={}", item.size)),
+        ItemKind::CharacterDevice(major, minor) | ItemKind::BlockDevice(major, minor) => {
+            line.push_str(&format!(" device=native,{major},{minor}"));
+        }
+        _ => {}
+    }
+    if let Some(target) = &item.target {
+        line.push_str(&format!(" link={}", escaped(target)));
+    }
+    let content = item.content.as_ref().filter(|content| !content.data_only);
+    if let Some(content) = content.filter(|content| content.algorithm != Algorithm::Blake3) {
+        line.push_str(&format!(" {}digest={}", content.algorithm.name(), content.hex));
+    }
+    Some(line)
+}
+
+/// Bytes that have a meaning in an mtree, or are not to be seen, as backslash and three octal digits.
+fn escaped(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for byte in bytes {
+        match byte {
+            b'\\' | b'#' | b'=' | b'*' | b'?' | b'[' | b']' => text.push_str(&format!("\\{byte:03o}")),
+            byte if byte.is_ascii_graphic() => text.push(char::from(*byte)),
+            byte => text.push_str(&format!("\\{byte:03o}")),
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_escaped_as_the_readers_want_it() {
+        assert_eq!(escaped(b"a b\\#\xff"), "a\\040b\\134\\043\\377");
+        assert_eq!(sum_line("00", b"a\nb"), b"\\00  a\\nb\n");
+        assert_eq!(sum_line("00", b"a b"), b"00  a b\n");
+    }
+}

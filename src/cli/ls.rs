@@ -1,0 +1,182 @@
+//! `voltar ls`.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum, ValueHint};
+use jiff::tz::TimeZone;
+
+use super::places::{Named, Out, Reading, Session, issues};
+use super::{formats, shown};
+use crate::archive::Algorithm;
+use crate::error::Result;
+use crate::place::{Item, ItemKind, base_name};
+
+const EXAMPLES: &str = "\
+Examples:
+  voltar ls -l guest.tar.zst:p2/etc       a directory of an archive
+  voltar ls -l /dev/vg0/web1:etc          the same of a volume
+  voltar ls -R --json disk.img            all entries, a line of JSON each
+  voltar ls --format sha1sum a.tar.zst    a list for sha1sum -c
+  voltar ls --format mtree a.tar.zst | bsdtar -tf -";
+
+/// List what is in an archive, an image or a device
+///
+/// PLACE is a file or device, or one and a path in it: disk.img, disk.img:p2/etc, backup.tar.zst:p2/etc/fstab. Names are
+/// made safe to show; times are those of this host's time zone.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct LsArguments {
+    /// What is listed
+    #[arg(required = true, value_name = "PLACE", value_hint = ValueHint::FilePath)]
+    places: Vec<OsString>,
+
+    /// Modes, owners, sizes and times, as ls -l
+    #[arg(short, long)]
+    long: bool,
+
+    /// All that is below, with the whole path
+    #[arg(short = 'R', long)]
+    recursive: bool,
+
+    /// The entry itself, and not what is in it
+    #[arg(short, long)]
+    directory: bool,
+
+    /// A line of JSON for each entry
+    #[arg(long)]
+    json: bool,
+
+    /// A list for another program, of all that is below
+    #[arg(long, value_enum, value_name = "FORMAT", conflicts_with_all = ["json", "long"])]
+    format: Option<Format>,
+
+    #[command(flatten)]
+    reading: Reading,
+}
+
+/// Lists for other programs.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Format {
+    /// mtree(5)
+    Mtree,
+    /// For sha1sum -c
+    Sha1sum,
+    /// For sha256sum -c
+    Sha256sum,
+    /// For b3sum -c
+    B3sum,
+}
+
+impl Format {
+    fn algorithm(self) -> Option<Algorithm> {
+        match self {
+            Self::Mtree => None,
+            Self::Sha1sum => Some(Algorithm::Sha1),
+            Self::Sha256sum => Some(Algorithm::Sha256),
+            Self::B3sum => Some(Algorithm::Blake3),
+        }
+    }
+}
+
+/// Runs `voltar ls`.
+pub(super) fn run(arguments: &LsArguments) -> Result<ExitCode> {
+    let session = Session::open(&arguments.places, &arguments.reading)?;
+    let zone = session.zone.clone();
+    let mut out = Out::new();
+    let mut code = ExitCode::SUCCESS;
+    for named in session.places() {
+        let named = named?;
+        if arguments.places.len() > 1 && arguments.format.is_none() && !arguments.json {
+            out.line(format_args!("{}:", crate::printable::Printable(named.text.as_encoded_bytes())))?;
+        }
+        list(arguments, &named, &zone, &mut out)?;
+        let found = issues(named.place.as_ref());
+        if found != ExitCode::SUCCESS {
+            code = found;
+        }
+    }
+    out.end()?;
+    Ok(code)
+}
+
+fn list(arguments: &LsArguments, named: &Named, zone: &TimeZone, out: &mut Out) -> Result<()> {
+    let place = named.place.as_ref();
+    if let Some(format) = arguments.format {
+        return formatted(format, named, out);
+    }
+    let item = place.find(&named.path, !arguments.directory)?;
+    let is_directory = item.kind == ItemKind::Directory && !arguments.directory;
+    if is_directory && arguments.recursive {
+        // Nothing is held: the lines are as wide as they are.
+        let mut each = |item: Item| match (arguments.json, arguments.long) {
+            (true, _) => out.line(shown::as_json(&item)),
+            (false, true) => out.bytes(long(&[(shown::path(&item.path), item)], zone).as_bytes()),
+            (false, false) => out.line(shown::path(&item.path)),
+        };
+        return place.walk(&item.path, &mut each);
+    }
+    let mut items = if is_directory { place.list(&item.path)? } else { vec![item] };
+    items.sort_by(|one, other| one.path.cmp(&other.path));
+    if arguments.json {
+        return items.iter().try_for_each(|item| out.line(shown::as_json(item)));
+    }
+    let name = |item: &Item| match is_directory {
+        true => shown::path(base_name(&item.path)),
+        false => shown::path(&item.path),
+    };
+    if !arguments.long {
+        return items.iter().try_for_each(|item| out.line(name(item)));
+    }
+    let rows: Vec<(String, Item)> = items.into_iter().map(|item| (name(&item), item)).collect();
+    out.bytes(long(&rows, zone).as_bytes())
+}
+
+/// Lines as `ls -l` has them.
+fn long(rows: &[(String, Item)], zone: &TimeZone) -> String {
+    let cells: Vec<[String; 4]> = rows
+        .iter()
+        .map(|(_, item)| {
+            let links = item.links.map_or_else(|| "-".to_owned(), |links| links.to_string());
+            let (owner, group) = (shown::owner(&item.uname, item.uid), shown::owner(&item.gname, item.gid));
+            [links, owner, group, shown::size(item)]
+        })
+        .collect();
+    let width =
+        |column: usize| cells.iter().filter_map(|row| row.get(column)).map(String::len).max().unwrap_or(0);
+    let (links_width, owner_width, group_width, size_width) = (width(0), width(1), width(2), width(3));
+    let mut text = String::new();
+    for ((name, item), [links, owner, group, size]) in rows.iter().zip(&cells) {
+        let (mode, time) = (shown::mode(item), shown::time(item.modified, zone, "%Y-%m-%d %H:%M"));
+        let mode = mode.trim_end();
+        text.push_str(&format!(
+            "{mode:<10} {links:>links_width$} {owner:<owner_width$} {group:<group_width$} {size:>size_width$} {time:>16} {name}"
+        ));
+        match (&item.target, &item.link) {
+            (Some(target), _) => text.push_str(&format!(" -> {}", shown::path(target))),
+            (None, Some(link)) => text.push_str(&format!(" link to {}", shown::path(link))),
+            (None, None) => {}
+        }
+        text.push('\n');
+    }
+    text
+}
+
+fn formatted(format: Format, named: &Named, out: &mut Out) -> Result<()> {
+    let place = named.place.as_ref();
+    let top = place.find(&named.path, true)?;
+    let Some(algorithm) = format.algorithm() else {
+        out.line(formats::MTREE_HEAD)?;
+        return place.walk(&top.path, &mut |item| match formats::mtree_line(&item, &item.path) {
+            Some(line) => out.line(line),
+            None => Ok(()),
+        });
+    };
+    place.walk(&top.path, &mut |item| {
+        if !item.kind.has_content() {
+            return Ok(());
+        }
+        let digest = formats::digest(place, &item, algorithm)?;
+        out.bytes(&formats::sum_line(&digest, &item.path))
+    })
+}

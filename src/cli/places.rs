@@ -1,0 +1,104 @@
+//! Places on the command line: opened with all rights, looked into with none.
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, ValueHint};
+use jiff::tz::TimeZone;
+
+use super::INCOMPLETE;
+use crate::error::{Error, Kind, Result};
+use crate::place::{Location, Opened, Place};
+use crate::sandbox;
+
+/// How places are read.
+#[derive(Debug, Args)]
+pub(super) struct Reading {
+    /// Device or image with the journal of an ext filesystem that has it apart
+    #[arg(long, value_name = "DEVICE", value_hint = ValueHint::FilePath, help_heading = "How it is read")]
+    pub journal: Option<PathBuf>,
+
+    /// Keep all rights while parsing: for kernels without Landlock and seccomp
+    #[arg(long, help_heading = "How it is read")]
+    pub no_sandbox: bool,
+}
+
+/// A place that is open, and the path in it that was named.
+pub(super) struct Named {
+    pub place: Box<dyn Place>,
+    /// The path in it; empty for the whole.
+    pub path: Vec<u8>,
+    /// As the person wrote it.
+    pub text: OsString,
+}
+
+/// What was opened before the rights were given up.
+pub(super) struct Session {
+    opened: Vec<(OsString, Vec<u8>, Result<Opened>)>,
+    /// The time zone of this host.
+    pub zone: TimeZone,
+}
+
+impl Session {
+    /// Opens all places, then gives up all rights but to read them.
+    pub(super) fn open(places: &[OsString], reading: &Reading) -> Result<Self> {
+        let open = |text: &OsString| {
+            let location = Location::parse(text);
+            let opened = location.open(reading.journal.as_deref());
+            (text.clone(), location.path, opened)
+        };
+        let opened = places.iter().map(open).collect();
+        let zone = TimeZone::system();
+        if !reading.no_sandbox
+            && let Some(gap) = sandbox::enter(None)?.gap()
+        {
+            note(gap);
+        }
+        Ok(Self { opened, zone })
+    }
+
+    /// Finds out what each of the places is.
+    pub(super) fn places(self) -> impl Iterator<Item = Result<Named>> {
+        self.opened.into_iter().map(|(text, path, opened)| Ok(Named { place: opened?.place()?, path, text }))
+    }
+}
+
+/// Says something on stderr.
+pub(super) fn note(text: &str) {
+    // Where stderr can't be written there is nobody to tell.
+    let _ = writeln!(io::stderr(), "voltar: {text}");
+}
+
+/// Tells what could not be read, and gives the exit code that follows from it.
+pub(super) fn issues(place: &dyn Place) -> ExitCode {
+    let issues = place.issues();
+    issues.iter().for_each(|issue| note(&format!("issue: {issue}")));
+    if issues.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(INCOMPLETE) }
+}
+
+/// Stdout with a large buffer; what is left in it is written by [`Out::end`].
+pub(super) struct Out(io::BufWriter<io::StdoutLock<'static>>);
+
+impl Out {
+    pub(super) fn new() -> Self {
+        Self(io::BufWriter::with_capacity(64 << 10, io::stdout().lock()))
+    }
+
+    pub(super) fn bytes(&mut self, bytes: &[u8]) -> Result<()> {
+        self.0.write_all(bytes).map_err(refused)
+    }
+
+    pub(super) fn line(&mut self, text: impl std::fmt::Display) -> Result<()> {
+        writeln!(self.0, "{text}").map_err(refused)
+    }
+
+    pub(super) fn end(mut self) -> Result<()> {
+        self.0.flush().map_err(refused)
+    }
+}
+
+fn refused(source: io::Error) -> Error {
+    Error::new(Kind::Write, source)
+}

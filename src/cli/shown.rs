@@ -1,0 +1,149 @@
+//! How entries are shown: as `ls -l` does, and as JSON.
+
+use jiff::Timestamp as Moment;
+use jiff::tz::TimeZone;
+use serde_json::{Map, Value, json};
+
+use crate::filesystem::Timestamp;
+use crate::place::{Item, ItemKind};
+use crate::printable::Printable;
+
+/// `-rw-r-xr--`, with the letters that ls(1) has for set-user-id and the like.
+pub(super) fn mode(item: &Item) -> String {
+    let kind = match item.kind {
+        ItemKind::File | ItemKind::Image => '-',
+        ItemKind::Directory => 'd',
+        ItemKind::Symlink => 'l',
+        ItemKind::CharacterDevice(..) => 'c',
+        ItemKind::BlockDevice(..) => 'b',
+        ItemKind::Fifo => 'p',
+        ItemKind::Socket => 's',
+    };
+    let mut text = String::from(kind);
+    let specials = [(0o4000, 's', 'S'), (0o2000, 's', 'S'), (0o1000, 't', 'T')];
+    for ((special, with, without), shift) in specials.into_iter().zip([6, 3, 0]) {
+        let bits = item.mode >> shift;
+        text.push(if bits & 4 != 0 { 'r' } else { '-' });
+        text.push(if bits & 2 != 0 { 'w' } else { '-' });
+        text.push(match (item.mode & special != 0, bits & 1 != 0) {
+            (true, true) => with,
+            (true, false) => without,
+            (false, true) => 'x',
+            (false, false) => '-',
+        });
+    }
+    text.push(if item.attributes.is_empty() { ' ' } else { mark(item) });
+    text
+}
+
+/// As ls(1): a plus for an ACL, a dot for a security label alone.
+fn mark(item: &Item) -> char {
+    let has = |prefix: &[u8]| item.attributes.iter().any(|attribute| attribute.name.starts_with(prefix));
+    match (has(b"system.posix_acl_"), has(b"security.selinux")) {
+        (true, _) => '+',
+        (false, true) => '.',
+        (false, false) => ' ',
+    }
+}
+
+/// `2026-11-22 17:04`, in the time zone of this host; the seconds alone where no calendar has them.
+pub(super) fn time(time: Option<Timestamp>, zone: &TimeZone, format: &str) -> String {
+    let Some(time) = time else { return "-".to_owned() };
+    let nanoseconds = i32::try_from(time.nanoseconds).unwrap_or(0);
+    match Moment::new(time.seconds, nanoseconds) {
+        Ok(moment) => moment.to_zoned(zone.clone()).strftime(format).to_string(),
+        Err(_) => time.to_string(),
+    }
+}
+
+/// The owner's name where it is told, otherwise the number.
+pub(super) fn owner(name: &[u8], number: u64) -> String {
+    if name.is_empty() { number.to_string() } else { Printable(name).to_string() }
+}
+
+/// Size, or the numbers of a device.
+pub(super) fn size(item: &Item) -> String {
+    match item.kind {
+        ItemKind::CharacterDevice(major, minor) | ItemKind::BlockDevice(major, minor) => {
+            format!("{major}, {minor}")
+        }
+        _ => item.size.to_string(),
+    }
+}
+
+/// The path as it is shown; the root of everything is a dot.
+pub(super) fn path(path: &[u8]) -> String {
+    if path.is_empty() { ".".to_owned() } else { Printable(path).to_string() }
+}
+
+/// An entry under the names that the manifest has for its fields.
+pub(super) fn as_json(item: &Item) -> Value {
+    let mut fields = Map::new();
+    let mut add = |name: &str, value: Value| drop(fields.insert(name.to_owned(), value));
+    let time = |time: Timestamp| json!([time.seconds, time.nanoseconds]);
+    text(&mut add, "path", if item.path.is_empty() { b"." } else { &item.path });
+    add("type", json!(item.kind.name()));
+    add("mode", json!(format!("{:04o}", item.mode)));
+    add("uid", json!(item.uid));
+    add("gid", json!(item.gid));
+    for (name, value) in [("uname", &item.uname), ("gname", &item.gname)] {
+        if !value.is_empty() {
+            text(&mut add, name, value);
+        }
+    }
+    if matches!(item.kind, ItemKind::File | ItemKind::Symlink | ItemKind::Image) {
+        add("size", json!(item.size));
+    }
+    let times = [
+        ("mtime", item.modified),
+        ("atime", item.accessed),
+        ("ctime", item.changed),
+        ("created", item.created),
+    ];
+    times
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)))
+        .for_each(|(name, value)| add(name, time(value)));
+    if let Some(inode) = item.inode {
+        add("inode", json!(inode));
+    }
+    if let Some(links) = item.links {
+        add("links", json!(links));
+    }
+    if let ItemKind::CharacterDevice(major, minor) | ItemKind::BlockDevice(major, minor) = item.kind {
+        add("rdev", json!([major, minor]));
+    }
+    if let Some(target) = &item.target {
+        text(&mut add, "target", target);
+    }
+    if let Some(link) = &item.link {
+        text(&mut add, "link", link);
+    }
+    if let Some(flags) = &item.flags {
+        add("flags", json!(flags));
+    }
+    if !item.attributes.is_empty() {
+        let attributes = item.attributes.iter();
+        let attributes: Map<String, Value> =
+            attributes.map(|a| (Printable(&a.name).to_string(), json!(hex(&a.value)))).collect();
+        add("xattrs", Value::Object(attributes));
+    }
+    if let Some(content) = &item.content {
+        let start = if content.data_only { "data_" } else { "" };
+        add(&format!("{start}{}", content.algorithm.name()), json!(content.hex));
+    }
+    Value::Object(fields)
+}
+
+/// A field of text, and its exact bytes where they are no text.
+fn text(add: &mut impl FnMut(&str, Value), name: &str, bytes: &[u8]) {
+    add(name, json!(String::from_utf8_lossy(bytes)));
+    if std::str::from_utf8(bytes).is_err() {
+        add(&format!("{name}_hex"), json!(hex(bytes)));
+    }
+}
+
+/// Hexadecimal digits.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,245 @@
+//! `voltar verify`.
+
+use std::ffi::{OsStr, OsString};
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, ValueHint};
+use serde_json::{Value, json};
+
+use super::console::{Console, Show};
+use super::diff::{self, Differences};
+use super::places::{Named, Out};
+use super::{FAILED, INCOMPLETE, print, signals};
+use crate::archive::Observer as _;
+use crate::archive::kind_name;
+use crate::archive::read::{Files, Finding, Verdict, verify};
+use crate::error::{Error, Kind, Result};
+use crate::place::{Location, Opened};
+use crate::printable::Printable;
+use crate::sandbox;
+use crate::units::ByteRange;
+
+/// Findings that are shown to people: of a frame that is lost there may be one for each file in it.
+const FINDINGS_SHOWN: usize = 40;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  good
+  1  damaged, or can't be read
+  2  the arguments make no sense
+  3  good, but some of the source could not be read when the archive was made";
+
+/// Prove archives good, or say what of them is damaged
+///
+/// Reads the whole archive once, on all cores: the checksum file, each frame, the tar's headers, padding and end, and each
+/// file's digest against the manifest. Says which of the files is damaged, and where. What is not beside the archive is not needed; what could not
+/// be checked without it is said.
+///
+/// Archives of other programs (tar, tar.gz, tar.zst) are checked as far as they allow.
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+pub(super) struct VerifyArguments {
+    /// Archives
+    #[arg(required = true, value_name = "ARCHIVE", value_hint = ValueHint::FilePath)]
+    archives: Vec<PathBuf>,
+
+    /// Compare what is in the archive with a device or image as well: what was added, removed and changed there
+    #[arg(long, value_name = "SOURCE", value_hint = ValueHint::FilePath)]
+    against: Option<OsString>,
+
+    /// Say everything as JSON lines with a `type`
+    #[arg(long)]
+    json: bool,
+
+    /// Say nothing but what is wrong
+    #[arg(short, long, conflicts_with = "json")]
+    quiet: bool,
+
+    /// Keep all rights while reading archives: for kernels without Landlock and seccomp
+    #[arg(long)]
+    no_sandbox: bool,
+}
+
+/// Runs `voltar verify`.
+pub(super) fn run(arguments: &VerifyArguments) -> Result<ExitCode> {
+    let show = match (arguments.quiet, arguments.json) {
+        (true, _) => Show::Quiet,
+        (false, true) => Show::Json { on_stderr: false },
+        (false, false) => Show::Words { progress: false },
+    };
+    let stop = signals::stop_flag().map_err(|source| Error::new(Kind::Limit, source))?;
+    // All are opened with all rights, and read with none.
+    let opened: Vec<Result<Files>> = arguments.archives.iter().map(|path| Files::open(path)).collect();
+    let against = against(arguments)?;
+    let mut gap = None;
+    if !arguments.no_sandbox {
+        gap = sandbox::enter(None)?.gap();
+    }
+    let mut worst = 0;
+    for (files, path) in opened.into_iter().zip(&arguments.archives) {
+        let console = Console::new(show, std::sync::Arc::clone(&stop));
+        if let Some(gap) = gap.take() {
+            console.note(gap);
+        }
+        let outcome = files.and_then(|files| verify(&files, &console));
+        console.end();
+        let code = match &outcome {
+            Ok(verdict) if !verdict.is_good() => FAILED,
+            Ok(verdict) if verdict.complete == Some(false) => INCOMPLETE,
+            Ok(_) => 0,
+            Err(error) if error.kind() == Kind::Interrupted => return outcome.map(|_| ExitCode::SUCCESS),
+            Err(_) => FAILED,
+        };
+        if arguments.json {
+            let mut fields = as_json(&outcome);
+            if let Some(fields) = fields.as_object_mut() {
+                fields.insert("archive".to_owned(), json!(Printable::path(path).to_string()));
+                fields.insert("seconds".to_owned(), json!(console.elapsed().as_secs_f64()));
+            }
+            console.json("verdict", fields);
+        } else {
+            print(&as_text(path, &outcome, arguments.quiet))?;
+        }
+        // Damaged is worse than incomplete.
+        worst = match (worst, code) {
+            (FAILED, _) | (_, FAILED) => FAILED,
+            (INCOMPLETE, _) | (_, INCOMPLETE) => INCOMPLETE,
+            _ => 0,
+        };
+    }
+    match against {
+        Some((archive, source)) if worst != FAILED => {
+            compare(archive.named()?, source.named()?, arguments.json, worst)
+        }
+        _ => Ok(ExitCode::from(worst)),
+    }
+}
+
+/// A place that is open, and not looked into yet.
+struct Waiting {
+    opened: Opened,
+    path: Vec<u8>,
+    text: OsString,
+}
+
+impl Waiting {
+    fn open(text: &OsStr) -> Result<Self> {
+        let location = Location::parse(text);
+        Ok(Self { opened: location.open(None)?, path: location.path, text: text.to_owned() })
+    }
+
+    fn named(self) -> Result<Named> {
+        Ok(Named { place: self.opened.place()?, path: self.path, text: self.text })
+    }
+}
+
+/// Opens the archive and the source that it is compared with.
+fn against(arguments: &VerifyArguments) -> Result<Option<(Waiting, Waiting)>> {
+    let Some(source) = &arguments.against else { return Ok(None) };
+    let [archive] = arguments.archives.as_slice() else {
+        return Err(Error::new(Kind::Usage, "--against compares one archive, and there are more"));
+    };
+    Ok(Some((Waiting::open(archive.as_os_str())?, Waiting::open(source)?)))
+}
+
+fn compare(archive: Named, source: Named, json: bool, code: u8) -> Result<ExitCode> {
+    let mut out = Out::new();
+    let differences = diff::compare(&archive, &source, false, json, &mut out)?;
+    if !json {
+        let Differences { added, removed, changed, same } = &differences;
+        let shown = Printable(source.text.as_encoded_bytes());
+        let text =
+            format!("{shown}: {added} added, {removed} removed, {changed} changed since, {same} the same");
+        out.line(text)?;
+    }
+    out.end()?;
+    match diff::code(&archive, &source, &differences) {
+        same if same == ExitCode::SUCCESS => Ok(ExitCode::from(code)),
+        worse => Ok(worse),
+    }
+}
+
+fn as_text(path: &std::path::Path, outcome: &Result<Verdict>, quiet: bool) -> String {
+    let mut text = String::new();
+    let shown = Printable::path(path);
+    let verdict = match outcome {
+        Ok(verdict) => verdict,
+        Err(error) => {
+            // The error may name the path of its own accord.
+            let place = if error.place().path.is_some() { String::new() } else { format!("{shown}: ") };
+            return format!("{shown}: CAN'T BE VERIFIED\n  {place}{error}\n");
+        }
+    };
+    let word = match (verdict.is_good(), verdict.complete) {
+        (false, _) => "DAMAGED",
+        (true, Some(false)) => "good, but INCOMPLETE: some of the source could not be read when it was made",
+        (true, _) if quiet => return text,
+        (true, _) => "good",
+    };
+    // Writing to a String does not fail.
+    let _ = writeln!(text, "{shown}: {word}");
+    for finding in verdict.findings.iter().take(FINDINGS_SHOWN) {
+        let _ = writeln!(text, "  {finding}");
+    }
+    let more = verdict.findings.len().saturating_sub(FINDINGS_SHOWN);
+    if more > 0 {
+        let _ = writeln!(text, "  and {more} more; --json tells up to a thousand");
+    }
+    if !quiet {
+        let _ = writeln!(text, "  checked: {}", counts(verdict));
+        for what in &verdict.unchecked {
+            let _ = writeln!(text, "  not checked: {what}");
+        }
+    }
+    text
+}
+
+/// `2 digests of the whole, 12 frames, 340 members, 120 files' digests`.
+fn counts(verdict: &Verdict) -> String {
+    let counts = verdict.counts;
+    let parts = [
+        (counts.witnesses, "digest of the whole", "digests of the whole"),
+        (counts.frames, "frame", "frames"),
+        (counts.members, "member", "members"),
+        (counts.digests, "file's content", "files' content"),
+    ];
+    let parts = parts.iter().filter(|(count, _, _)| *count > 0);
+    let parts: Vec<String> =
+        parts.map(|(count, one, many)| format!("{count} {}", if *count == 1 { one } else { many })).collect();
+    if parts.is_empty() { "nothing".to_owned() } else { parts.join(", ") }
+}
+
+fn as_json(outcome: &Result<Verdict>) -> Value {
+    match outcome {
+        Err(error) => json!({
+            "good": false,
+            "error": { "kind": kind_name(error.kind()), "message": error.to_string() },
+        }),
+        Ok(verdict) => json!({
+            "good": verdict.is_good(),
+            "complete": verdict.complete,
+            "findings": verdict.findings.iter().map(finding_json).collect::<Vec<_>>(),
+            "checked": {
+                "witnesses": verdict.counts.witnesses,
+                "frames": verdict.counts.frames,
+                "members": verdict.counts.members,
+                "digests": verdict.counts.digests,
+            },
+            "unchecked": verdict.unchecked,
+        }),
+    }
+}
+
+fn finding_json(finding: &Finding) -> Value {
+    let range = |range: &ByteRange| json!({ "start_bytes": range.start(), "len_bytes": range.len() });
+    json!({
+        "which": finding.which.name(),
+        "file": Printable::path(&finding.file).to_string(),
+        "path": finding.path.as_deref().map(|path| Printable(path).to_string()),
+        "in_file": finding.packed.as_ref().map(range),
+        "in_tar": finding.raw.as_ref().map(range),
+        "message": finding.message,
+    })
+}

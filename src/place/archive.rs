@@ -1,0 +1,291 @@
+//! An archive as a place: by its manifest where there is one, otherwise by its headers.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use super::item::{Body, Item, ItemKind};
+use super::name::{clean, depth_below, is_below, parent};
+use super::{Each, Part, Place, Take, missing, no_content, parts, zeros};
+use crate::archive::Compression;
+use crate::archive::read::{Manifest, Members, Packed, Record, TarStream as _};
+use crate::error::{Error, Kind, Result};
+use crate::printable::Printable;
+use crate::units::ByteRange;
+
+/// Symbolic links that are followed on the way, `MAXSYMLINKS` in the kernel.
+const MAX_LINKS: u32 = 40;
+
+/// Symbolic links and devices that are remembered for their further names.
+const FIRST_MOST: usize = 1 << 20;
+
+/// Bytes of content that are read at once.
+const READ_LEN: usize = 1 << 20;
+
+/// An archive.
+pub(super) struct Archive {
+    packed: Packed,
+    manifest: Option<Manifest>,
+    /// The same archive with the frames that the manifest tells, once they are needed.
+    with_frames: OnceLock<Packed>,
+    issues: Mutex<Vec<String>>,
+}
+
+impl Archive {
+    pub(super) fn new(packed: Packed, manifest: Result<Option<Manifest>>) -> Self {
+        let mut issues = Vec::new();
+        let manifest = manifest.unwrap_or_else(|error| {
+            issues.push(format!("the manifest is of no use: {error}"));
+            None
+        });
+        Self { packed, manifest, with_frames: OnceLock::new(), issues: Mutex::new(issues) }
+    }
+
+    fn issue(&self, text: String) {
+        self.issues.lock().unwrap_or_else(PoisonError::into_inner).push(text);
+    }
+
+    /// The archive, with its frames where they are known.
+    fn packed(&self) -> &Packed {
+        self.with_frames.get_or_init(|| {
+            let packed = self.packed.clone();
+            match &self.manifest {
+                Some(manifest) if packed.frames().is_none() && packed.compression() != Compression::None => {
+                    match manifest.frames(packed.device().len_bytes()) {
+                        Ok(frames) => packed.or_frames(frames),
+                        // Then it is read from the front.
+                        Err(_) => packed,
+                    }
+                }
+                _ => packed,
+            }
+        })
+    }
+
+    /// Entries with these paths.
+    fn entries(&self, paths: &[&[u8]]) -> Result<Vec<Item>> {
+        if let Some(manifest) = &self.manifest {
+            // The root of a bare tree is the only path that is written in another way.
+            let written: Vec<&[u8]> =
+                paths.iter().map(|path| if path.is_empty() { b"." } else { *path }).collect();
+            let found = manifest.find(&written)?;
+            return Ok(found.into_iter().map(Item::of_manifest).collect());
+        }
+        // Of several members of one name the last one counts, as when a tar is extracted.
+        let mut found: Vec<Item> = Vec::new();
+        self.members(&mut |item| {
+            if paths.contains(&item.path.as_slice()) {
+                found.retain(|other| other.path != item.path);
+                found.push(item);
+            } else if paths.iter().any(|path| is_below(&item.path, path))
+                && let Some(path) = paths.iter().find(|path| is_below(&item.path, path))
+                && !found.iter().any(|other| other.path == *path)
+            {
+                // A directory that has no member of its own.
+                found.push(Item::directory(path));
+            }
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    fn members(&self, each: &mut Each<'_>) -> Result<()> {
+        let mut members = Members::new(self.packed().stream()?);
+        let mut firsts = Firsts::default();
+        while let Some(member) = members.next()? {
+            if let Some(item) = Item::of_member(member) {
+                each(firsts.pass(item, true))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// All entries, or those below a path and perhaps others.
+    fn all(&self, below: &[u8], each: &mut Each<'_>) -> Result<()> {
+        let Some(manifest) = &self.manifest else { return self.members(each) };
+        manifest.head()?;
+        let mut firsts = Firsts::default();
+        for record in manifest.records_below(below)? {
+            match record? {
+                Record::Entry(entry) => {
+                    let has_more = entry.links.is_some_and(|links| links > 1);
+                    each(firsts.pass(Item::of_manifest(*entry), has_more))?;
+                }
+                Record::Issue { message, path } => {
+                    let path = path.map(|path| format!("{}: ", Printable(&path))).unwrap_or_default();
+                    self.issue(format!("when the archive was made: {path}{message}"));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// An entry with what only the first of its names has.
+    fn whole(&self, mut item: Item) -> Result<Item> {
+        if let Some(first) = &item.link
+            && (item.kind == ItemKind::Symlink || self.manifest.is_none())
+            && let Some(first) = self.entries(&[first])?.pop().filter(|first| first.link.is_none())
+        {
+            (item.kind, item.target, item.size) = (first.kind, first.target, first.size);
+        }
+        Ok(item)
+    }
+
+    /// The folder that a symbolic link's absolute target begins at.
+    fn root_of<'a>(&self, path: &'a [u8]) -> Result<&'a [u8]> {
+        let Some(manifest) = &self.manifest else { return Ok(b"") };
+        let first = path.split(|byte| *byte == b'/').next().unwrap_or_default();
+        let volumes = manifest.head()?.volumes;
+        let is_volume =
+            volumes.iter().any(|volume| volume.member.as_deref().map(str::as_bytes) == Some(first));
+        Ok(if is_volume { first } else { b"" })
+    }
+}
+
+/// First names of what is no regular file: a further name does not say what it is, or where it leads.
+#[derive(Default)]
+struct Firsts(BTreeMap<Vec<u8>, First>);
+
+/// What an entry is, where it leads, and its size.
+type First = (ItemKind, Option<Vec<u8>>, u64);
+
+impl Firsts {
+    /// Remembers an entry that may have further names, or makes one of those whole.
+    fn pass(&mut self, mut item: Item, may_have_more: bool) -> Item {
+        let is_other = !matches!(item.kind, ItemKind::File | ItemKind::Directory | ItemKind::Image);
+        match &item.link {
+            Some(link) => {
+                if let Some((kind, target, size)) = self.0.get(link) {
+                    (item.kind, item.target, item.size) = (*kind, target.clone(), *size);
+                }
+            }
+            None if is_other && may_have_more && self.0.len() < FIRST_MOST => {
+                self.0.insert(item.path.clone(), (item.kind, item.target.clone(), item.size));
+            }
+            None => {}
+        }
+        item
+    }
+}
+
+/// The path that a symbolic link leads to, with the rest behind it.
+fn led_to(root: &[u8], link: &Item, rest: &[u8]) -> Vec<u8> {
+    let target = link.target.as_deref().unwrap_or_default();
+    let start =
+        if target.starts_with(b"/") { b"" } else { parent(&link.path).get(root.len()..).unwrap_or_default() };
+    let inside = clean(&[start, b"/", target, b"/", rest].concat());
+    clean(&[root, b"/", &inside].concat())
+}
+
+impl Place for Archive {
+    fn walk(&self, below: &[u8], each: &mut Each<'_>) -> Result<()> {
+        self.all(below, &mut |item| if is_below(&item.path, below) { each(item) } else { Ok(()) })
+    }
+
+    fn list(&self, directory: &[u8]) -> Result<Vec<Item>> {
+        let (mut items, mut implied) = (Vec::<Item>::new(), BTreeSet::new());
+        self.walk(directory, &mut |item| {
+            match depth_below(&item.path, directory) {
+                0 => {}
+                1 => items.push(item),
+                more => {
+                    let mut path = item.path.as_slice();
+                    (1..more).for_each(|_| path = parent(path));
+                    if !implied.contains(path) {
+                        implied.insert(path.to_vec());
+                    }
+                }
+            }
+            Ok(())
+        })?;
+        for item in &items {
+            let _ = implied.remove(&item.path);
+        }
+        items.extend(implied.iter().map(|path| Item::directory(path)));
+        Ok(items)
+    }
+
+    fn find(&self, path: &[u8], follow: bool) -> Result<Item> {
+        let mut path = path.to_vec();
+        for _ in 0..MAX_LINKS {
+            if let Some(item) = self.entries(&[&path])?.pop() {
+                let item = self.whole(item)?;
+                let Some(_) = item.target.as_ref().filter(|_| follow) else { return Ok(item) };
+                path = led_to(self.root_of(&path)?, &item, b"");
+                continue;
+            }
+            if path.is_empty() {
+                return Ok(Item::directory(b""));
+            }
+            // Some directory on the way is a link.
+            let mut above: Vec<&[u8]> = Vec::new();
+            let mut directory = parent(&path);
+            while !directory.is_empty() {
+                above.push(directory);
+                directory = parent(directory);
+            }
+            let mut found = self.entries(&above)?;
+            found.sort_by_key(|item| item.path.len());
+            let link =
+                found.iter().find(|item| item.kind == ItemKind::Symlink).ok_or_else(|| missing(&path))?;
+            let rest = path.get(link.path.len()..).unwrap_or_default();
+            path = led_to(self.root_of(&path)?, link, rest);
+        }
+        Err(Error::new(Kind::Limit, format!("too many symbolic links in {}", Printable(&path))))
+    }
+
+    fn read(&self, item: &Item, range: ByteRange, take: &mut Take<'_>) -> Result<()> {
+        if let Some(first) = &item.link {
+            let first = self.entries(&[first])?.pop().ok_or_else(|| missing(first))?;
+            if first.link.is_some() {
+                return Err(Error::corrupt(format!("{} is a link to a link", Printable(&item.path))));
+            }
+            return self.read(&first, range, take);
+        }
+        let (Body::Member(header), true) = (&item.body, item.kind.has_content()) else {
+            return Err(no_content(&item.path));
+        };
+        let mut members = Members::new(self.packed().stream_at(*header)?);
+        let member = members.next()?.filter(|member| clean(&member.path) == item.path);
+        let member = member.ok_or_else(|| {
+            let path = Printable(&item.path);
+            Error::corrupt(format!(
+                "{path} is not where the manifest says: it is that of another archive, or damaged"
+            ))
+        })?;
+        let runs = member.data_runs();
+        let mut buffer = vec![0; READ_LEN.min(usize::try_from(member.place.stored).unwrap_or(usize::MAX))];
+        // Position among the stored bytes, as far as the stream is.
+        let mut at = 0_u64;
+        for part in parts(&runs, member.size, range) {
+            match part {
+                Part::Hole(len) => zeros(len, take)?,
+                Part::Data(index, within, len) => {
+                    let before =
+                        runs.iter().take(index).fold(0_u64, |sum, (_, len)| sum.saturating_add(*len));
+                    let start = before.saturating_add(within);
+                    members.stream().skip(start.saturating_sub(at))?;
+                    let mut rest = len;
+                    while rest > 0 {
+                        let most = usize::try_from(rest).unwrap_or(usize::MAX).min(buffer.len());
+                        let read = members.stream().read(buffer.get_mut(..most).unwrap_or_default())?;
+                        if read == 0 {
+                            return Err(Error::corrupt(format!(
+                                "{}: the archive ends within it",
+                                Printable(&item.path)
+                            )));
+                        }
+                        take(buffer.get(..read).unwrap_or_default())?;
+                        rest = rest.saturating_sub(u64::try_from(read).unwrap_or(rest));
+                    }
+                    at = start.saturating_add(len);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn issues(&self) -> Vec<String> {
+        self.issues.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}

@@ -1,0 +1,305 @@
+//! A disk image or device as a place: the same names that an archive of it has.
+
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use super::item::{Body, Item};
+use super::name::{base_name, is_below, parent};
+use super::{Each, Part, Place, Take, missing, no_content, parts, zeros};
+use crate::archive::is_empty;
+use crate::device::ReadAt;
+use crate::disk::{Disk, Held, Volume};
+use crate::error::{Error, Result};
+use crate::filesystem::{Content, FileKind, Filesystem, Inode};
+use crate::tree::{self, Exclude, Step, Walk};
+use crate::units::ByteRange;
+
+/// Bytes of content that are read at once.
+const READ_LEN: usize = 1 << 20;
+
+/// A disk.
+pub(super) struct Image {
+    disk: Disk,
+    /// Numbers of the volumes that an archive of it would have.
+    numbers: Vec<u32>,
+    /// Whether its one volume is its own root.
+    is_bare: bool,
+    filesystems: Vec<OnceLock<Box<dyn Filesystem>>>,
+    /// Of each volume, whether it is all zeros: an archive leaves such out.
+    empty: Vec<OnceLock<bool>>,
+    issues: Mutex<Vec<String>>,
+}
+
+/// A volume, and what is asked of it.
+struct In<'a> {
+    index: usize,
+    volume: &'a Volume,
+    /// What stands for its root: `p2`, or nothing.
+    folder: Vec<u8>,
+}
+
+impl Image {
+    pub(super) fn new(disk: Disk) -> Result<Self> {
+        let is_bare = disk.table().is_none();
+        let numbers: Vec<u32> = disk.select(&[])?.iter().map(|volume| volume.number()).collect();
+        let filesystems = numbers.iter().map(|_| OnceLock::new()).collect();
+        let empty = numbers.iter().map(|_| OnceLock::new()).collect();
+        let issues = disk.doubts().to_vec();
+        Ok(Self { disk, numbers, is_bare, filesystems, empty, issues: Mutex::new(issues) })
+    }
+
+    fn issue(&self, text: String) {
+        self.issues.lock().unwrap_or_else(PoisonError::into_inner).push(text);
+    }
+
+    fn volumes(&self) -> impl Iterator<Item = In<'_>> {
+        self.numbers.iter().enumerate().filter_map(|(index, number)| {
+            let volume = self.disk.volume(*number).ok()?;
+            let folder = if self.is_bare { Vec::new() } else { format!("p{number}").into_bytes() };
+            Some(In { index, volume, folder })
+        })
+    }
+
+    fn filesystem(&self, place: &In<'_>) -> Result<&dyn Filesystem> {
+        let slot = self.filesystems.get(place.index).ok_or_else(|| Error::corrupt("no such volume"))?;
+        if let Some(filesystem) = slot.get() {
+            return Ok(filesystem.as_ref());
+        }
+        let opened = place.volume.filesystem()?;
+        let number = place.volume.number();
+        opened.faults().iter().for_each(|fault| self.issue(format!("volume {number}: {fault}")));
+        Ok(slot.get_or_init(|| opened).as_ref())
+    }
+
+    /// The volume that has a path, and the path in it.
+    fn inside(&self, path: &[u8]) -> Option<(In<'_>, Vec<u8>)> {
+        let place = self.volumes().find(|place| is_below(path, &place.folder))?;
+        let rest = path.get(place.folder.len()..).unwrap_or_default();
+        let rest = rest.strip_prefix(b"/").unwrap_or(rest).to_vec();
+        Some((place, rest))
+    }
+
+    /// A volume that goes in as it is.
+    fn as_image(&self, place: &In<'_>) -> Option<Item> {
+        if place.volume.held() != Held::Other || self.is_empty(place) {
+            return None;
+        }
+        let number = place.volume.number();
+        let name = format!("p{number}.img").into_bytes();
+        Some(Item::image(name, number, place.volume.device().len_bytes()))
+    }
+
+    fn is_empty(&self, place: &In<'_>) -> bool {
+        // What can't be read is something.
+        let compute = || is_empty(place.volume.device().as_ref(), || Ok(())).unwrap_or(false);
+        self.empty.get(place.index).is_some_and(|empty| *empty.get_or_init(compute))
+    }
+
+    /// All that is known of an inode.
+    fn item(
+        &self,
+        place: &In<'_>,
+        filesystem: &dyn Filesystem,
+        path: Vec<u8>,
+        inode: &Inode,
+    ) -> Result<Item> {
+        let found = filesystem.attributes(inode)?;
+        let mut item = Item { attributes: found.value, ..Item::of_inode(path, inode) };
+        match inode.kind {
+            FileKind::Symlink => item.target = Some(filesystem.link_target(inode)?),
+            FileKind::Regular => item.body = body(place, filesystem.content(inode)?),
+            _ => {}
+        }
+        Ok(item)
+    }
+
+    fn named(place: &In<'_>, path: &[u8]) -> Vec<u8> {
+        match (place.folder.as_slice(), path) {
+            (b"", path) => path.to_vec(),
+            (folder, b"") => folder.to_vec(),
+            (folder, path) => [folder, b"/", path].concat(),
+        }
+    }
+
+    fn walk_volume(&self, place: &In<'_>, below: &[u8], each: &mut Each<'_>) -> Result<()> {
+        let filesystem = self.filesystem(place)?;
+        let exclude = Exclude::new();
+        for step in Walk::new(filesystem, &exclude, b"") {
+            let entry = match step.map_err(|error| place.volume.locate(error))? {
+                Step::Entry(entry) => entry,
+                Step::Issue(issue) => {
+                    self.issue(issue.to_string());
+                    continue;
+                }
+            };
+            let path = Self::named(place, &entry.path.to_bytes());
+            if !is_below(&path, below) {
+                continue;
+            }
+            let mut item = Item { attributes: entry.attributes, ..Item::of_inode(path, &entry.inode) };
+            match entry.body {
+                tree::Body::Nothing => {}
+                tree::Body::Content(content) => item.body = body(place, content),
+                tree::Body::Target(target) => item.target = Some(target),
+                tree::Body::SameAs(first) => {
+                    item.link = Some(Self::named(place, &first.to_bytes()));
+                    match entry.inode.kind {
+                        FileKind::Regular => item.body = body(place, filesystem.content(&entry.inode)?),
+                        FileKind::Symlink => item.target = Some(filesystem.link_target(&entry.inode)?),
+                        _ => {}
+                    }
+                }
+            }
+            each(item)?;
+        }
+        Ok(())
+    }
+}
+
+fn body(place: &In<'_>, content: Content) -> Body {
+    match content {
+        Content::Inline(bytes) => Body::Inline(bytes),
+        Content::Extents(extents) => Body::Extents(place.volume.number(), extents),
+    }
+}
+
+impl Place for Image {
+    fn walk(&self, below: &[u8], each: &mut Each<'_>) -> Result<()> {
+        for place in self.volumes() {
+            if let Some(image) = self.as_image(&place) {
+                if is_below(&image.path, below) {
+                    each(image)?;
+                }
+            } else if place.volume.held() == Held::Filesystem
+                && (is_below(&place.folder, below) || is_below(below, &place.folder))
+            {
+                match self.filesystem(&place) {
+                    Ok(_) => self.walk_volume(&place, below, each)?,
+                    Err(error) => self.issue(error.to_string()),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn list(&self, directory: &[u8]) -> Result<Vec<Item>> {
+        if directory.is_empty() && !self.is_bare {
+            let mut items = Vec::new();
+            for place in self.volumes() {
+                match place.volume.held() {
+                    Held::Filesystem => items.push(self.find(&place.folder, false)?),
+                    _ => items.extend(self.as_image(&place)),
+                }
+            }
+            return Ok(items);
+        }
+        let (place, inside) = self.inside(directory).ok_or_else(|| missing(directory))?;
+        let filesystem = self.filesystem(&place)?;
+        let located = |error: Error| place.volume.locate(error);
+        let inode = tree::find(filesystem, &inside).map_err(located)?;
+        let listing = filesystem.directory(&inode).map_err(located)?;
+        listing.faults.iter().for_each(|fault| self.issue(fault.to_string()));
+        let mut items = Vec::new();
+        for entry in listing.value.iter() {
+            let path = [directory, b"/", entry.name].concat();
+            let path = path.strip_prefix(b"/").unwrap_or(&path).to_vec();
+            let inode = filesystem.inode(entry.inode);
+            match inode.and_then(|inode| self.item(&place, filesystem, path, &inode)) {
+                Ok(item) => items.push(item),
+                Err(error) if error.ends_the_run() => return Err(located(error)),
+                Err(error) => self.issue(error.to_string()),
+            }
+        }
+        Ok(items)
+    }
+
+    fn find(&self, path: &[u8], follow: bool) -> Result<Item> {
+        if path.is_empty() && !self.is_bare {
+            return Ok(Item::directory(b""));
+        }
+        let image = self.volumes().filter_map(|place| self.as_image(&place)).find(|item| item.path == path);
+        if let Some(image) = image {
+            return Ok(image);
+        }
+        let (place, inside) = self.inside(path).ok_or_else(|| missing(path))?;
+        let filesystem = self.filesystem(&place)?;
+        let found = || -> Result<Item> {
+            if follow || inside.is_empty() {
+                let inode = tree::find(filesystem, &inside)?;
+                return self.item(&place, filesystem, path.to_vec(), &inode);
+            }
+            let directory = tree::find(filesystem, parent(&inside))?;
+            if directory.kind != FileKind::Directory {
+                return Err(missing(path));
+            }
+            let listing = filesystem.directory(&directory)?.value;
+            let name = base_name(&inside);
+            let number = listing.iter().find(|entry| entry.name == name).map(|entry| entry.inode);
+            let inode = filesystem.inode(number.ok_or_else(|| missing(path))?)?;
+            self.item(&place, filesystem, path.to_vec(), &inode)
+        };
+        found().map_err(|error| place.volume.locate(error))
+    }
+
+    fn read(&self, item: &Item, range: ByteRange, take: &mut Take<'_>) -> Result<()> {
+        let device = |number: u32| self.disk.volume(number).map(|volume| volume.device().clone());
+        match &item.body {
+            Body::Volume(number) => {
+                let end = range.end().min(item.size);
+                let device = device(*number)?;
+                copy(device.as_ref(), range.start(), end.saturating_sub(range.start()), take)
+            }
+            Body::Inline(bytes) => {
+                let len = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+                let runs = if bytes.is_empty() { Vec::new() } else { vec![(0, len)] };
+                give(&runs, item.size, range, take, |_, within, len, take| copy(bytes, within, len, take))
+            }
+            Body::Extents(number, extents) => {
+                let place = self.volumes().find(|place| place.volume.number() == *number);
+                let place = place.ok_or_else(|| missing(&item.path))?;
+                let device = self.filesystem(&place)?.device().clone();
+                let runs: Vec<(u64, u64)> =
+                    extents.iter().map(|extent| (extent.file_bytes, extent.len_bytes)).collect();
+                give(&runs, item.size, range, take, |index, within, len, take| {
+                    let start = extents.get(index).map_or(0, |extent| extent.device_bytes);
+                    copy(device.as_ref(), start.saturating_add(within), len, take)
+                })
+            }
+            Body::Nowhere | Body::Member(_) => Err(no_content(&item.path)),
+        }
+    }
+
+    fn issues(&self) -> Vec<String> {
+        self.issues.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Gives a range of a file with these runs of data, each of which `data` gives.
+fn give(
+    runs: &[(u64, u64)],
+    size: u64,
+    range: ByteRange,
+    take: &mut Take<'_>,
+    mut data: impl FnMut(usize, u64, u64, &mut Take<'_>) -> Result<()>,
+) -> Result<()> {
+    for part in parts(runs, size, range) {
+        match part {
+            Part::Hole(len) => zeros(len, take)?,
+            Part::Data(index, within, len) => data(index, within, len, take)?,
+        }
+    }
+    Ok(())
+}
+
+fn copy(device: &dyn ReadAt, start: u64, len_bytes: u64, take: &mut Take<'_>) -> Result<()> {
+    let mut buffer = vec![0; READ_LEN.min(usize::try_from(len_bytes).unwrap_or(usize::MAX))];
+    let (mut at, mut rest) = (start, len_bytes);
+    while rest > 0 {
+        let len = usize::try_from(rest).unwrap_or(usize::MAX).min(buffer.len());
+        let part = buffer.get_mut(..len).unwrap_or_default();
+        device.read_at(at, part)?;
+        take(part)?;
+        let len = u64::try_from(len).unwrap_or(rest);
+        (at, rest) = (at.saturating_add(len), rest.saturating_sub(len));
+    }
+    Ok(())
+}

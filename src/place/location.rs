@@ -1,0 +1,148 @@
+//! From what a person names to a place: a file or device on this host, and a path in it.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use super::Place;
+use super::archive::Archive;
+use super::image::Image;
+use super::name::clean;
+use crate::archive::read::{Manifest, Packed};
+use crate::archive::{Algorithm, Target};
+use crate::device::{self, Device, Io, read_vec};
+use crate::disk::Disk;
+use crate::error::{Kind, Result};
+
+/// A file or device, and a path in it: `FILE`, or `FILE:PATH`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Location {
+    /// The file or device.
+    pub file: PathBuf,
+    /// The path in it, clean; empty for the whole.
+    pub path: Vec<u8>,
+}
+
+impl Location {
+    /// Takes apart what a person wrote. A file whose name has a colon is found under its own name first.
+    #[must_use]
+    pub fn parse(text: &OsStr) -> Self {
+        let whole = Self { file: PathBuf::from(text), path: Vec::new() };
+        if whole.file.exists() {
+            return whole;
+        }
+        let bytes = text.as_bytes();
+        let colons = bytes.iter().enumerate().rev().filter(|(_, byte)| **byte == b':').map(|(at, _)| at);
+        for colon in colons {
+            let (file, path) = bytes.split_at_checked(colon).unwrap_or((bytes, &[]));
+            let file = Path::new(OsStr::from_bytes(file));
+            if !file.as_os_str().is_empty() && file.exists() {
+                return Self { file: file.to_path_buf(), path: clean(path.get(1..).unwrap_or_default()) };
+            }
+        }
+        // What is not there is told with the name that it would have.
+        match bytes.iter().position(|byte| *byte == b':') {
+            Some(colon) if colon > 0 => {
+                let file = OsStr::from_bytes(bytes.get(..colon).unwrap_or(bytes));
+                Self { file: PathBuf::from(file), path: Vec::new() }
+            }
+            _ => whole,
+        }
+    }
+
+    /// Opens the file, and the manifest where one is beside it. No byte is parsed.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Source`] when it can't be opened.
+    pub fn open(&self, journal: Option<&Path>) -> Result<Opened> {
+        let device = device::open(&self.file, Io::default())?;
+        // A manifest that can't be opened is as good as none: what it says is in the archive too.
+        let manifest = Target::new(&self.file, Algorithm::default()).manifest;
+        let manifest = manifest.exists().then(|| device::open(&manifest, Io::Pread).ok()).flatten();
+        let journal = journal.map(|journal| device::open(journal, Io::default())).transpose()?;
+        Ok(Opened { file: self.file.clone(), device, manifest, journal })
+    }
+}
+
+/// A place that is open, and of which nothing was parsed: now is the time to give up rights.
+#[derive(Debug)]
+pub struct Opened {
+    file: PathBuf,
+    device: Device,
+    manifest: Option<Device>,
+    journal: Option<Device>,
+}
+
+impl Opened {
+    /// Whether a manifest is beside it.
+    #[must_use]
+    pub fn has_manifest(&self) -> bool {
+        self.manifest.is_some()
+    }
+
+    /// Finds out what it is.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Unrecognised`] when it is nothing that is known; otherwise as the archive or the disk says.
+    pub fn place(self) -> Result<Box<dyn Place>> {
+        let file = self.file.clone();
+        self.parse().map_err(|error| error.on(&file))
+    }
+
+    fn parse(self) -> Result<Box<dyn Place>> {
+        let len = usize::try_from(self.device.len_bytes()).unwrap_or(usize::MAX).min(512);
+        let head = read_vec(self.device.as_ref(), 0, len)?;
+        // A tar of nothing begins as many filesystems do: with zeros.
+        let may_be_disk = head.iter().all(|byte| *byte == 0);
+        if !may_be_disk && Packed::recognise(&self.device)?.is_some() {
+            return self.archive();
+        }
+        match Disk::from_device(&self.file, Device::clone(&self.device)) {
+            Ok(disk) => {
+                let disk = match &self.journal {
+                    Some(journal) => disk.with_journal(journal),
+                    None => disk,
+                };
+                Ok(Box::new(Image::new(disk)?))
+            }
+            Err(error) if error.kind() == Kind::Unrecognised && may_be_disk => {
+                self.archive().map_err(|_| error)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn archive(self) -> Result<Box<dyn Place>> {
+        let packed = Packed::open(self.device)?;
+        let manifest = self.manifest.map(Manifest::open).transpose();
+        Ok(Box::new(Archive::new(packed, manifest)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_a_file_and_a_path_in_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::write(at("a.img"), "x").unwrap();
+        std::fs::write(at("a.img:p1"), "x").unwrap();
+        let cases = [
+            ("a.img", "a.img", ""),
+            ("a.img:p2/etc", "a.img", "p2/etc"),
+            ("a.img:/p2//etc/", "a.img", "p2/etc"),
+            ("a.img:p1", "a.img:p1", ""),
+            ("a.img:p1:x", "a.img:p1", "x"),
+            ("a.img:x:y", "a.img", "x:y"),
+            ("a.img:", "a.img", ""),
+        ];
+        for (text, file, path) in cases {
+            let location = Location::parse(at(text).as_os_str());
+            assert_eq!((location.file, location.path), (at(file), path.as_bytes().to_vec()), "{text}");
+        }
+    }
+}
