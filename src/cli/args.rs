@@ -12,6 +12,7 @@ use super::prune::PruneArguments;
 use super::run::RunArguments;
 use crate::archive::{Algorithm, Compression, Raw};
 use crate::device::Io;
+use crate::job::config::bytes;
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -150,7 +151,7 @@ pub(super) struct SelectionArguments {
     pub keep_going: bool,
 
     /// Give up when the tar grows beyond SIZE, like 500G [default: 16 times the device and 64 MiB]
-    #[arg(long, value_name = "SIZE", value_parser = size, help_heading = "What goes in")]
+    #[arg(long, value_name = "SIZE", value_parser = bytes, help_heading = "What goes in")]
     pub max_output: Option<u64>,
 }
 
@@ -274,16 +275,9 @@ choices!(IoChoice => Io {
     Mmap => Io::Mmap,
 });
 
-/// A number of bytes: `4096`, `512M`, `1.5G` is none; units are binary.
+/// A number of bytes as a configuration has it, or none.
 pub(super) fn size(text: &str) -> Result<u64, String> {
-    const UNITS: [(char, u32); 5] = [('K', 10), ('M', 20), ('G', 30), ('T', 40), ('P', 50)];
-    let unit = UNITS.iter().find(|(letter, _)| text.to_ascii_uppercase().ends_with(*letter));
-    let (digits, shift) = match unit {
-        Some((_, shift)) => (text.get(..text.len().saturating_sub(1)).unwrap_or_default(), *shift),
-        None => (text, 0),
-    };
-    let number: u64 = digits.parse().map_err(|_| "a number, with K, M, G, T or P behind it".to_owned())?;
-    number.checked_mul(1 << shift).ok_or_else(|| "too large".to_owned())
+    if text == "0" { Ok(0) } else { bytes(text) }
 }
 
 #[cfg(test)]
@@ -295,15 +289,5 @@ mod tests {
     #[test]
     fn the_arguments_do_not_contradict_each_other() {
         Arguments::command().debug_assert();
-    }
-
-    #[test]
-    fn sizes_have_binary_units() {
-        assert_eq!(size("4096"), Ok(4096));
-        assert_eq!(size("2k"), Ok(2048));
-        assert_eq!(size("500G"), Ok(500 << 30));
-        for wrong in ["", "G", "1.5G", "-1", "99999999P", "5é"] {
-            assert!(size(wrong).is_err(), "{wrong}");
-        }
     }
 }

@@ -10,12 +10,13 @@ use serde_json::{Value, json};
 
 use super::archive::{exclude, plural};
 use super::args::{
-    CompressionChoice, MakingArguments, ReadingArguments, SayingArguments, SelectionArguments, size,
+    CompressionChoice, MakingArguments, ReadingArguments, SayingArguments, SelectionArguments,
 };
 use super::console::{Console, Show, per_second};
 use super::words::words;
 use super::{print, run, signals};
 use crate::error::{Error, Kind, Result};
+use crate::job::config;
 use crate::job::outcome::{Outcome, Published};
 use crate::job::plan::{Destination, Hooks, Options, Plan, Reading, Report, Retention, Source, What};
 use crate::job::worker::Worker;
@@ -67,7 +68,7 @@ pub(super) struct BackupArguments {
     pub to: PathBuf,
 
     /// Space for what is changed while the snapshot is there: 10G, 50%ORIGIN [default: 100%ORIGIN, or what is free]
-    #[arg(long, value_name = "SIZE", value_parser = snapshot_size, help_heading = "The snapshot")]
+    #[arg(long, value_name = "SIZE", value_parser = config::snapshot_size, help_heading = "The snapshot")]
     pub snapshot_size: Option<Size>,
 
     /// Make a snapshot larger that is 80 % full, as long as its group has space
@@ -199,18 +200,6 @@ pub(super) fn volume_name(text: &str) -> Option<VolumeName> {
     VolumeName::new(group, volume).ok()
 }
 
-/// `10G`, `50%ORIGIN` or `50%`.
-fn snapshot_size(text: &str) -> Result<Size, String> {
-    let percent = text.strip_suffix("%ORIGIN").or_else(|| text.strip_suffix('%'));
-    match percent.map(str::parse) {
-        None => {
-            size(text).map(Size::Bytes).map_err(|why| format!("{why}; or percent of the volume, 50%ORIGIN"))
-        }
-        Some(Ok(percent)) if percent > 0 => Ok(Size::PercentOfOrigin(percent)),
-        Some(_) => Err("percent of the volume, like 50%ORIGIN".to_owned()),
-    }
-}
-
 fn exclude_patterns(selection: &SelectionArguments) -> Result<Vec<String>> {
     let text = |pattern: &[u8]| {
         String::from_utf8(pattern.to_vec()).map_err(|_| {
@@ -305,22 +294,6 @@ mod tests {
         ];
         for (text, expected) in cases {
             assert_eq!(what(Path::new(text)).ok(), expected, "{text}");
-        }
-    }
-
-    #[test]
-    fn a_snapshots_size_is_bytes_or_a_part_of_the_volume() {
-        let cases = [
-            ("10G", Some(Size::Bytes(10 << 30))),
-            ("50%ORIGIN", Some(Size::PercentOfOrigin(50))),
-            ("100%", Some(Size::PercentOfOrigin(100))),
-            ("0%", None),
-            ("50%FREE", None),
-            ("%", None),
-            ("ten", None),
-        ];
-        for (text, expected) in cases {
-            assert_eq!(snapshot_size(text).ok(), expected, "{text}");
         }
     }
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::DeValue;
 
+use super::super::destination::folder_of;
 use super::super::plan::{Retention, Source, What};
 use super::fault::{Remarks, Span};
 use super::options::{OF_SNAPSHOTS, Wishes, patterns};
@@ -204,8 +205,8 @@ fn of_lvm(name: &str) -> bool {
 fn folder(what: &What) -> Option<String> {
     match what {
         What::Group { .. } => None,
-        What::Volume(name) => Some(name.volume.clone()),
-        What::Device(path) => path.file_stem().map(|stem| stem.to_string_lossy().into_owned()),
+        What::Volume(name) => Some(folder_of(&name.to_string())),
+        What::Device(path) => Some(folder_of(&path.to_string_lossy())),
     }
 }
 

@@ -3,7 +3,8 @@
 use std::fmt::{self, Write as _};
 use std::path::Path;
 
-use super::super::plan::{Free, Mail, MailWhen, Options, Plan, Retention, Security, Source, Transport, What};
+use super::super::plan::{Free, Mail, MailWhen, Options, Plan, Security, Source, Transport, What};
+use super::super::retention::describe;
 use super::quantity::in_words;
 use crate::printable::Printable;
 use crate::snapshot::Size;
@@ -46,7 +47,7 @@ impl Lines {
                 }
             }
         }
-        self.line("  kept", kept(&source.retention));
+        self.line("  kept", describe(&source.retention));
         self.0.push('\n');
     }
 
@@ -141,26 +142,6 @@ fn snapshot(options: &Options) -> String {
         Size::Bytes(bytes) => Bytes(bytes).to_string(),
     };
     if options.extend { format!("{size}, extended when it gets full") } else { size }
-}
-
-fn kept(rules: &Retention) -> String {
-    let rules = [
-        (rules.keep_last, "the latest", "the latest"),
-        (rules.keep_days, "day", "days"),
-        (rules.keep_daily, "daily", "daily"),
-        (rules.keep_weekly, "weekly", "weekly"),
-        (rules.keep_monthly, "monthly", "monthly"),
-        (rules.keep_yearly, "yearly", "yearly"),
-    ];
-    let words: Vec<String> = rules
-        .into_iter()
-        .filter_map(|(count, one, many)| match (count?, one) {
-            (count, "the latest") => Some(format!("the latest {count}")),
-            (1, one) => Some(format!("1 {one}")),
-            (count, _) => Some(format!("{count} {many}")),
-        })
-        .collect();
-    if words.is_empty() { "all archives, for ever".to_owned() } else { words.join(", ") }
 }
 
 fn mail(mail: &Mail) -> String {
