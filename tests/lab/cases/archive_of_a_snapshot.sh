@@ -1,4 +1,5 @@
 # `voltar archive` of a snapshot is what the kernel shows of it
+# only: without udevd
 lvcreate -q --snapshot --size 8M --permission r --name by-hand cinder-volumes/volume-00000001
 mkdir $BACKUPS/volume
 voltar 0 archive /dev/cinder-volumes/by-hand -o $BACKUPS/volume/

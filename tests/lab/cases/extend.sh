@@ -1,5 +1,5 @@
 # With --extend a snapshot that gets full gets more space, and becomes an archive
-# only: with udevd
+# only: without udevd
 begin backup slow/volume-big --to $BACKUPS --snapshot-size 16M --extend --thaw "/share/hook slow 50"
 midway
 kill -STOP $WORKER

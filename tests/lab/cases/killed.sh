@@ -1,4 +1,5 @@
 # After SIGKILL the worker goes along, and `voltar clean` removes the snapshot that is left
+# only: without udevd
 begin backup slow/volume-big --to $BACKUPS --thaw "/share/hook slow 100"
 midway
 kill -KILL $PARENT
