@@ -22,7 +22,9 @@ use crate::units::Bytes;
 pub fn space(folder: &Path) -> Option<Space> {
     let found = statvfs(folder).ok()?;
     let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
-    Some(Space { total_bytes: bytes(found.f_blocks), free_bytes: bytes(found.f_bavail) })
+    // Some filesystems in memory have no size.
+    (found.f_blocks > 0)
+        .then(|| Space { total_bytes: bytes(found.f_blocks), free_bytes: bytes(found.f_bavail) })
 }
 
 /// Checks that as much is free as the plan asks for.

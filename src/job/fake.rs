@@ -14,7 +14,7 @@ use super::witness::Witness;
 use super::worker::{Archiver, Guard, Made, Task};
 use crate::archive::{Algorithm, Compression, Observer, Raw};
 use crate::error::{Error, Kind, Result};
-use crate::snapshot::{Marked, Provider, Size, Snapshot, State, Volume, VolumeName, Wish};
+use crate::snapshot::{Foreseen, Marked, Provider, Size, Snapshot, State, Volume, VolumeName, Wish};
 
 /// All of them in one.
 pub struct Fake {
@@ -140,6 +140,11 @@ impl Provider for Fake {
     fn volumes(&self, group: &str) -> Result<Vec<Volume>> {
         self.call("volumes", group)?;
         Ok(self.volumes.iter().filter(|volume| volume.name.group == group).cloned().collect())
+    }
+
+    fn foresee(&self, volume: &Volume, _wish: &Wish) -> Result<Foreseen> {
+        self.call("foresee", &volume.name.to_string())?;
+        Ok(Foreseen { len_bytes: volume.pool.is_none().then_some(volume.len_bytes), warning: None })
     }
 
     fn take(&self, volume: &Volume, _wish: &Wish, note: &dyn Fn(&str)) -> Result<Snapshot> {

@@ -31,6 +31,13 @@ pub trait Provider: Sync {
     /// As [`Provider::find`].
     fn volumes(&self, group: &str) -> Result<Vec<Volume>>;
 
+    /// What [`Provider::take`] would take.
+    ///
+    /// # Errors
+    ///
+    /// When there is no space for it.
+    fn foresee(&self, volume: &Volume, wish: &Wish) -> Result<Foreseen>;
+
     /// Takes a snapshot that can only be read, and marks it as this process's own. What is worth knowing is told to `note`.
     ///
     /// A guest may be frozen meanwhile: it does no more than it must, and trusts `volume`. Call [`Provider::find`] right before.
@@ -93,6 +100,15 @@ pub struct Volume {
 pub struct Wish {
     /// Space for changes that happen to the origin while the snapshot is there; thin snapshots need none of their own.
     pub size: Size,
+}
+
+/// A snapshot that was not taken yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Foreseen {
+    /// Its space in bytes; `None` where it needs none of its own.
+    pub len_bytes: Option<u64>,
+    /// Why it may overflow, although it was asked to have all that there is to have.
+    pub warning: Option<String>,
 }
 
 /// Space for changes to the origin.

@@ -9,7 +9,7 @@ use super::super::plan::{Plan, What};
 use super::super::retention;
 use super::seconds_now;
 use super::targets::{Target, Targets, expand};
-use crate::snapshot::{Provider, Size, Volume};
+use crate::snapshot::{Foreseen, Provider, Wish};
 use crate::units::Bytes;
 
 /// What a run would do.
@@ -65,6 +65,7 @@ pub fn preview(plan: &Plan, provider: &dyn Provider) -> Preview {
 
 fn volume(plan: &Plan, provider: &dyn Provider, target: Target<'_>) -> Previewed {
     let rules = &target.source.retention;
+    let mut notes = target.notes;
     let what = match (target.fault, &target.subject) {
         (Some(fault), _) => Err(fault),
         (None, Subject::Device(path)) => match std::fs::metadata(path) {
@@ -73,8 +74,12 @@ fn volume(plan: &Plan, provider: &dyn Provider, target: Target<'_>) -> Previewed
         },
         (None, Subject::Volume(name)) => match provider.find(name) {
             Ok(volume) => {
-                let snapshot = snapshot(&volume, target.source.options.snapshot_size);
-                snapshot.map(|snapshot| format!("{}; {snapshot}", describe(&volume)))
+                let wish = Wish { size: target.source.options.snapshot_size };
+                let foreseen = provider.foresee(&volume, &wish).map_err(|error| error.to_string());
+                foreseen.map(|foreseen| {
+                    notes.extend(foreseen.warning.clone());
+                    format!("{}; {}", describe(&volume), snapshot(&foreseen))
+                })
             }
             Err(error) => Err(error.to_string()),
         },
@@ -97,7 +102,7 @@ fn volume(plan: &Plan, provider: &dyn Provider, target: Target<'_>) -> Previewed
         name: target.name,
         folder: target.folder,
         what,
-        notes: target.notes,
+        notes,
         removed,
         retention: retention::describe(rules),
     }
@@ -119,28 +124,9 @@ fn expiring(plan: &Plan, folder: &str, decide: impl FnOnce(&[Archived]) -> Vec<R
 }
 
 /// Which snapshot would be taken.
-fn snapshot(volume: &Volume, size: Size) -> Result<String, String> {
-    if volume.pool.is_some() {
-        return Ok("a thin snapshot".to_owned());
+fn snapshot(foreseen: &Foreseen) -> String {
+    match foreseen.len_bytes {
+        None => "a thin snapshot".to_owned(),
+        Some(len_bytes) => format!("a snapshot with {} for changes", Bytes(len_bytes)),
     }
-    let free = volume.group_free_bytes;
-    let wished = match size {
-        Size::Automatic => volume.len_bytes.min(free),
-        Size::Bytes(bytes) => bytes,
-        Size::PercentOfOrigin(percent) => volume.len_bytes.saturating_mul(percent.into()) / 100,
-    };
-    let group = &volume.name.group;
-    if wished > free || free < volume.extent_bytes {
-        return Err(format!(
-            "there is no space for a snapshot of {}: group {group} has {} free",
-            Bytes(wished),
-            Bytes(free)
-        ));
-    }
-    let less = if size == Size::Automatic && wished < volume.len_bytes {
-        ", all that its group has free, and less than the volume"
-    } else {
-        ""
-    };
-    Ok(format!("a snapshot with {} for changes{less}", Bytes(wished)))
 }

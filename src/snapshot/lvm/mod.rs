@@ -31,7 +31,7 @@ use std::time::Duration;
 use command::{Program, Said};
 use lvs::Row;
 
-use super::{Marked, Provider, Snapshot, State, Volume, VolumeName, Wish};
+use super::{Foreseen, Marked, Provider, Snapshot, State, Volume, VolumeName, Wish};
 use crate::error::{Error, Kind, Result};
 
 /// How long a command may take that no frozen guest waits for: another one may have the group locked.
@@ -130,6 +130,10 @@ impl Provider for Lvm {
 
     fn volumes(&self, group: &str) -> Result<Vec<Volume>> {
         find::volumes(self, group)
+    }
+
+    fn foresee(&self, volume: &Volume, wish: &Wish) -> Result<Foreseen> {
+        take::foresee(volume, wish)
     }
 
     fn take(&self, volume: &Volume, wish: &Wish, note: &dyn Fn(&str)) -> Result<Snapshot> {

@@ -12,7 +12,7 @@ use super::size::{self, Space};
 use super::{Lvm, remove};
 use crate::error::{Error, Kind, Result};
 use crate::snapshot::name::MOST_CHARACTERS;
-use crate::snapshot::{Size, Snapshot, Volume, VolumeName, Wish};
+use crate::snapshot::{Foreseen, Size, Snapshot, Volume, VolumeName, Wish};
 
 /// How long the command may take: a frozen guest waits for it.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -69,6 +69,13 @@ pub(super) fn take(lvm: &Lvm, volume: &Volume, wish: &Wish, note: &dyn Fn(&str))
     }
     let device = node(lvm, &name).map_err(|error| abandoned(lvm, &name, &mark, error))?;
     Ok(Snapshot { name, origin: volume.name.clone(), device, is_thin })
+}
+
+/// See [`crate::snapshot::Provider::foresee`].
+pub(super) fn foresee(volume: &Volume, wish: &Wish) -> Result<Foreseen> {
+    let space = space(volume, wish.size)?;
+    let len_bytes = space.as_ref().map(|space| space.extents.saturating_mul(volume.extent_bytes));
+    Ok(Foreseen { len_bytes, warning: space.and_then(|space| space.warning) })
 }
 
 /// Space of its own; thin snapshots have none.
