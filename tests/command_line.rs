@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 mod common;
 
+use common::tools;
 use common::trials::{Needs, run, trial};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
@@ -267,6 +268,7 @@ fn closed_pipe() {
 fn long_run(source: &Path, folder: &Path) -> Child {
     let mut command = archive(source, &folder.join("a.tar.zst"));
     command.args(["--level", "19", "--threads", "1"]);
+    let mut command = tools::with_usual_signals(&command);
     let child = command.stdin(Stdio::null()).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
     let began = Instant::now();
     while names(folder).len() < 2 {

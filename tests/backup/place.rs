@@ -118,6 +118,7 @@ impl Place {
     pub fn long_run(&self, arguments: &[&str]) -> Running {
         let mut command = self.backup(arguments);
         command.args(["--level", "19", "--threads", "1"]);
+        let mut command = tools::with_usual_signals(&command);
         let child =
             command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         wait_for("temporary files", || self.files().len() >= 3);

@@ -20,6 +20,20 @@ pub fn command(program: &str) -> Command {
     command
 }
 
+/// The same command with signals as they are for a program that a terminal starts. Whoever runs the tests may have some of them ignored, as
+/// a shell does for what it starts in the background, and programs inherit that.
+pub fn with_usual_signals(command: &Command) -> Command {
+    let mut usual = self::command("env");
+    usual.args(["--default-signal=INT,TERM,HUP", "--"]).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => usual.env(name, value),
+            None => usual.env_remove(name),
+        };
+    }
+    usual
+}
+
 /// Runs a program; whatever its exit code, gives back what it said.
 pub fn output(program: &str, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Output {
     command(program).args(arguments).output().unwrap_or_else(|error| panic!("{program}: {error}"))
