@@ -137,6 +137,13 @@ impl<I: Iterator<Item = Result<Item>>> Cutter<I> {
                 }
                 continue;
             };
+            if let Piece::File(mut file) = piece {
+                if let Some(piece) = file.next() {
+                    self.queue.push_front(Piece::File(file));
+                    self.queue.push_front(piece);
+                }
+                continue;
+            }
             let space = self.frame_len.saturating_sub(frame.len);
             if let Some(rest) = self.place(piece, space, &mut frame) {
                 self.queue.push_front(rest);
@@ -201,6 +208,8 @@ impl<I: Iterator<Item = Result<Item>>> Cutter<I> {
                 frame.steps.push(Step::Hash(at));
                 rest
             }
+            // It is taken apart before it comes here.
+            Piece::File(_) => None,
             Piece::Hole(len) => {
                 self.in_content = true;
                 frame.steps.push(Step::HashZeros(len));

@@ -3,6 +3,7 @@
 //! The lengths of headers and files are known from metadata, so each piece's place is known when it is made.
 
 use std::sync::Arc;
+use std::vec;
 
 use super::header::{self, BLOCK, Stored};
 use super::manifest::{Place, Record};
@@ -20,7 +21,10 @@ pub(super) enum Piece {
     Padding(u64),
     /// The bytes of a file that has them in its metadata.
     Content(Vec<u8>),
-    /// The bytes of a file that are on a device.
+    /// The bytes of a file that are on a device, and its holes where they count in its digest: many pieces, which are
+    /// made when it is their turn, as a file may have millions.
+    File(Box<FileData>),
+    /// Some of them.
     Range(Range),
     /// Zeros of a file that are not in the stream, but in its digest.
     Hole(u64),
@@ -41,6 +45,40 @@ pub(super) struct Range {
     pub len_bytes: u64,
     /// Whose bytes they are, as messages call it.
     pub path: Arc<[u8]>,
+}
+
+/// The extents of a file that are still to be made into pieces.
+#[derive(Debug)]
+pub(super) struct FileData {
+    source: usize,
+    path: Arc<[u8]>,
+    extents: vec::IntoIter<Extent>,
+    /// Where the last piece ended in the file.
+    end: u64,
+    /// Where the last hole ends, if holes count.
+    size_bytes: Option<u64>,
+    /// Bytes in all extents.
+    len_bytes: u64,
+}
+
+impl Iterator for FileData {
+    type Item = Piece;
+
+    fn next(&mut self) -> Option<Piece> {
+        let next = self.extents.as_slice().first().copied();
+        if let Some(size_bytes) = self.size_bytes {
+            let start = next.map_or(size_bytes, |extent| extent.file_bytes);
+            let hole = start.saturating_sub(self.end);
+            self.end = self.end.max(start);
+            if hole > 0 {
+                return Some(Piece::Hole(hole));
+            }
+        }
+        let Extent { file_bytes, device_bytes, len_bytes } = self.extents.next()?;
+        self.end = file_bytes.saturating_add(len_bytes);
+        let path = Arc::clone(&self.path);
+        Some(Piece::Range(Range { source: self.source, file_bytes, device_bytes, len_bytes, path }))
+    }
 }
 
 /// What one filesystem's entries are called in the archive, and where their bytes come from.
@@ -112,7 +150,7 @@ impl Layout {
     }
 
     /// The pieces of an entry.
-    pub(super) fn entry(&mut self, naming: &Naming, entry: Entry) -> Result<Vec<Piece>> {
+    pub(super) fn entry(&mut self, naming: &Naming, mut entry: Entry) -> Result<Vec<Piece>> {
         let path = entry.path.to_bytes();
         let (name, shown) = (naming.member(&path), naming.shown(&path));
         let mut record = Record::of_entry(&shown, &entry);
@@ -134,15 +172,19 @@ impl Layout {
         if let Body::SameAs(path) = &entry.body {
             record.same_as(&naming.shown(&path.to_bytes()));
         }
+        let content = match &mut entry.body {
+            Body::Content(content) => Some(std::mem::replace(content, Content::Extents(Vec::new()))),
+            _ => None,
+        };
         let header = |stored| header::of_entry(&name, &entry, &link, stored);
-        let place = match &entry.body {
-            Body::Content(content) => {
+        let place = match content {
+            Some(content) => {
                 let data = Data::of_content(content, naming.source, shown);
                 let plan = data.plan(entry.inode.size_bytes);
                 record.digest_leaves_out_holes = !plan.hash_holes;
-                pieces.file(header, data, &plan)?
+                pieces.file(header, data, plan)?
             }
-            _ => {
+            None => {
                 pieces.push(Piece::Literal(header(Stored::NOTHING)))?;
                 Place { header: start, data: pieces.layout.position, stored: 0, holes: Vec::new() }
             }
@@ -153,13 +195,14 @@ impl Layout {
 
     /// The pieces of a volume that goes in as it is: what is not in `extents` is zeros.
     pub(super) fn image(&mut self, image: &Image<'_>) -> Result<Vec<Piece>> {
-        let data = Data::Device { extents: image.extents, source: image.source, path: Arc::from(image.name) };
+        let extents = image.extents.to_vec();
+        let data = Data::Device { extents, source: image.source, path: Arc::from(image.name) };
         let plan = data.plan(image.len_bytes);
         let mut record = Record::of_image(image.name, image.len_bytes);
         record.digest_leaves_out_holes = !plan.hash_holes;
         let mut pieces = Pieces { layout: self, pieces: Vec::new() };
         let header = |stored| header::of_image(image.name, stored);
-        let place = pieces.file(header, data, &plan)?;
+        let place = pieces.file(header, data, plan)?;
         record.place = Some(place);
         pieces.finish(record)
     }
@@ -185,13 +228,13 @@ pub(super) struct Image<'a> {
 }
 
 /// Where the bytes of one file are.
-enum Data<'a> {
-    Inline(&'a [u8]),
-    Device { extents: &'a [Extent], source: usize, path: Arc<[u8]> },
+enum Data {
+    Inline(Vec<u8>),
+    Device { extents: Vec<Extent>, source: usize, path: Arc<[u8]> },
 }
 
-impl<'a> Data<'a> {
-    fn of_content(content: &'a Content, source: usize, path: Vec<u8>) -> Self {
+impl Data {
+    fn of_content(content: Content, source: usize, path: Vec<u8>) -> Self {
         match content {
             Content::Inline(bytes) => Self::Inline(bytes),
             Content::Extents(extents) => Self::Device { extents, source, path: path.into() },
@@ -209,22 +252,20 @@ impl<'a> Data<'a> {
         }
     }
 
-    /// Position in the file, length, and the piece for it, in the file's order.
-    fn pieces(self) -> Box<dyn Iterator<Item = (u64, u64, Piece)> + 'a> {
+    /// The pieces for it, in the file's order.
+    fn pieces(self, plan: &sparse::Plan) -> Vec<Piece> {
+        let size_bytes = plan.hash_holes.then_some(plan.size_bytes);
         match self {
             Self::Inline(bytes) => {
-                let len_bytes = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-                Box::new(std::iter::once((0, len_bytes, Piece::Content(bytes.to_vec()))))
+                let hole = plan.size_bytes.saturating_sub(plan.data_bytes);
+                let hole = size_bytes.filter(|_| hole > 0).map(|_| Piece::Hole(hole));
+                std::iter::once(Piece::Content(bytes)).chain(hole).collect()
             }
-            Self::Device { extents, source, path } => Box::new(extents.iter().map(move |extent| {
-                let Extent { file_bytes, device_bytes, len_bytes } = *extent;
-                let path = Arc::clone(&path);
-                (
-                    file_bytes,
-                    len_bytes,
-                    Piece::Range(Range { source, file_bytes, device_bytes, len_bytes, path }),
-                )
-            })),
+            Self::Device { extents, source, path } => {
+                let extents = extents.into_iter();
+                let len_bytes = plan.data_bytes;
+                vec![Piece::File(Box::new(FileData { source, path, extents, end: 0, size_bytes, len_bytes }))]
+            }
         }
     }
 }
@@ -240,13 +281,14 @@ impl Pieces<'_> {
         let len = match &piece {
             Piece::Literal(bytes) | Piece::Content(bytes) => u64::try_from(bytes.len()).unwrap_or(u64::MAX),
             Piece::Padding(len) => *len,
+            Piece::File(data) => data.len_bytes,
             Piece::Range(range) => range.len_bytes,
             Piece::Hole(_) | Piece::Member(_) => 0,
         };
         let position = self.layout.position.saturating_add(len);
         self.layout.check(position)?;
         self.layout.position = position;
-        if matches!(piece, Piece::Range(_)) {
+        if matches!(piece, Piece::File(_)) {
             self.layout.data_bytes = self.layout.data_bytes.saturating_add(len);
         }
         self.pieces.push(piece);
@@ -257,36 +299,25 @@ impl Pieces<'_> {
     fn file(
         &mut self,
         header: impl FnOnce(Stored) -> Vec<u8>,
-        data: Data<'_>,
-        plan: &sparse::Plan,
+        data: Data,
+        mut plan: sparse::Plan,
     ) -> Result<Place> {
         let start = self.layout.position;
-        let map = plan.map.clone().unwrap_or_default();
-        let map_len = u64::try_from(map.len()).unwrap_or(u64::MAX);
+        let map = plan.map.take();
+        let map_len = map.as_ref().map_or(0, |map| u64::try_from(map.len()).unwrap_or(u64::MAX));
         let stored = Stored {
             len_bytes: plan.data_bytes.saturating_add(map_len),
-            sparse_len_bytes: plan.map.is_some().then_some(plan.size_bytes),
+            sparse_len_bytes: map.is_some().then_some(plan.size_bytes),
         };
         self.push(Piece::Literal(header(stored)))?;
-        if !map.is_empty() {
+        if let Some(map) = map {
             self.push(Piece::Literal(map))?;
         }
         let position = self.layout.position;
-        let mut end = 0;
-        for (file_bytes, len_bytes, piece) in data.pieces() {
-            self.hole(file_bytes.saturating_sub(end), plan)?;
-            end = file_bytes.saturating_add(len_bytes);
+        for piece in data.pieces(&plan) {
             self.push(piece)?;
         }
-        self.hole(plan.size_bytes.saturating_sub(end), plan)?;
-        Ok(Place { header: start, data: position, stored: plan.data_bytes, holes: plan.holes.clone() })
-    }
-
-    fn hole(&mut self, len_bytes: u64, plan: &sparse::Plan) -> Result<()> {
-        match plan.hash_holes && len_bytes > 0 {
-            true => self.push(Piece::Hole(len_bytes)),
-            false => Ok(()),
-        }
+        Ok(Place { header: start, data: position, stored: plan.data_bytes, holes: plan.holes })
     }
 
     /// Pads the member to whole blocks, and closes it.

@@ -66,7 +66,10 @@ pub(super) fn prepare<'a>(volumes: &[&'a Volume], is_bare: bool, request: &Reque
                     Becomes::Files(filesystem)
                 }
                 // Of a whole disk, one damaged filesystem shall not cost the others.
-                Err(error) if volumes.len() > 1 && !error.ends_the_run() => {
+                Err(error)
+                    if volumes.len() > 1
+                        && (!error.ends_the_run() || keep_going && error.kind() == Kind::Read) =>
+                {
                     let issue = Issue { path: Some(member(number)), error };
                     parts.issues.push(issue);
                     as_image(volume, &how, &mut parts.issues)?

@@ -73,8 +73,10 @@ pub struct Output<'a> {
     pub manifest: Option<&'a mut (dyn Write + Send)>,
 }
 
-/// Bytes of tar for each byte of the device, and besides: a header takes more space than a name on the disk does.
-const OUTPUT_PER_BYTE: u64 = 16;
+/// Bytes of tar for each byte of the device, and besides. A header takes more space than a name on the disk does: a filesystem
+/// with as many inodes as it can have, all of them empty files, comes to twice its length, and with attributes that they share
+/// to seven times.
+const OUTPUT_PER_BYTE: u64 = 8;
 const OUTPUT_FREE: u64 = 64 << 20;
 
 /// Bytes of metadata that may be read for each byte of the device, and besides: on a sound one each is read once or twice.
@@ -119,6 +121,13 @@ fn archive<'a>(disk: &'a Disk, request: &'a Request<'a>, output: Output<'a>) -> 
     writing.part_manifest()?;
     let doubts = disk.doubts().iter().map(|doubt| Error::new(Kind::Ambiguous, doubt.clone()).on(disk.path()));
     let doubts = doubts.map(|error| Issue { path: None, error });
+    let unreadable = disk.unreadable().map(|error| Error::new(error.kind(), error.to_string()));
+    if let Some(error) = unreadable {
+        if !request.keep_going {
+            return Err(error);
+        }
+        writing.issue(Issue { path: None, error: error.on(disk.path()) })?;
+    }
     for issue in doubts.chain(prepared.issues) {
         writing.issue(issue)?;
     }
@@ -170,8 +179,11 @@ fn items<'a>(
             let naming = Naming { folder: part.folder.clone(), source };
             let folder: &[u8] = if part.folder == b"." { b"" } else { &part.folder };
             let faults = filesystem.faults().iter().map(|fault| {
-                let error = Error::new(fault.kind(), fault.to_string());
-                Ok(Item::Issue(Issue { path: None, error: part.volume.locate(error) }))
+                let error = part.volume.locate(Error::new(fault.kind(), fault.to_string()));
+                match fault.kind() == Kind::Read && !request.keep_going {
+                    true => Err(error),
+                    false => Ok(Item::Issue(Issue { path: None, error })),
+                }
             });
             let may_go_on = move || {
                 if request.observer.stop_requested() {

@@ -31,11 +31,12 @@ pub(super) fn plan(extents: &[Extent], size_bytes: u64) -> Plan {
     let data_bytes = extents.iter().fold(0_u64, |sum, extent| sum.saturating_add(extent.len_bytes));
     let in_holes = size_bytes.saturating_sub(data_bytes);
     let most = data_bytes.saturating_add(HOLES_FREE);
+    let runs = runs(extents);
     Plan {
         size_bytes,
         data_bytes,
-        map: (in_holes > 0).then(|| map(extents, size_bytes)),
-        holes: holes(extents, size_bytes),
+        map: (in_holes > 0).then(|| map(&runs, size_bytes)),
+        holes: holes(&runs, size_bytes),
         hash_holes: in_holes <= most,
     }
 }
@@ -55,14 +56,11 @@ fn runs(extents: &[Extent]) -> Vec<(u64, u64)> {
 }
 
 /// The number of runs, then position and length of each, in decimal lines; a hole at the end is a run of no bytes there.
-fn map(extents: &[Extent], size_bytes: u64) -> Vec<u8> {
-    let mut runs = runs(extents);
+fn map(runs: &[(u64, u64)], size_bytes: u64) -> Vec<u8> {
     let end = runs.last().map_or(0, |(start, len)| start.saturating_add(*len));
-    if end < size_bytes {
-        runs.push((size_bytes, 0));
-    }
-    let mut map = format!("{}\n", runs.len());
-    for (start, len) in runs {
+    let last = (end < size_bytes).then_some((size_bytes, 0));
+    let mut map = format!("{}\n", runs.len().saturating_add(usize::from(last.is_some())));
+    for (start, len) in runs.iter().copied().chain(last) {
         map.push_str(&format!("{start}\n{len}\n"));
     }
     let mut map = map.into_bytes();
@@ -71,10 +69,10 @@ fn map(extents: &[Extent], size_bytes: u64) -> Vec<u8> {
 }
 
 /// What lies between the runs, and behind the last.
-fn holes(extents: &[Extent], size_bytes: u64) -> Vec<(u64, u64)> {
+fn holes(runs: &[(u64, u64)], size_bytes: u64) -> Vec<(u64, u64)> {
     let mut holes = Vec::new();
     let mut end = 0;
-    for (start, len) in runs(extents) {
+    for (start, len) in runs.iter().copied() {
         if start > end {
             holes.push((end, start.saturating_sub(end)));
         }

@@ -150,7 +150,7 @@ pub(super) struct SelectionArguments {
     #[arg(long, help_heading = "What goes in")]
     pub keep_going: bool,
 
-    /// Give up when the tar grows beyond SIZE, like 500G [default: 16 times the device and 64 MiB]
+    /// Give up when the tar grows beyond SIZE, like 500G [default: 8 times the device and 64 MiB]
     #[arg(long, value_name = "SIZE", value_parser = bytes, help_heading = "What goes in")]
     pub max_output: Option<u64>,
 }

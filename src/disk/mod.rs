@@ -30,6 +30,7 @@ pub struct Disk {
     volumes: Vec<Volume>,
     warnings: Vec<String>,
     doubts: Vec<String>,
+    unreadable: Option<Error>,
 }
 
 impl Disk {
@@ -61,7 +62,8 @@ impl Disk {
     pub fn from_device(path: &Path, device: Device) -> Result<Self> {
         let device = Arc::new(Counting::new(device));
         let whole: Device = Arc::<Counting>::clone(&device);
-        let whole = Volume::whole(path, whole, probe(device.as_ref())?);
+        let probed = probe(device.as_ref());
+        let whole = Volume::whole(path, whole, or_unknown(&probed));
         let mut disk = Self {
             path: path.to_path_buf(),
             device,
@@ -69,9 +71,19 @@ impl Disk {
             volumes: Vec::new(),
             warnings: Vec::new(),
             doubts: Vec::new(),
+            unreadable: None,
         };
-        let Some(table) = partition::read(disk.device.as_ref())? else {
+        let table = match partition::read(disk.device.as_ref()) {
+            // Where a partition table would be can't be read; but what has the whole device needs none.
+            Err(error) if error.kind() == Kind::Read && whole.is_readable() => {
+                disk.unreadable = Some(error);
+                None
+            }
+            read => read?,
+        };
+        let Some(table) = table else {
             if whole.contents() == &Contents::Unknown {
+                probed?;
                 let message = "no partition table and no known filesystem";
                 return Err(Error::new(Kind::Unrecognised, message));
             }
@@ -112,7 +124,10 @@ impl Disk {
             let Some(range) = range else { continue };
             let device: Device = Arc::<Counting>::clone(&self.device);
             let window: Device = Arc::new(Window::new(device, range)?);
-            let contents = if range.is_empty() { Contents::Unknown } else { probe(window.as_ref())? };
+            let contents = match range.is_empty() {
+                true => Contents::Unknown,
+                false => or_unknown(&probe(window.as_ref())),
+            };
             volumes.push(Volume::partition(&self.path, window, partition, contents));
         }
         Ok(volumes)
@@ -152,6 +167,12 @@ impl Disk {
     #[must_use]
     pub fn doubts(&self) -> &[String] {
         &self.doubts
+    }
+
+    /// Why it is not known whether there is a partition table, though one filesystem seems to have the whole device.
+    #[must_use]
+    pub fn unreadable(&self) -> Option<&Error> {
+        self.unreadable.as_ref()
     }
 
     /// The partitions, without those that only hold others; or the whole device as [`WHOLE`], where it has no table.
@@ -210,6 +231,12 @@ impl Disk {
         }
         self.volumes.iter().map(Volume::sound).collect()
     }
+}
+
+/// What the probe found; nothing, where it could not read what it had to. Then it is as unknown as can be, and whoever reads the
+/// volume comes to the same error.
+fn or_unknown(probed: &Result<Contents>) -> Contents {
+    probed.as_ref().map_or(Contents::Unknown, Contents::clone)
 }
 
 /// Whether an MBR is what is left of an earlier use of the device: a filesystem has all of it, and in none of the

@@ -1,6 +1,12 @@
 //! The names in one directory, kept close together: a directory may have millions.
 
+use std::hash::{BuildHasher, RandomState};
+use std::ops::Range;
+
 use super::InodeNumber;
+
+/// Bits for each name when names that are there twice are looked for: about one in ten others is looked at, too.
+const BITS_PER_NAME: usize = 8;
 
 /// A name in a directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,12 +17,24 @@ pub struct DirectoryEntry<'a> {
     pub inode: InodeNumber,
 }
 
-/// Where a name lies in [`Listing::names`].
+/// An inode, and where its name lies in [`Listing::names`]: 16 bytes, as there may be millions.
 #[derive(Clone, Copy, Debug)]
 struct Slot {
     inode: InodeNumber,
-    start: usize,
-    len: u8,
+    /// The start of the name, and in the lowest byte its length.
+    place: u64,
+}
+
+impl Slot {
+    fn new(inode: InodeNumber, start: usize, len: u8) -> Self {
+        Self { inode, place: u64::try_from(start).unwrap_or(u64::MAX) << 8 | u64::from(len) }
+    }
+
+    fn range(self) -> Range<usize> {
+        let start = usize::try_from(self.place >> 8).unwrap_or(usize::MAX);
+        let len = usize::try_from(self.place & 0xff).unwrap_or(0);
+        start..start.saturating_add(len)
+    }
 }
 
 /// The names in one directory.
@@ -32,7 +50,11 @@ impl Listing {
         let len = u8::try_from(name.len()).unwrap_or(u8::MAX);
         let start = self.names.len();
         self.names.extend_from_slice(name.get(..usize::from(len)).unwrap_or_default());
-        self.slots.push(Slot { inode, start, len });
+        if self.slots.len() == self.slots.capacity() {
+            // A quarter more, not twice as much: what is not used of it would be the largest part of a large directory.
+            self.slots.reserve_exact((self.slots.len() / 4).max(64));
+        }
+        self.slots.push(Slot::new(inode, start, len));
     }
 
     /// Number of names.
@@ -60,26 +82,94 @@ impl Listing {
 
     /// Removes entries whose name is there already, and gives their number.
     pub fn remove_repeated_names(&mut self) -> usize {
-        let Self { names, slots } = self;
-        let name = |slot: &Slot| names.get(slot.start..).and_then(|rest| rest.get(..usize::from(slot.len)));
-        let before = slots.len();
-        // A stable sort: of two with the same name, the one that lies first stays, as the kernel finds it.
-        slots.sort_by(|a, b| name(a).cmp(&name(b)));
-        slots.dedup_by(|later, first| name(later) == name(first));
-        before.saturating_sub(slots.len())
+        let mut suspects = self.maybe_repeated();
+        // Of two with the same name, the one that comes first stays, as the kernel finds it.
+        suspects.sort_unstable_by(|a, b| self.name_at(*a).cmp(self.name_at(*b)).then(a.cmp(b)));
+        let mut repeated = suspects;
+        let mut before = None;
+        repeated.retain(|index| {
+            let same = before.is_some_and(|before| self.name_at(before) == self.name_at(*index));
+            before = Some(*index);
+            same
+        });
+        repeated.sort_unstable();
+        let mut next = repeated.iter().copied().peekable();
+        let mut index = 0_u32;
+        self.slots.retain(|_| {
+            let is_kept = next.next_if_eq(&index).is_none();
+            index = index.saturating_add(1);
+            is_kept
+        });
+        repeated.len()
     }
 
-    /// Sorts by inode number, and names of the same inode by name: the order in which inodes, and mostly the blocks
+    /// The indices of names that may be there twice, in order: those whose hash is met twice. Sorting all names would take
+    /// longer than all else that is done with a very large directory.
+    ///
+    /// Indices have 32 bits, to take half the space: of more names than that, which no filesystem here has in one directory,
+    /// those after them are not looked at.
+    fn maybe_repeated(&self) -> Vec<u32> {
+        // The keys are others in each run: nobody can write names that all have the same hash.
+        let keys = RandomState::new();
+        let mut bits = Bits::new(self.slots.len().saturating_mul(BITS_PER_NAME));
+        let mut again = Bits::new(self.slots.len().saturating_mul(BITS_PER_NAME));
+        let hash = |slot: &Slot| keys.hash_one(self.entry(slot).name);
+        for slot in &self.slots {
+            let hash = hash(slot);
+            if bits.set(hash) {
+                again.set(hash);
+            }
+        }
+        let suspects = (0..=u32::MAX).zip(&self.slots).filter(|(_, slot)| again.has(hash(slot)));
+        suspects.map(|(index, _)| index).collect()
+    }
+
+    /// Sorts by inode number, and names of the same inode as they lie: the order in which inodes, and mostly the blocks
     /// of their files, lie on the device.
     pub fn sort_by_inode(&mut self) {
-        let Self { names, slots } = self;
-        let name = |slot: &Slot| names.get(slot.start..).and_then(|rest| rest.get(..usize::from(slot.len)));
-        slots.sort_unstable_by(|a, b| a.inode.cmp(&b.inode).then_with(|| name(a).cmp(&name(b))));
+        self.slots.sort_unstable_by_key(|slot| (slot.inode, slot.place));
+    }
+
+    fn name_at(&self, index: u32) -> &[u8] {
+        usize::try_from(index).ok().and_then(|index| self.get(index)).map_or(&[], |entry| entry.name)
     }
 
     fn entry(&self, slot: &Slot) -> DirectoryEntry<'_> {
-        let name = self.names.get(slot.start..).and_then(|rest| rest.get(..usize::from(slot.len)));
-        DirectoryEntry { name: name.unwrap_or_default(), inode: slot.inode }
+        DirectoryEntry { name: self.names.get(slot.range()).unwrap_or_default(), inode: slot.inode }
+    }
+}
+
+/// A set of hashes, of which only some bits count.
+struct Bits {
+    words: Vec<u64>,
+    mask: u64,
+}
+
+impl Bits {
+    /// For at least `len` hashes.
+    fn new(len: usize) -> Self {
+        let words = (len / 64).max(1).next_power_of_two();
+        let bits = u64::try_from(words).unwrap_or(1).saturating_mul(64);
+        Self { words: vec![0; words], mask: bits.saturating_sub(1) }
+    }
+
+    fn place(&self, hash: u64) -> (usize, u64) {
+        let bit = hash & self.mask;
+        (usize::try_from(bit >> 6).unwrap_or(0), 1 << (bit & 63))
+    }
+
+    fn has(&self, hash: u64) -> bool {
+        let (word, bit) = self.place(hash);
+        self.words.get(word).is_some_and(|word| word & bit != 0)
+    }
+
+    /// Adds a hash, and says whether it was there.
+    fn set(&mut self, hash: u64) -> bool {
+        let (word, bit) = self.place(hash);
+        let Some(word) = self.words.get_mut(word) else { return false };
+        let was_there = *word & bit != 0;
+        *word |= bit;
+        was_there
     }
 }
 
@@ -96,6 +186,17 @@ mod tests {
         assert_eq!(listing.remove_repeated_names(), 1);
         listing.sort_by_inode();
         let entries: Vec<_> = listing.iter().map(|entry| (entry.name, entry.inode)).collect();
-        assert_eq!(entries, [(&b"c"[..], 12), (b"a", 30), (b"b", 30)]);
+        assert_eq!(entries, [(&b"c"[..], 12), (b"b", 30), (b"a", 30)]);
+    }
+
+    #[test]
+    fn of_very_many_names_the_repeated_ones_are_found_and_no_others() {
+        let mut listing = Listing::default();
+        for number in 0..20_000_u64 {
+            listing.push(format!("name {}", number % 19_000).as_bytes(), number);
+        }
+        assert_eq!(listing.remove_repeated_names(), 1000);
+        assert!(listing.iter().map(|entry| entry.inode).eq(0..19_000), "the first ones stay, in their order");
+        assert_eq!(listing.remove_repeated_names(), 0);
     }
 }

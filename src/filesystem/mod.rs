@@ -96,8 +96,8 @@ pub fn open(device: Device, name: &str, journal: Option<Device>) -> Result<Box<d
 ///
 /// When the device can't be read.
 pub fn probe(device: &dyn ReadAt) -> Result<Contents> {
-    match probe::probe(device)? {
-        Contents::Unknown => Ok(ext::signature_of_copy(device).map_or(Contents::Unknown, Contents::Known)),
-        known => Ok(known),
+    match probe::probe(device) {
+        Ok(Contents::Known(found)) => Ok(Contents::Known(found)),
+        unknown => ext::signature_of_copy(device).map_or(unknown, |copy| Ok(Contents::Known(copy))),
     }
 }

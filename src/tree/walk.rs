@@ -114,9 +114,8 @@ impl<'a> Walk<'a> {
         let Some(level) = self.levels.last_mut() else { return Ok(false) };
         if let Some(entry) = level.listing.get(level.next) {
             level.next = level.next.saturating_add(1);
-            let (path, number) = (level.path.join(entry.name), entry.inode);
-            let name = entry.name.to_vec();
-            return self.name(path, &name, number).map(|()| true);
+            let (name, number) = (entry.name.to_vec(), entry.inode);
+            return self.name(&name, number).map(|()| true);
         }
         // The names are not needed any more, and the directories below may have as many.
         level.listing = Listing::default();
@@ -132,10 +131,16 @@ impl<'a> Walk<'a> {
         Ok(true)
     }
 
-    fn is_excluded(&mut self, path: &TreePath) -> Result<bool> {
+    /// The path of a name in the present directory.
+    fn path_of(&self, name: &[u8]) -> TreePath {
+        self.levels.last().map_or_else(TreePath::default, |level| level.path.join(name))
+    }
+
+    fn is_excluded(&mut self, name: &[u8]) -> Result<bool> {
         if self.exclude.is_empty() {
             return Ok(false);
         }
+        let path = self.path_of(name);
         let len = u64::try_from(path.len()).unwrap_or(u64::MAX);
         let too_deep = "so many names lie so deep that comparing their paths with patterns has no end";
         let left = self.compared_left.checked_sub(len);
@@ -144,8 +149,8 @@ impl<'a> Walk<'a> {
     }
 
     /// Comes to a name in the present directory. A directory waits until the others are done.
-    fn name(&mut self, path: TreePath, name: &[u8], number: InodeNumber) -> Result<()> {
-        if self.is_excluded(&path)? {
+    fn name(&mut self, name: &[u8], number: InodeNumber) -> Result<()> {
+        if self.is_excluded(name)? {
             return Ok(());
         }
         match self.filesystem.inode(number) {
@@ -155,8 +160,9 @@ impl<'a> Walk<'a> {
                 }
                 Ok(())
             }
-            Ok(inode) => self.leaf(path, inode),
-            Err(error) => self.bad_name(&path, error),
+            Ok(inode) => self.leaf(self.path_of(name), inode),
+            Err(error) if self.is_one_of_many(&error) => Ok(()),
+            Err(error) => self.issue(&self.path_of(name), error),
         }
     }
 
@@ -264,20 +270,24 @@ impl<'a> Walk<'a> {
 
     /// Records that a name in the present directory can't be read; of very many, only how many.
     fn bad_name(&mut self, path: &TreePath, error: Error) -> Result<()> {
-        if let Some(level) = self.levels.last_mut()
-            && !error.ends_the_run()
-        {
-            level.bad_names = level.bad_names.saturating_add(1);
-            if level.bad_names > ISSUES_TOLD {
-                return Ok(());
-            }
-        }
-        self.issue(path, error)
+        if self.is_one_of_many(&error) { Ok(()) } else { self.issue(path, error) }
+    }
+
+    /// Counts a name in the present directory that can't be read, and says whether only the number is told.
+    fn is_one_of_many(&mut self, error: &Error) -> bool {
+        let is_told = error.ends_the_run() && !self.is_tolerated(error);
+        let Some(level) = self.levels.last_mut().filter(|_| !is_told) else { return false };
+        level.bad_names = level.bad_names.saturating_add(1);
+        level.bad_names > ISSUES_TOLD
+    }
+
+    fn is_tolerated(&self, error: &Error) -> bool {
+        self.keep_going && error.kind() == Kind::Read
     }
 
     /// Records what is wrong with one entry, unless it ends the walk: a device that fails, a limit, a signal.
     fn issue(&mut self, path: &TreePath, error: Error) -> Result<()> {
-        if error.ends_the_run() && !(self.keep_going && error.kind() == Kind::Read) {
+        if error.ends_the_run() && !self.is_tolerated(&error) {
             return Err(error);
         }
         self.pending.push_back(Step::Issue(Issue { path: Some(path.to_bytes()), error }));

@@ -35,6 +35,30 @@ const BLOCK_MAPS: &[&str] = &[
 pub const KNOWN: &[Known] = &[
     Known {
         reader: Reader::Ext4View,
+        on: &["ext4-extra-isize"],
+        paths: &["folder/extra-0"],
+        field: "inode",
+        says: "invalid checksum",
+        why: "it wants the high half of the checksum in an inode that has no extra fields",
+    },
+    Known {
+        reader: Reader::Ext4View,
+        on: &["ext4-extra-isize"],
+        paths: &["folder/extra-4", "folder/extra-8"],
+        field: "mtime",
+        says: "5000000000",
+        why: "it reads extra fields of times that are behind those that the inode has",
+    },
+    Known {
+        reader: Reader::FsExt4,
+        on: &["ext4-extra-isize"],
+        paths: &["folder/extra-0"],
+        field: "mtime",
+        says: "705032704",
+        why: "the kernel takes an inode without extra fields for one that has all of them",
+    },
+    Known {
+        reader: Reader::Ext4View,
         on: &["ext2-revision-0"],
         paths: &[""],
         field: "filesystem",

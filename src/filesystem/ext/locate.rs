@@ -17,6 +17,8 @@ pub(super) struct Found {
     pub superblock: Superblock,
     /// Why it is not the first one, if it is not.
     pub warning: Option<String>,
+    /// The device's error, if the first one could not be read.
+    pub unreadable: Option<Error>,
 }
 
 /// Reads the first superblock, or else a copy that can be used.
@@ -25,9 +27,13 @@ pub(super) struct Found {
 ///
 /// When neither can be used: the first one's fault. Also when a sound superblock has a feature that is not known here.
 pub(super) fn superblock(device: &dyn ReadAt) -> Result<Found> {
-    let bytes = read_vec(device, superblock::POSITION, superblock::LEN)?;
+    let bytes = match read_vec(device, superblock::POSITION, superblock::LEN) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == Kind::Read => return unreadable(device, error),
+        Err(error) => return Err(error),
+    };
     let fault = match superblock::parse(&bytes) {
-        Ok(superblock) => return Ok(Found { superblock, warning: None }),
+        Ok(superblock) => return Ok(Found { superblock, warning: None, unreadable: None }),
         Err(fault @ (Fault::Feature(_) | Fault::ChecksumType(_))) => {
             return Err(Error::new(Kind::Unsupported, fault));
         }
@@ -38,10 +44,17 @@ pub(super) fn superblock(device: &dyn ReadAt) -> Result<Found> {
             let group = superblock.copy_in_group;
             let warning =
                 format!("the first superblock can't be used ({fault}); its copy in group {group} is");
-            Ok(Found { superblock, warning: Some(warning) })
+            Ok(Found { superblock, warning: Some(warning), unreadable: None })
         }
         None => Err(Error::corrupt(fault)),
     }
+}
+
+fn unreadable(device: &dyn ReadAt, error: Error) -> Result<Found> {
+    let Some(superblock) = copy(device) else { return Err(error) };
+    let group = superblock.copy_in_group;
+    let warning = format!("the first superblock can't be read; its copy in group {group} is used");
+    Ok(Found { superblock, warning: Some(warning), unreadable: Some(error) })
 }
 
 /// A copy of the superblock that lies where it says it does, if there is one.

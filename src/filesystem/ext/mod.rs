@@ -55,7 +55,7 @@ struct Ext {
 /// When the superblock can't be used, needs a feature that is not known here, or is of a filesystem that is longer than
 /// the device.
 pub(super) fn open(device: Device, journal: Option<Device>) -> Result<Box<dyn Filesystem>> {
-    let locate::Found { superblock, warning } = locate::superblock(device.as_ref())?;
+    let locate::Found { superblock, warning, unreadable } = locate::superblock(device.as_ref())?;
     let recovered = recovery::recover(device, superblock, warning.is_some(), journal)?;
     let (needed, there) = (recovered.superblock.len_bytes(), recovered.device.len_bytes());
     if needed > there {
@@ -65,10 +65,13 @@ pub(super) fn open(device: Device, journal: Option<Device>) -> Result<Box<dyn Fi
     }
     let summary = Summary { warnings: warning.into_iter().collect(), ..summary(&recovered.superblock) };
     let metadata = Metadata::new(recovered.device, recovered.superblock);
-    let mut faults = opening_faults(&metadata);
+    let mut faults: Vec<Error> = unreadable.into_iter().chain(opening_faults(&metadata)).collect();
     faults.extend(recovered.faults);
     let mut ext = Ext { metadata, summary, faults };
-    ext.replay(&recovered.fast_commits)?;
+    match ext.replay(&recovered.fast_commits) {
+        Err(error) if error.kind() == Kind::Read => ext.faults.push(journal::not_replayed(&error)),
+        replayed => replayed?,
+    }
     Ok(Box::new(ext))
 }
 

@@ -74,7 +74,7 @@ pub(super) fn recover(
             }
             Ok(Recovered { device: replayed, superblock: found?, fast_commits, faults })
         }
-        Err(error) if error.kind() == Kind::Corrupt => {
+        Err(error) if matches!(error.kind(), Kind::Corrupt | Kind::Read) => {
             Ok(Recovered { device, superblock, fast_commits: Vec::new(), faults: vec![error] })
         }
         Err(error) => Err(error),

@@ -3,24 +3,52 @@
 use uuid::Uuid;
 
 use crate::device::{ReadAt, read_vec};
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::fields::{bytes_at, until_nul};
 use crate::printable::{Printable, from_utf16};
 
 /// Nearly all signatures lie within; Btrfs, ReiserFS and GFS2 have theirs at 64 KiB.
 const HEAD_BYTES: u64 = 128 << 10;
 
+/// Where the first bytes can't be read as a whole they are read in pieces of this length, and what can't be read is zeros.
+const PIECE_LEN: usize = 512;
+
 /// The first bytes of a device, as many as there are.
 #[derive(Debug)]
 pub(super) struct Head<'a> {
     device: &'a dyn ReadAt,
     bytes: Vec<u8>,
+    unreadable: Option<Error>,
 }
 
 impl<'a> Head<'a> {
     pub(super) fn read(device: &'a dyn ReadAt) -> Result<Self> {
         let len = usize::try_from(device.len_bytes().min(HEAD_BYTES)).unwrap_or_default();
-        Ok(Self { device, bytes: read_vec(device, 0, len)? })
+        match read_vec(device, 0, len) {
+            Ok(bytes) => Ok(Self { device, bytes, unreadable: None }),
+            Err(error) if error.kind() == Kind::Read => Self::in_pieces(device, len),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn in_pieces(device: &'a dyn ReadAt, len: usize) -> Result<Self> {
+        let (mut bytes, mut unreadable, mut at) = (vec![0; len], None, 0_u64);
+        for piece in bytes.chunks_mut(PIECE_LEN) {
+            if let Err(error) = device.read_at(at, piece) {
+                if error.kind() != Kind::Read {
+                    return Err(error);
+                }
+                piece.fill(0);
+                unreadable.get_or_insert(error);
+            }
+            at = at.saturating_add(u64::try_from(piece.len()).unwrap_or(u64::MAX));
+        }
+        Ok(Self { device, bytes, unreadable })
+    }
+
+    /// The device's error, where a part of it could not be read and is zeros here.
+    pub(super) fn unreadable(self) -> Option<Error> {
+        self.unreadable
     }
 
     pub(super) fn bytes(&self) -> &[u8] {

@@ -62,14 +62,19 @@ const ORDER: [Look; 11] = [
 
 /// Tells what the device holds, by reading its first 128 KiB and a few sectors more.
 ///
-/// What can't be read after the first 128 KiB counts as not there.
+/// What can't be read counts as not there.
 ///
 /// # Errors
 ///
-/// When the first 128 KiB can't be read.
+/// When nothing is found, and something of the first 128 KiB can't be read.
 pub fn probe(device: &dyn ReadAt) -> Result<Contents> {
     let head = Head::read(device)?;
-    Ok(ORDER.iter().find_map(|look| look(&head)).map_or(Contents::Unknown, Contents::Known))
+    let found = ORDER.iter().find_map(|look| look(&head));
+    match (found, head.unreadable()) {
+        (Some(found), _) => Ok(Contents::Known(found)),
+        (None, None) => Ok(Contents::Unknown),
+        (None, Some(error)) => Err(error),
+    }
 }
 
 #[cfg(test)]

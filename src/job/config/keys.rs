@@ -147,7 +147,7 @@ pub const DEFAULTS: Section = Section {
         key(
             "max_output",
             "size",
-            "16 times the device and 64 MiB",
+            "8 times the device and 64 MiB",
             "longest tar stream: what keeps a hostile disk from filling the destination",
         ),
         key(

@@ -78,6 +78,8 @@ pub(super) enum Damage {
     LongerThanTheLog { log_block: u32, tags: u32, blocks: u32 },
     #[error("no end after {blocks} blocks, which is the whole log")]
     Endless { blocks: u32 },
+    #[error("log block {log_block} can't be read from the device")]
+    Unreadable { log_block: u32 },
 }
 
 /// A transaction that can't be used.
@@ -88,6 +90,16 @@ pub(super) struct DamagedTransaction {
     pub(super) sequence: u32,
     /// What is wrong with it.
     pub(super) damage: Damage,
+}
+
+impl From<DamagedTransaction> for Error {
+    fn from(fault: DamagedTransaction) -> Self {
+        let kind = match fault.damage {
+            Damage::Unreadable { .. } => Kind::Read,
+            _ => Kind::Corrupt,
+        };
+        Self::new(kind, fault)
+    }
 }
 
 /// Why the fast commits, or not all of them, can be used.

@@ -38,7 +38,7 @@ use fault::Fault;
 use log::Blocks;
 use superblock::Superblock;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 
 /// What recovery found.
 #[derive(Debug)]
@@ -66,17 +66,27 @@ pub(super) fn recover(log: &Log, filesystem_blocks: u64, inode_bytes: u16) -> Re
 
     let contents = scan::scan(&mut blocks, &journal, filesystem_blocks)?;
     let effect = replay::resolve(contents, log, &mut blocks, &journal)?;
-    let mut faults: Vec<Error> = effect.damage.map(Error::corrupt).into_iter().collect();
+    let mut faults: Vec<Error> = effect.damage.map(Error::from).into_iter().collect();
     let mut fast_commits = Vec::new();
     if journal.fast_commit && journal.start.is_some() && faults.is_empty() {
         let tid = journal.number(effect.transactions);
-        let (found, fault) = fast_commit::read(&mut blocks, &journal, tid, inode_bytes)?;
-        fast_commits = found;
-        faults.extend(fault.map(Error::from));
+        match fast_commit::read(&mut blocks, &journal, tid, inode_bytes) {
+            Err(error) if error.kind() == Kind::Read => faults.push(not_replayed(&error)),
+            read => {
+                let (found, fault) = read?;
+                fast_commits = found;
+                faults.extend(fault.map(Error::from));
+            }
+        }
     }
     let overlay =
         Overlay { log: log.device.clone(), block_bytes: log.block_bytes, replacements: effect.replacements };
     Ok(Recovery { overlay, fast_commits, faults })
+}
+
+/// The device's error, where the fast commits, or what they change, could not be read.
+pub(super) fn not_replayed(error: &Error) -> Error {
+    Error::new(error.kind(), format!("fast commits not replayed: {error}"))
 }
 
 /// What only holds for a journal on a device of its own, where other superblocks come first.

@@ -10,7 +10,7 @@ use super::header::{Header, MAGIC};
 use super::log::Blocks;
 use super::revocation::check_len;
 use super::superblock::{Checksums, Superblock};
-use crate::error::Result;
+use crate::error::{Kind, Result};
 
 /// A copy of a filesystem's block in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,7 +140,14 @@ impl Scan<'_> {
 
     fn step(&mut self, blocks: &mut Blocks<'_>) -> Result<ControlFlow<End>> {
         let log_block = self.at;
-        let block = blocks.get(log_block)?;
+        let block = match blocks.get(log_block) {
+            Ok(block) => block,
+            // What can't be read may be the end as well as the next transaction.
+            Err(error) if error.kind() == Kind::Read => {
+                return Ok(ControlFlow::Break(Some(Damage::Unreadable { log_block })));
+            }
+            Err(error) => return Err(error),
+        };
         let Ok(header) = Header::parse(block) else { return Ok(ControlFlow::Break(None)) };
         if header.h_magic != MAGIC || header.h_sequence != self.journal.number(self.ordinal) {
             return Ok(ControlFlow::Break(None));
@@ -194,19 +201,28 @@ impl Scan<'_> {
 
     fn check_copy(&mut self, tag: Tag, log_block: u32, blocks: &mut Blocks<'_>) -> Result<End> {
         let sequence = self.journal.number(self.ordinal);
+        if self.journal.checksums == Checksums::None {
+            return Ok(self.check_place(tag, log_block));
+        }
+        let copy = match blocks.get(log_block) {
+            Ok(copy) => copy,
+            Err(error) if error.kind() == Kind::Read => return Ok(Some(Damage::Unreadable { log_block })),
+            Err(error) => return Err(error),
+        };
         let is_intact = match self.journal.checksums {
-            Checksums::None => true,
-            Checksums::V1 => {
-                self.state.crc.update(blocks.get(log_block)?);
+            Checksums::V2 | Checksums::V3 => tag.matches(copy, sequence, self.journal),
+            Checksums::V1 | Checksums::None => {
+                self.state.crc.update(copy);
                 true
             }
-            Checksums::V2 | Checksums::V3 => tag.matches(blocks.get(log_block)?, sequence, self.journal),
         };
-        let block = tag.block;
-        if block >= self.filesystem_blocks {
-            return Ok(Some(Damage::OutsideFilesystem { log_block, block, blocks: self.filesystem_blocks }));
-        }
-        Ok((!is_intact).then_some(Damage::DataChecksum { log_block, block }))
+        let damage = Damage::DataChecksum { log_block, block: tag.block };
+        Ok(self.check_place(tag, log_block).or((!is_intact).then_some(damage)))
+    }
+
+    fn check_place(&self, tag: Tag, log_block: u32) -> End {
+        let (block, blocks) = (tag.block, self.filesystem_blocks);
+        (block >= blocks).then_some(Damage::OutsideFilesystem { log_block, block, blocks })
     }
 
     fn revocation(&mut self, block: &[u8], log_block: u32) -> ControlFlow<End> {
