@@ -97,7 +97,7 @@ impl Turn<'_> {
         made.map(|(path, made)| published(path, made, percent))
     }
 
-    /// Takes the snapshot, between freeze and thaw.
+    /// Takes the snapshot between freeze and thaw, and settles it afterwards.
     fn snapshot(&self, volume: &Volume) -> Result<Snapshot> {
         let Backup { provider, witness, .. } = *self.backup;
         let hooks = &self.options.hooks;
@@ -105,7 +105,7 @@ impl Turn<'_> {
         let stop = || witness.stop_requested();
         let quiesced = quiesced(hooks, volume, &stop, || {
             self.may_go_on()?;
-            provider.take(volume, &wish, &|text| self.note(text))
+            Ok(provider.take(volume, &wish, &|text| self.note(text)))
         });
         if hooks.freeze.is_some() && quiesced.result.is_ok() {
             witness.note(&format!("{} was frozen for {}", volume.name, seconds(quiesced.elapsed)));
@@ -113,7 +113,7 @@ impl Turn<'_> {
         if let Some(error) = quiesced.thaw_error {
             self.fault(format!("{}: what was frozen may still be frozen: {error}", volume.name));
         }
-        quiesced.result
+        provider.settle(quiesced.result?)
     }
 
     fn device(&self, path: &Path) -> Result<Published> {

@@ -23,7 +23,8 @@ fn percent(percent: f64) -> State {
     State::Valid { used_percent: Some(percent) }
 }
 
-const BEFORE: [&str; 5] = ["find vg0/web", "freeze", "take vg0/web", "thaw", "archive /dev/vg0/web-snapshot"];
+const BEFORE: [&str; 6] =
+    ["find vg0/web", "freeze", "take vg0/web", "thaw", "settle vg0/web", "archive /dev/vg0/web-snapshot"];
 
 #[test]
 fn each_thing_happens_once_and_in_order() {
@@ -42,9 +43,10 @@ fn each_thing_happens_once_and_in_order() {
 #[test]
 fn whatever_fails_the_rest_is_put_in_order() {
     let removed = "remove vg0/web-snapshot";
-    let cases: [(&str, &[&str]); 5] = [
+    let cases: [(&str, &[&str]); 6] = [
         ("find", &["find vg0/web"]),
         ("take", &["find vg0/web", "freeze", "take vg0/web", "thaw"]),
+        ("settle", &BEFORE[..5]),
         // The snapshot is asked whether that is the reason.
         ("archive", &[&BEFORE[..], &["state", removed]].concat()),
         ("state", &[&BEFORE[..], &["state", removed]].concat()),
@@ -103,7 +105,7 @@ fn a_signal_stops_it_at_the_next_step() {
     let removed = "remove vg0/web-snapshot";
     let cases: [(&str, &[&str]); 3] = [
         ("find", &["find vg0/web"]),
-        ("take", &["find vg0/web", "freeze", "take vg0/web", "thaw", removed]),
+        ("take", &[&BEFORE[..5], &[removed]].concat()),
         ("archive", &[&BEFORE[..], &[removed]].concat()),
     ];
     for (after, expected) in cases {
