@@ -8,8 +8,9 @@ use super::quote::{argument, is_plain, optional, path};
 use crate::error::{Error, Kind, Result};
 use crate::job::plan::{Plan, Transport, What};
 
-/// Time for stopping the worker and removing the snapshot, beside what a hook may take.
-const CLEAN_UP: Duration = Duration::from_secs(180);
+/// Time for stopping the worker and removing the snapshot, beside what a hook may take. Three `lvremove` and the `lvs` between them may
+/// take five minutes each: who is killed before, is so in the midst of LVM's command, and devices stay suspended.
+const CLEAN_UP: Duration = Duration::from_secs(1800);
 
 /// The user of a service that runs LVM's commands by sudo, where no other is named.
 const USER: &str = "voltar";
