@@ -188,7 +188,7 @@ fn without_space_no_command_is_run() {
 
 #[test]
 fn space_that_is_gone_meanwhile_is_taken_from_what_lvm_complains_of() {
-    let less = |extents: u32| no("create_full").replacing("(0 extents)", &format!("({extents} extents)"));
+    let less = |extents: u32| no("create_full").complaining("(0 extents)", &format!("({extents} extents)"));
     let fake = Fake::new([less(3), ok("create").with_node()]);
     fake.lvm.take(&volume(1 << 30), &WISH, &|_| ()).unwrap();
     let asked = fake.asked();
@@ -207,7 +207,7 @@ fn while_a_guest_may_be_frozen_nothing_but_lvcreate_is_run() {
     let answers = [
         ok("create"),
         no("create_partial"),
-        no("create_full").replacing("(0 extents)", "(3 extents)"),
+        no("create_full").complaining("(0 extents)", "(3 extents)"),
         no("create_exists"),
     ];
     for answer in answers {
