@@ -1,7 +1,7 @@
 //! The service, closed off as far as its configuration allows.
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::quote::{argument, is_plain, optional, path};
@@ -290,12 +290,13 @@ impl<'a> Service<'a> {
         reasons
     }
 
-    /// Paths of sources that no snapshot is taken of.
+    /// Paths of sources that no snapshot is taken of, and of their journals.
     fn sources(&self) -> impl Iterator<Item = &'a Path> {
-        self.plan.sources.iter().filter_map(|source| match &source.what {
-            What::Device(path) => Some(path.as_path()),
-            What::Group { .. } | What::Volume(_) => None,
-        })
+        let paths = self.plan.sources.iter().flat_map(|source| match &source.what {
+            What::Device(path) => [Some(path), source.options.reading.journal.as_ref()],
+            What::Group { .. } | What::Volume(_) => [None, None],
+        });
+        paths.flatten().map(PathBuf::as_path)
     }
 
     fn images(&self) -> impl Iterator<Item = &'a Path> {
@@ -309,13 +310,15 @@ impl<'a> Service<'a> {
 
     /// Whether something that it needs is in one of these folders.
     fn touches(&self, folders: &[&str]) -> bool {
-        let password = self.plan.report.mail.iter().filter_map(|mail| match &mail.transport {
-            Transport::Smtp { login: Some((_, password)), .. } => Some(password.as_path()),
-            _ => None,
+        let of_mail = self.plan.report.mail.iter().flat_map(|mail| match &mail.transport {
+            Transport::Smtp { login, ca_file, .. } => {
+                [login.as_ref().map(|(_, password)| password), ca_file.as_ref()]
+            }
+            Transport::Sendmail { .. } => [None, None],
         });
         self.sources()
             .chain(self.reports())
-            .chain(password)
+            .chain(of_mail.flatten().map(PathBuf::as_path))
             .chain([self.plan.destination.folder.as_path(), self.config, self.program])
             .any(|path| folders.iter().any(|folder| path.starts_with(folder)))
     }
