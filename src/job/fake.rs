@@ -23,6 +23,8 @@ pub struct Fake {
     pub marked: Vec<Marked>,
     /// Calls that fail.
     pub fails: Vec<&'static str>,
+    /// The call that panics.
+    pub panics: Option<&'static str>,
     /// The call after which a stop is requested.
     pub stops_after: Option<&'static str>,
     /// What the snapshot's state is each time that it is asked, and half full from then on.
@@ -40,6 +42,7 @@ impl Default for Fake {
             volumes: vec![volume("web"), volume("db")],
             marked: Vec::new(),
             fails: Vec::new(),
+            panics: None,
             stops_after: None,
             states: Mutex::default(),
             looks: 0,
@@ -122,6 +125,7 @@ impl Fake {
         if self.stops_after == Some(what) {
             self.stop.store(true, Relaxed);
         }
+        assert_ne!(self.panics, Some(what), "on purpose");
         let fails = self.fails.iter().any(|fails| *fails == what || *fails == format!("{what} {whom}"));
         match fails {
             true => Err(Error::new(Kind::Read, format!("{what} failed"))),

@@ -65,6 +65,23 @@ fn whatever_fails_the_rest_is_put_in_order() {
 }
 
 #[test]
+fn a_panic_leaves_no_snapshot() {
+    let fake = Fake { panics: Some("archive"), ..Fake::default() };
+    assert!(catch_unwind(AssertUnwindSafe(|| web(&fake))).is_err());
+    assert_eq!(fake.calls(), [&BEFORE[..], &["remove vg0/web-snapshot"]].concat());
+}
+
+#[test]
+fn a_destination_that_is_gone_is_noticed_before_anybody_is_frozen() {
+    let fake = Fake::default();
+    let destination = Destination { require_mount: true, ..fake.destination() };
+    let backup = Backup { provider: &fake, archiver: &fake, witness: &fake, destination: &destination };
+    let finished = backup.make(&Subject::Volume(name("web")), "web", &fake.options());
+    assert!(finished.result.unwrap_err().to_string().contains("nothing is mounted here"));
+    assert_eq!(fake.calls(), ["find vg0/web"]);
+}
+
+#[test]
 fn a_freeze_that_fails_is_followed_by_a_thaw_and_by_nothing_else() {
     let fake = Fake::default();
     let mut options = fake.options();
@@ -87,7 +104,10 @@ fn a_thaw_that_fails_is_an_error_and_the_archive_stays() {
     assert!(finished.result.is_ok());
     assert_eq!(
         finished.errors,
-        ["vg0/web: what was frozen may still be frozen: thaw: false failed with exit code 1"]
+        [
+            "vg0/web: what was frozen may still be frozen: thaw: false failed with exit code 1; by hand: VOLTAR_HOOK=thaw \
+             VOLTAR_GROUP=vg0 VOLTAR_VOLUME=web VOLTAR_DEVICE=/dev/vg0/web false"
+        ]
     );
 }
 
