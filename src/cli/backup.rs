@@ -138,12 +138,23 @@ fn plan(arguments: &BackupArguments) -> Result<Plan> {
         thaw: hook("--thaw", &arguments.thaw)?,
         time_limit: Duration::from_secs(arguments.hook_timeout),
     };
-    let asks_for_snapshot =
-        hooks.freeze.is_some() || hooks.thaw.is_some() || arguments.snapshot_size.is_some();
+    let asks_for_snapshot = hooks.freeze.is_some()
+        || hooks.thaw.is_some()
+        || arguments.snapshot_size.is_some()
+        || arguments.extend;
     if asks_for_snapshot && let What::Device(path) = &what {
         let path = Printable::path(path);
         let message = format!(
-            "no snapshot is taken of {path}, so there is nothing to freeze; a volume is named GROUP/VOLUME"
+            "no snapshot is taken of {path}, so there is nothing to freeze or extend; a volume is named GROUP/VOLUME"
+        );
+        return Err(Error::new(Kind::Usage, message));
+    }
+    if arguments.reading.journal.is_some()
+        && let What::Volume(name) = &what
+    {
+        let message = format!(
+            "--journal: the snapshot is of {name} alone, and a journal that is apart would be of a later moment: name the path of a \
+             device that nothing writes to"
         );
         return Err(Error::new(Kind::Usage, message));
     }

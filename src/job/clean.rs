@@ -61,10 +61,12 @@ pub fn clean(provider: &dyn Provider, named: &[VolumeName], mode: Mode) -> Resul
 fn reason_to_keep(owner: &Owner, is_named: bool) -> Option<String> {
     match owner {
         Owner::Dead => None,
-        Owner::Alive { pid } => Some(format!("process {pid}, which took it, still runs")),
+        Owner::Alive { pid } => {
+            Some(format!("process {pid}, which took it, still runs: end it, or wait until it is through"))
+        }
         Owner::Elsewhere { .. } | Owner::Unknown if is_named => None,
         Owner::Elsewhere { host } => Some(format!(
-            "the host {} took it, and only that knows whether it still needs it",
+            "a process took it that can't be seen from here, on the host {}, and only there it is known whether it is still needed",
             harmless(host)
         )),
         Owner::Unknown => Some("its mark does not say who took it".to_owned()),

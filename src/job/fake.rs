@@ -14,7 +14,7 @@ use super::witness::Witness;
 use super::worker::{Archiver, Guard, Made, Task};
 use crate::archive::{Algorithm, Compression, Observer, Raw};
 use crate::error::{Error, Kind, Result};
-use crate::snapshot::{Foreseen, Marked, Provider, Size, Snapshot, State, Volume, VolumeName, Wish};
+use crate::snapshot::{Foreseen, Marked, Provider, Size, Snapshot, State, Untaken, Volume, VolumeName, Wish};
 
 /// All of them in one.
 pub struct Fake {
@@ -23,6 +23,8 @@ pub struct Fake {
     pub marked: Vec<Marked>,
     /// Calls that fail.
     pub fails: Vec<&'static str>,
+    /// The call that panics.
+    pub panics: Option<&'static str>,
     /// The call after which a stop is requested.
     pub stops_after: Option<&'static str>,
     /// What the snapshot's state is each time that it is asked, and half full from then on.
@@ -40,6 +42,7 @@ impl Default for Fake {
             volumes: vec![volume("web"), volume("db")],
             marked: Vec::new(),
             fails: Vec::new(),
+            panics: None,
             stops_after: None,
             states: Mutex::default(),
             looks: 0,
@@ -122,6 +125,7 @@ impl Fake {
         if self.stops_after == Some(what) {
             self.stop.store(true, Relaxed);
         }
+        assert_ne!(self.panics, Some(what), "on purpose");
         let fails = self.fails.iter().any(|fails| *fails == what || *fails == format!("{what} {whom}"));
         match fails {
             true => Err(Error::new(Kind::Read, format!("{what} failed"))),
@@ -147,7 +151,12 @@ impl Provider for Fake {
         Ok(Foreseen { len_bytes: volume.pool.is_none().then_some(volume.len_bytes), warning: None })
     }
 
-    fn take(&self, volume: &Volume, _wish: &Wish, note: &dyn Fn(&str)) -> Result<Snapshot> {
+    fn take(
+        &self,
+        volume: &Volume,
+        _wish: &Wish,
+        note: &dyn Fn(&str),
+    ) -> std::result::Result<Snapshot, Untaken> {
         self.call("take", &volume.name.to_string())?;
         note("less than wished");
         let snapshot = format!("{}-snapshot", volume.name.volume);
@@ -159,7 +168,13 @@ impl Provider for Fake {
         })
     }
 
-    fn state(&self, _snapshot: &Snapshot) -> Result<State> {
+    fn settle(&self, taken: std::result::Result<Snapshot, Untaken>) -> Result<Snapshot> {
+        let snapshot = taken.map_err(|untaken| untaken.error)?;
+        self.call("settle", &snapshot.origin.to_string())?;
+        Ok(snapshot)
+    }
+
+    fn state(&self, _snapshot: &Snapshot, _limit: Duration) -> Result<State> {
         self.call("state", "")?;
         let next = self.states.lock().unwrap().pop_front();
         next.unwrap_or(Ok(State::Valid { used_percent: Some(50.0) }))

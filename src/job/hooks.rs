@@ -4,6 +4,7 @@
 
 use std::io;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -13,7 +14,8 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, wa
 use super::plan::Hooks;
 use super::tail::Tail;
 use crate::error::{Error, Kind, Result};
-use crate::snapshot::Volume;
+use crate::printable::{Printable, harmless};
+use crate::snapshot::{Volume, VolumeName};
 use crate::units::seconds;
 
 /// How long a hook whose time is up may take to put things in order, before it is killed.
@@ -34,7 +36,7 @@ pub(super) struct Quiesced<T> {
 }
 
 /// Runs `freeze`, does `what`, and runs `thaw`, whatever happened in between: also where the freeze failed, because one that took too long
-/// may have frozen something all the same.
+/// may have frozen something all the same, or where `what` panicked, which goes on afterwards.
 ///
 /// A freeze is given up when `stop` says so; a thaw never is.
 pub(super) fn quiesced<T>(
@@ -49,8 +51,12 @@ pub(super) fn quiesced<T>(
         Some(command) => run(name, command, volume, hooks.time_limit, stop),
         None => Ok(()),
     };
-    let result = run("freeze", &hooks.freeze, stop).and_then(|()| what());
-    let thaw_error = run("thaw", &hooks.thaw, &never).err();
+    let result = catch_unwind(AssertUnwindSafe(|| run("freeze", &hooks.freeze, stop).and_then(|()| what())));
+    let thaw_error = run("thaw", &hooks.thaw, &never).err().map(|error| {
+        let command = hooks.thaw.as_deref().unwrap_or_default();
+        Error::new(error.kind(), format!("{error}; by hand: {}", by_hand(command, volume)))
+    });
+    let result = result.unwrap_or_else(|panic| resume_unwind(panic));
     Quiesced { result, elapsed: began.elapsed(), thaw_error }
 }
 
@@ -107,6 +113,27 @@ fn run(
     }
 }
 
+/// A thaw as one would type it into a shell.
+fn by_hand(command: &[String], volume: &Volume) -> String {
+    let VolumeName { group, volume: name } = &volume.name;
+    let is_plain = |word: &str| {
+        let is_known = |c: char| c.is_ascii_alphanumeric() || "%+,-./:=@_".contains(c);
+        !word.is_empty() && word.chars().all(is_known)
+    };
+    let mut text = format!(
+        "VOLTAR_HOOK=thaw VOLTAR_GROUP={group} VOLTAR_VOLUME={name} VOLTAR_DEVICE={}",
+        Printable::path(&volume.device)
+    );
+    for word in command {
+        text.push(' ');
+        match is_plain(word) {
+            true => text.push_str(word),
+            false => text.push_str(&format!("'{}'", harmless(word).replace('\'', "'\\''"))),
+        }
+    }
+    text
+}
+
 fn listen(tail: &mut Tail, child: &mut Child) -> io::Result<()> {
     child.stdout.take().map(|stdout| tail.listen(stdout)).transpose()?;
     child.stderr.take().map(|stderr| tail.listen(stderr)).transpose()?;
@@ -147,7 +174,6 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::snapshot::VolumeName;
 
     fn volume() -> Volume {
         Volume {
@@ -210,10 +236,26 @@ mod tests {
 
     #[test]
     fn a_thaw_that_fails_is_told_and_costs_nothing_else() {
-        let hooks = Hooks { freeze: None, thaw: shell("exit 1"), time_limit: Duration::from_secs(10) };
+        let hooks = Hooks { freeze: None, thaw: shell("exit 1 # '"), time_limit: Duration::from_secs(10) };
         let outcome = quiesced(&hooks, &volume(), &never, || Ok(1));
         assert_eq!(outcome.result.unwrap(), 1);
-        assert_eq!(outcome.thaw_error.unwrap().to_string(), "thaw: sh failed with exit code 1");
+        assert_eq!(
+            outcome.thaw_error.unwrap().to_string(),
+            "thaw: sh failed with exit code 1; by hand: VOLTAR_HOOK=thaw VOLTAR_GROUP=vg0 VOLTAR_VOLUME=web \
+             VOLTAR_DEVICE=/dev/vg0/web sh -c 'exit 1 # '\\'''"
+        );
+    }
+
+    #[test]
+    fn a_panic_waits_for_the_thaw() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("log");
+        let hooks = Hooks { freeze: None, thaw: logged(&log, "true"), time_limit: Duration::from_secs(10) };
+        let panicked = catch_unwind(AssertUnwindSafe(|| {
+            quiesced(&hooks, &volume(), &never, || -> Result<()> { panic!("on purpose") })
+        }));
+        assert!(panicked.is_err());
+        assert!(log.exists());
     }
 
     #[test]

@@ -7,8 +7,9 @@ pub mod lvm;
 mod name;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 pub use lvm::Lvm;
 pub use name::VolumeName;
@@ -40,19 +41,33 @@ pub trait Provider: Sync {
 
     /// Takes a snapshot that can only be read, and marks it as this process's own. What is worth knowing is told to `note`.
     ///
-    /// A guest may be frozen meanwhile: it does no more than it must, and trusts `volume`. Call [`Provider::find`] right before.
+    /// A guest may be frozen meanwhile: it does no more than it must, and trusts `volume`. Call [`Provider::find`] right before, and
+    /// [`Provider::settle`] with what comes of it when the guest is thawed.
     ///
     /// # Errors
     ///
-    /// When there is no space for it, or the technique refuses. Nothing is left behind then.
-    fn take(&self, volume: &Volume, wish: &Wish, note: &dyn Fn(&str)) -> Result<Snapshot>;
+    /// When there is no space for it, or the technique refuses.
+    fn take(
+        &self,
+        volume: &Volume,
+        wish: &Wish,
+        note: &dyn Fn(&str),
+    ) -> std::result::Result<Snapshot, Untaken>;
 
-    /// How a snapshot is. An absence of read errors proves nothing: ask this after the last read.
+    /// Does what needs no frozen guest: waits until the snapshot can be read, or removes what a failed attempt left.
+    ///
+    /// # Errors
+    ///
+    /// What made the attempt fail, or that there is nothing to read. Nothing is left behind then, or the error says so.
+    fn settle(&self, taken: std::result::Result<Snapshot, Untaken>) -> Result<Snapshot>;
+
+    /// How a snapshot is. An absence of read errors proves nothing: ask this after the last read. No command that it takes goes on for
+    /// longer than `limit`.
     ///
     /// # Errors
     ///
     /// When it can't be found out, which is as bad as an overflow.
-    fn state(&self, snapshot: &Snapshot) -> Result<State>;
+    fn state(&self, snapshot: &Snapshot, limit: Duration) -> Result<State>;
 
     /// Makes room for more changes. `false` where there is no more room to be had.
     ///
@@ -134,6 +149,22 @@ pub struct Snapshot {
     pub device: PathBuf,
     /// Whether it lives in a thin pool.
     pub is_thin: bool,
+}
+
+/// A snapshot that was not taken.
+#[derive(Debug)]
+pub struct Untaken {
+    /// Why not.
+    pub error: Error,
+    /// What may be there all the same, begun and not finished.
+    pub left: Option<VolumeName>,
+}
+
+impl From<Error> for Untaken {
+    /// Nothing was begun.
+    fn from(error: Error) -> Self {
+        Self { error, left: None }
+    }
 }
 
 /// How a snapshot is.

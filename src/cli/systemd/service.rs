@@ -1,15 +1,16 @@
 //! The service, closed off as far as its configuration allows.
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::quote::{argument, is_plain, optional, path};
 use crate::error::{Error, Kind, Result};
 use crate::job::plan::{Plan, Transport, What};
 
-/// Time for stopping the worker and removing the snapshot, beside what a hook may take.
-const CLEAN_UP: Duration = Duration::from_secs(180);
+/// Time for stopping the worker and removing the snapshot, beside what a hook may take. Three `lvremove` and the `lvs` between them may
+/// take five minutes each: who is killed before, is so in the midst of LVM's command, and devices stay suspended.
+const CLEAN_UP: Duration = Duration::from_secs(1800);
 
 /// The user of a service that runs LVM's commands by sudo, where no other is named.
 const USER: &str = "voltar";
@@ -289,12 +290,13 @@ impl<'a> Service<'a> {
         reasons
     }
 
-    /// Paths of sources that no snapshot is taken of.
+    /// Paths of sources that no snapshot is taken of, and of their journals.
     fn sources(&self) -> impl Iterator<Item = &'a Path> {
-        self.plan.sources.iter().filter_map(|source| match &source.what {
-            What::Device(path) => Some(path.as_path()),
-            What::Group { .. } | What::Volume(_) => None,
-        })
+        let paths = self.plan.sources.iter().flat_map(|source| match &source.what {
+            What::Device(path) => [Some(path), source.options.reading.journal.as_ref()],
+            What::Group { .. } | What::Volume(_) => [None, None],
+        });
+        paths.flatten().map(PathBuf::as_path)
     }
 
     fn images(&self) -> impl Iterator<Item = &'a Path> {
@@ -308,13 +310,15 @@ impl<'a> Service<'a> {
 
     /// Whether something that it needs is in one of these folders.
     fn touches(&self, folders: &[&str]) -> bool {
-        let password = self.plan.report.mail.iter().filter_map(|mail| match &mail.transport {
-            Transport::Smtp { login: Some((_, password)), .. } => Some(password.as_path()),
-            _ => None,
+        let of_mail = self.plan.report.mail.iter().flat_map(|mail| match &mail.transport {
+            Transport::Smtp { login, ca_file, .. } => {
+                [login.as_ref().map(|(_, password)| password), ca_file.as_ref()]
+            }
+            Transport::Sendmail { .. } => [None, None],
         });
         self.sources()
             .chain(self.reports())
-            .chain(password)
+            .chain(of_mail.flatten().map(PathBuf::as_path))
             .chain([self.plan.destination.folder.as_path(), self.config, self.program])
             .any(|path| folders.iter().any(|folder| path.starts_with(folder)))
     }

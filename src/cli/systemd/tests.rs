@@ -168,8 +168,8 @@ fn what_lies_in_a_home_or_a_temporary_folder_is_still_there() {
 #[test]
 fn a_stop_waits_for_the_hooks_and_the_snapshot() {
     let unit = of(&format!("{VOLUME}\nfreeze = [\"dump\"]\nhook_time_limit = \"30m\""), "");
-    assert_eq!(value(&unit, "TimeoutStopSec"), (30 * 60 + 180).to_string());
-    assert_eq!(value(&of(VOLUME, ""), "TimeoutStopSec"), "180");
+    assert_eq!(value(&unit, "TimeoutStopSec"), (30 * 60 + 1800).to_string());
+    assert_eq!(value(&of(VOLUME, ""), "TimeoutStopSec"), "1800");
     assert_eq!(value(&unit, "KillMode"), "mixed");
 }
 

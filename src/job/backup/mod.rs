@@ -8,6 +8,7 @@ mod watch;
 use std::cell::RefCell;
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, MetadataExt as _};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 
 use self::watch::{Unguarded, Watch};
@@ -82,11 +83,14 @@ impl Turn<'_> {
         let volume = provider.find(name)?;
         self.backup.witness.note(&describe(&volume));
         self.check()?;
-        let snapshot = self.snapshot(&volume)?;
+        let (snapshot, started) = self.snapshot(&volume)?;
         let note = |text: &str| self.note(text);
         let watch = Watch::new(provider, &snapshot, self.options.extend, &note);
-        let made = self.archive(&snapshot.device, Some(name), &watch);
-        let made = made.map_err(|error| watch.explain(error));
+        // A fault of our own leaves no snapshot either.
+        let made = catch_unwind(AssertUnwindSafe(|| {
+            let made = self.archive(&snapshot.device, Some(name), started, &watch);
+            made.map_err(|error| watch.explain(error))
+        }));
         let percent = watch.most_percent();
         if let Err(error) = provider.remove(&snapshot.name) {
             let name = &snapshot.name;
@@ -94,18 +98,21 @@ impl Turn<'_> {
                 "the snapshot {name} could not be removed ({error}); voltar clean {name} tries again"
             ));
         }
-        made.map(|(path, made)| published(path, made, percent))
+        let (path, made) = made.unwrap_or_else(|panic| resume_unwind(panic))?;
+        Ok(published(path, made, percent))
     }
 
-    /// Takes the snapshot, between freeze and thaw.
-    fn snapshot(&self, volume: &Volume) -> Result<Snapshot> {
+    /// Takes the snapshot between freeze and thaw, and settles it afterwards. With it comes the moment that it shows, in seconds
+    /// since 1970.
+    fn snapshot(&self, volume: &Volume) -> Result<(Snapshot, u64)> {
         let Backup { provider, witness, .. } = *self.backup;
         let hooks = &self.options.hooks;
         let wish = Wish { size: self.options.snapshot_size };
         let stop = || witness.stop_requested();
         let quiesced = quiesced(hooks, volume, &stop, || {
             self.may_go_on()?;
-            provider.take(volume, &wish, &|text| self.note(text))
+            let started = now();
+            Ok((provider.take(volume, &wish, &|text| self.note(text)), started))
         });
         if hooks.freeze.is_some() && quiesced.result.is_ok() {
             witness.note(&format!("{} was frozen for {}", volume.name, seconds(quiesced.elapsed)));
@@ -113,7 +120,8 @@ impl Turn<'_> {
         if let Some(error) = quiesced.thaw_error {
             self.fault(format!("{}: what was frozen may still be frozen: {error}", volume.name));
         }
-        quiesced.result
+        let (taken, started) = quiesced.result?;
+        Ok((provider.settle(taken)?, started))
     }
 
     fn device(&self, path: &Path) -> Result<Published> {
@@ -125,19 +133,19 @@ impl Turn<'_> {
             self.note("this device is read as it is, and what changes meanwhile may not fit together; a snapshot does not change");
         }
         self.check()?;
-        self.archive(path, None, &Unguarded).map(|(path, made)| published(path, made, None))
+        self.archive(path, None, now(), &Unguarded).map(|(path, made)| published(path, made, None))
     }
 
-    /// Makes the archive of what can be read at `source`.
+    /// Makes the archive of what can be read at `source`, as it was at `started`.
     fn archive(
         &self,
         source: &Path,
         snapshot_of: Option<&VolumeName>,
+        started: u64,
         guard: &dyn Guard,
     ) -> Result<(PathBuf, Made)> {
         self.may_go_on()?;
         let Options { reading, .. } = self.options;
-        let started = now();
         let archive = self.path(started);
         if archive.symlink_metadata().is_ok() {
             let message = "is there already: it was begun in this very second; wait for the next one";
@@ -195,6 +203,8 @@ impl Turn<'_> {
     fn check(&self) -> Result<()> {
         self.may_go_on()?;
         self.options.compression.level(self.options.level)?;
+        // The backup disk may be gone since the run began.
+        destination::check_folder(self.backup.destination)?;
         destination::check_free(self.backup.destination)
     }
 

@@ -23,7 +23,8 @@ fn percent(percent: f64) -> State {
     State::Valid { used_percent: Some(percent) }
 }
 
-const BEFORE: [&str; 5] = ["find vg0/web", "freeze", "take vg0/web", "thaw", "archive /dev/vg0/web-snapshot"];
+const BEFORE: [&str; 6] =
+    ["find vg0/web", "freeze", "take vg0/web", "thaw", "settle vg0/web", "archive /dev/vg0/web-snapshot"];
 
 #[test]
 fn each_thing_happens_once_and_in_order() {
@@ -42,9 +43,10 @@ fn each_thing_happens_once_and_in_order() {
 #[test]
 fn whatever_fails_the_rest_is_put_in_order() {
     let removed = "remove vg0/web-snapshot";
-    let cases: [(&str, &[&str]); 5] = [
+    let cases: [(&str, &[&str]); 6] = [
         ("find", &["find vg0/web"]),
         ("take", &["find vg0/web", "freeze", "take vg0/web", "thaw"]),
+        ("settle", &BEFORE[..5]),
         // The snapshot is asked whether that is the reason.
         ("archive", &[&BEFORE[..], &["state", removed]].concat()),
         ("state", &[&BEFORE[..], &["state", removed]].concat()),
@@ -60,6 +62,23 @@ fn whatever_fails_the_rest_is_put_in_order() {
         // Nor is there a folder that was made for nothing.
         assert_eq!(std::fs::read_dir(fake.destination().folder).unwrap().count(), 0, "{fails}");
     }
+}
+
+#[test]
+fn a_panic_leaves_no_snapshot() {
+    let fake = Fake { panics: Some("archive"), ..Fake::default() };
+    assert!(catch_unwind(AssertUnwindSafe(|| web(&fake))).is_err());
+    assert_eq!(fake.calls(), [&BEFORE[..], &["remove vg0/web-snapshot"]].concat());
+}
+
+#[test]
+fn a_destination_that_is_gone_is_noticed_before_anybody_is_frozen() {
+    let fake = Fake::default();
+    let destination = Destination { require_mount: true, ..fake.destination() };
+    let backup = Backup { provider: &fake, archiver: &fake, witness: &fake, destination: &destination };
+    let finished = backup.make(&Subject::Volume(name("web")), "web", &fake.options());
+    assert!(finished.result.unwrap_err().to_string().contains("nothing is mounted here"));
+    assert_eq!(fake.calls(), ["find vg0/web"]);
 }
 
 #[test]
@@ -85,7 +104,10 @@ fn a_thaw_that_fails_is_an_error_and_the_archive_stays() {
     assert!(finished.result.is_ok());
     assert_eq!(
         finished.errors,
-        ["vg0/web: what was frozen may still be frozen: thaw: false failed with exit code 1"]
+        [
+            "vg0/web: what was frozen may still be frozen: thaw: false failed with exit code 1; by hand: VOLTAR_HOOK=thaw \
+             VOLTAR_GROUP=vg0 VOLTAR_VOLUME=web VOLTAR_DEVICE=/dev/vg0/web false"
+        ]
     );
 }
 
@@ -103,7 +125,7 @@ fn a_signal_stops_it_at_the_next_step() {
     let removed = "remove vg0/web-snapshot";
     let cases: [(&str, &[&str]); 3] = [
         ("find", &["find vg0/web"]),
-        ("take", &["find vg0/web", "freeze", "take vg0/web", "thaw", removed]),
+        ("take", &[&BEFORE[..5], &[removed]].concat()),
         ("archive", &[&BEFORE[..], &[removed]].concat()),
     ];
     for (after, expected) in cases {

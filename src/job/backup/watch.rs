@@ -1,6 +1,7 @@
 //! Watching a snapshot while it is read: how full it is, and whether it is still worth anything.
 
 use std::cell::Cell;
+use std::time::Duration;
 
 use crate::error::{Error, Kind, Result};
 use crate::job::worker::Guard;
@@ -8,6 +9,11 @@ use crate::snapshot::{Provider, Snapshot, State};
 
 /// From here on a snapshot is nearly full.
 const NEARLY_FULL_PERCENT: f64 = 80.0;
+
+/// How long LVM may take to say so while the archive is made: signals wait for the answer, and the next look is soon.
+const LOOK_LIMIT: Duration = Duration::from_secs(30);
+/// How long it may take when the archive depends on it: another command may have the group locked.
+const VOUCH_LIMIT: Duration = Duration::from_secs(300);
 
 /// Watches one snapshot.
 pub(super) struct Watch<'a> {
@@ -54,7 +60,7 @@ impl<'a> Watch<'a> {
         ) {
             return error;
         }
-        match self.provider.state(self.snapshot) {
+        match self.provider.state(self.snapshot, VOUCH_LIMIT) {
             Ok(state) => self.fault(state).map_or(error, |fault| fault),
             // What is known is the worker's error.
             Err(_) => error,
@@ -106,7 +112,7 @@ impl<'a> Watch<'a> {
 
 impl Guard for Watch<'_> {
     fn look(&self) -> Result<()> {
-        let state = match self.provider.state(self.snapshot) {
+        let state = match self.provider.state(self.snapshot, LOOK_LIMIT) {
             Ok(state) => state,
             Err(error) => {
                 // It may be known again at the end, which is what counts.
@@ -131,7 +137,7 @@ impl Guard for Watch<'_> {
     }
 
     fn vouch(&self) -> Result<()> {
-        let state = self.provider.state(self.snapshot).map_err(|error| {
+        let state = self.provider.state(self.snapshot, VOUCH_LIMIT).map_err(|error| {
             let message = format!(
                 "whether the snapshot {} is still worth anything can't be found out ({error}); nothing was published",
                 self.snapshot.name

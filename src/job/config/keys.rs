@@ -160,7 +160,7 @@ pub const DEFAULTS: Section = Section {
             "journal",
             "path",
             "in the filesystem",
-            "device with the journal of an ext filesystem that has it apart",
+            "device with the journal of an ext filesystem that has it apart, for image and device alone: a snapshot does not hold it still",
         ),
         key(
             "sandbox",

@@ -49,6 +49,9 @@ pub(super) struct Wishes {
 pub(super) const OF_SNAPSHOTS: [&str; 5] =
     ["snapshot_size", "extend_snapshot", "freeze", "thaw", "hook_time_limit"];
 
+/// Keys that are about a source that no snapshot is taken of.
+pub(super) const OF_DEVICES: [&str; 1] = ["journal"];
+
 impl Wishes {
     pub(super) fn read(table: &Table<'_, '_>, remarks: &mut Remarks) -> Self {
         let compressions = Compression::ALL.map(|compression| (compression.name(), compression));
@@ -168,6 +171,11 @@ impl Wishes {
             hook_time_limit: None,
             ..self
         }
+    }
+
+    /// The same for what a snapshot is taken of: a journal apart is no part of it, and goes on.
+    pub(super) fn with_snapshot(self) -> Self {
+        Self { journal: None, ..self }
     }
 }
 

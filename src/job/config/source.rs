@@ -8,7 +8,7 @@ use toml::de::DeValue;
 use super::super::destination::folder_of;
 use super::super::plan::{Retention, Source, What};
 use super::fault::{Remarks, Span};
-use super::options::{OF_SNAPSHOTS, Wishes, patterns};
+use super::options::{OF_DEVICES, OF_SNAPSHOTS, Wishes, patterns};
 use super::table::{Given, Table};
 use super::value::{self, Raw, Read};
 use super::{destination, keys, pattern};
@@ -89,20 +89,28 @@ fn one(
     let own =
         table.table(&keys::SOURCE_RETENTION, remarks).map(|table| destination::retention(&table, remarks));
     let what = what(&table, remarks);
-    if matches!(what, Some(What::Device(_))) {
-        for name in OF_SNAPSHOTS {
-            if let Some(span) = table.key_span(name) {
-                let text = format!(
-                    "source.{name}: nothing takes a snapshot of an image or device; this is for group and volume"
-                );
-                remarks.fault(Some(span), text);
-            }
+    let (misplaced, why): (&[&str], _) = match what {
+        Some(What::Device(_)) => {
+            (&OF_SNAPSHOTS, "nothing takes a snapshot of an image or device; this is for group and volume")
+        }
+        Some(What::Group { .. } | What::Volume(_)) => (
+            &OF_DEVICES,
+            "the snapshot is of the volume alone, and a journal that is apart would be of a later moment; this is for image and device",
+        ),
+        None => (&[], ""),
+    };
+    for name in misplaced {
+        if let Some(span) = table.key_span(name) {
+            remarks.fault(Some(span), format!("source.{name}: {why}"));
         }
     }
     let wishes = wishes.over(defaults);
     wishes.check_level(remarks);
     let what = what?;
-    let wishes = if matches!(what, What::Device(_)) { wishes.without_snapshot() } else { wishes };
+    let wishes = match what {
+        What::Device(_) => wishes.without_snapshot(),
+        What::Group { .. } | What::Volume(_) => wishes.with_snapshot(),
+    };
     Some(Source { what, options: wishes.options(), retention: own.unwrap_or_else(|| retention.clone()) })
 }
 

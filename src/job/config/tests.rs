@@ -50,7 +50,6 @@ fn every_key_comes_to_what_it_says() {
         strict = true
         keep_going = true
         io = "direct"
-        journal = "/dev/vg0/journal"
         max_output = "2T"
         sandbox = false
         snapshot_size = "50%ORIGIN"
@@ -63,6 +62,7 @@ fn every_key_comes_to_what_it_says() {
         image = "/srv/./web.img"
         [[source]]
         device = "/dev/sdb"
+        journal = "/dev/vg0/journal"
         [defaults]
         exclude_files = ["lost+found"]
         compression = "zstd"
@@ -133,9 +133,8 @@ fn every_key_comes_to_what_it_says() {
     assert_eq!((own.compression, own.level), (Compression::Gzip, Some(9)));
     assert_eq!((own.digest, own.raw), (Algorithm::Sha256, Raw::Never));
     assert_eq!((own.strict, own.max_output, own.has_sandbox), (true, Some(2 << 40), false));
-    let reading =
-        Reading { io: Io::Direct, journal: Some(PathBuf::from("/dev/vg0/journal")), keep_going: true };
-    assert_eq!(own.reading, reading);
+    assert_eq!(own.reading, Reading { io: Io::Direct, journal: None, keep_going: true });
+    assert_eq!(sources[3].options.reading.journal.as_deref(), Some(Path::new("/dev/vg0/journal")));
     assert_eq!((own.snapshot_size, own.extend), (Size::PercentOfOrigin(50), false));
     assert_eq!(own.hooks.freeze.as_deref(), Some(["freeze".to_owned(), String::new()].as_slice()));
     assert_eq!(own.hooks.thaw.as_deref(), Some(["thaw".to_owned()].as_slice()));

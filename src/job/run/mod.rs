@@ -10,6 +10,7 @@ pub use self::preview::{Preview, Previewed, preview};
 pub use self::targets::{Target, Targets, expand};
 use super::archives::{self, Archived};
 use super::backup::{Backup, Finished};
+use super::calendar;
 use super::clean::{self, Mode};
 use super::destination::{self, Locked};
 use super::outcome::{Outcome, Removed, VolumeOutcome};
@@ -17,7 +18,6 @@ use super::plan::{Destination, Plan, Retention, What};
 use super::retention;
 use super::witness::Witness;
 use super::worker::Archiver;
-use crate::archive::now;
 use crate::snapshot::Provider;
 
 /// Runs a plan. Whatever happens to one volume, the others have their turn; a signal ends the run, and what was not begun is
@@ -26,7 +26,7 @@ pub fn run(plan: &Plan, provider: &dyn Provider, archiver: &dyn Archiver, witnes
     let began = Instant::now();
     let mut outcome = Outcome {
         host: host(),
-        started: seconds_now(),
+        started: calendar::now(),
         elapsed: began.elapsed(),
         destination: plan.destination.folder.clone(),
         is_mounted: is_mounted(&plan.destination),
@@ -136,16 +136,17 @@ impl Run<'_> {
         let Finished { result, notes, errors } =
             backup.make(&target.subject, &volume.folder, &target.source.options);
         volume.notes.extend(notes);
+        let is_in_order = errors.is_empty();
         outcome.errors.extend(errors);
         volume.result = result.map_err(|error| error.to_string());
-        if volume.result.is_ok() {
+        if volume.result.is_ok() && is_in_order {
             self.expire(retention, &mut volume, outcome);
         }
         volume.elapsed = began.elapsed();
         volume
     }
 
-    /// Removes what the volume's retention does not keep. Called after success only.
+    /// Removes what the volume's retention does not keep. Called after success only, and where nothing is left to be put in order.
     fn expire(&self, rules: &Retention, volume: &mut VolumeOutcome, outcome: &mut Outcome) {
         let folder = &self.plan.destination.folder;
         let kept = match archives::of_volume(folder, &volume.folder) {
@@ -157,7 +158,7 @@ impl Run<'_> {
                 );
             }
         };
-        volume.next_to_expire = retention::next_to_expire(&kept, rules, seconds_now());
+        volume.next_to_expire = retention::next_to_expire(&kept, rules, calendar::now());
     }
 
     /// Gives back what is still there.
@@ -169,7 +170,7 @@ impl Run<'_> {
         outcome: &mut Outcome,
     ) -> Vec<Archived> {
         let mut kept = Vec::new();
-        for decision in retention::decide(archives, rules, seconds_now()) {
+        for decision in retention::decide(archives, rules, calendar::now()) {
             if !decision.is_removal() {
                 kept.push(decision.archived.clone());
                 continue;
@@ -194,10 +195,6 @@ impl Run<'_> {
 /// Whether something is mounted at the folder, whether or not the plan asks for that.
 fn is_mounted(destination: &Destination) -> bool {
     destination::check_folder(&Destination { require_mount: true, ..destination.clone() }).is_ok()
-}
-
-fn seconds_now() -> i64 {
-    i64::try_from(now()).unwrap_or(i64::MAX)
 }
 
 /// This host's name, as the kernel has it: see proc_sys_kernel(5).

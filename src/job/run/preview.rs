@@ -2,12 +2,12 @@
 
 use super::super::archives::{self, Archived, Told};
 use super::super::backup::{Subject, describe};
+use super::super::calendar;
 use super::super::clean::{self, Mode};
 use super::super::destination;
 use super::super::outcome::Removed;
 use super::super::plan::{Plan, What};
 use super::super::retention;
-use super::seconds_now;
 use super::targets::{Target, Targets, expand};
 use crate::snapshot::{Foreseen, Provider, Wish};
 use crate::units::Bytes;
@@ -86,7 +86,7 @@ fn volume(plan: &Plan, provider: &dyn Provider, target: Target<'_>) -> Previewed
     };
     let removed = match &what {
         Ok(_) => expiring(plan, &target.folder, |archives| {
-            retention::decide(archives, rules, seconds_now())
+            retention::decide(archives, rules, calendar::now())
                 .into_iter()
                 .filter(retention::Decision::is_removal)
                 .map(|decision| Removed {
@@ -116,7 +116,7 @@ fn expiring(plan: &Plan, folder: &str, decide: impl FnOnce(&[Archived]) -> Vec<R
     archives.push(Archived {
         volume: folder.to_owned(),
         path: plan.destination.folder.join(folder),
-        taken: seconds_now(),
+        taken: calendar::now(),
         len_bytes: 0,
         told: Some(told),
     });

@@ -107,8 +107,13 @@ fn members(
 /// A source that names nothing is a mistake: a group that lost its volumes, or a pattern that is misspelt.
 fn nothing_in(group: &str, include: &[String]) -> String {
     match include {
-        [] => format!("no volume of group {group} is to be backed up: it has none, or all are excluded"),
-        include => format!("no volume of group {group} matches {}", include.join(" or ")),
+        [] => format!(
+            "no volume of group {group} is to be backed up: it has none, or all are excluded: correct include and exclude, or remove the source"
+        ),
+        include => format!(
+            "no volume of group {group} matches {}: correct include, or remove the source",
+            include.join(" or ")
+        ),
     }
 }
 

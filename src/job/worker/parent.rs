@@ -245,6 +245,10 @@ fn babble(what: &str) -> Error {
 
 fn describe(status: ExitStatus) -> String {
     match (status.signal(), status.code()) {
+        // What the kernel sends where memory runs out.
+        (Some(9), _) => {
+            "was ended by signal 9 (out of memory? see dmesg; fewer --threads need less)".to_owned()
+        }
         (Some(signal), _) => format!("was ended by signal {signal}"),
         (None, Some(code)) => format!("ended with exit code {code}"),
         (None, None) => "ended".to_owned(),

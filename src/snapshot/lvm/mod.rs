@@ -6,7 +6,7 @@
 //! ```text
 //! command (runs it) ▶ complaint (why it refused)
 //!                   ▶ lvs (what it reports) ▶ find, state
-//! size, mark ▶ take ▶ remove
+//! size, mark ▶ take ▶ remove ▶ settle
 //! ```
 
 mod command;
@@ -15,6 +15,7 @@ mod find;
 mod lvs;
 mod mark;
 mod remove;
+mod settle;
 mod size;
 mod state;
 mod take;
@@ -31,10 +32,10 @@ use std::time::Duration;
 use command::{Program, Said};
 use lvs::Row;
 
-use super::{Foreseen, Marked, Provider, Snapshot, State, Volume, VolumeName, Wish};
+use super::{Foreseen, Marked, Provider, Snapshot, State, Untaken, Volume, VolumeName, Wish};
 use crate::error::{Error, Kind, Result};
 
-/// How long a command may take that no frozen guest waits for: another one may have the group locked.
+/// How long a command may take, where nothing is said: another one may have the group locked.
 const LIMIT: Duration = Duration::from_secs(300);
 
 /// How often a suspended snapshot is asked for again. It is for the moment in which another snapshot of its origin comes or goes.
@@ -53,6 +54,8 @@ pub struct Lvm {
     is_node: fn(&Path) -> bool,
     /// Longest pause between two attempts.
     patience: Duration,
+    /// How long a command may take that no frozen guest waits for.
+    limit: Duration,
 }
 
 impl Lvm {
@@ -67,12 +70,13 @@ impl Lvm {
             devices: PathBuf::from("/dev"),
             is_node: |path| fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_block_device()),
             patience: Duration::from_secs(60),
+            limit: LIMIT,
         })
     }
 
     /// Runs a command that is to succeed. `what` names it in an error.
     fn ask(&self, arguments: &[&str], what: &str) -> Result<Said> {
-        let said = self.program.run(arguments, LIMIT)?;
+        let said = self.program.run(arguments, self.limit)?;
         match said.status.success() {
             true => Ok(said),
             false => Err(complaint::refusal(what, &said)),
@@ -136,14 +140,24 @@ impl Provider for Lvm {
         take::foresee(volume, wish)
     }
 
-    fn take(&self, volume: &Volume, wish: &Wish, note: &dyn Fn(&str)) -> Result<Snapshot> {
+    fn take(
+        &self,
+        volume: &Volume,
+        wish: &Wish,
+        note: &dyn Fn(&str),
+    ) -> std::result::Result<Snapshot, Untaken> {
         take::take(self, volume, wish, note)
     }
 
-    fn state(&self, snapshot: &Snapshot) -> Result<State> {
+    fn settle(&self, taken: std::result::Result<Snapshot, Untaken>) -> Result<Snapshot> {
+        settle::settle(self, taken)
+    }
+
+    fn state(&self, snapshot: &Snapshot, limit: Duration) -> Result<State> {
+        let patient = Self { limit, ..self.clone() };
         let mut attempts: u32 = 1;
         loop {
-            let Some(row) = self.row(&snapshot.name)? else {
+            let Some(row) = patient.row(&snapshot.name)? else {
                 return Ok(State::Gone);
             };
             if row.attributes.state == 's' && attempts < MOST_SUSPENDED {
@@ -152,7 +166,7 @@ impl Provider for Lvm {
                 continue;
             }
             let pool = match row.pool.as_deref() {
-                Some(pool) => self.row(&VolumeName::new(&row.name.group, pool)?)?,
+                Some(pool) => patient.row(&VolumeName::new(&row.name.group, pool)?)?,
                 None => None,
             };
             return state::judge(&row, pool.as_ref());

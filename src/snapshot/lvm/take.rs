@@ -1,24 +1,18 @@
-//! Taking a snapshot: one command, since a guest may stand still until it is through.
+//! Taking a snapshot: `lvcreate` alone, since a guest may stand still until it is through.
 
-use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use super::Lvm;
 use super::command::Said;
 use super::complaint::refusal;
-use super::lvs::Row;
 use super::mark::{self, Mark};
 use super::size::{self, Space};
-use super::{Lvm, remove};
 use crate::error::{Error, Kind, Result};
 use crate::snapshot::name::MOST_CHARACTERS;
-use crate::snapshot::{Foreseen, Size, Snapshot, Volume, VolumeName, Wish};
+use crate::snapshot::{Foreseen, Size, Snapshot, Untaken, Volume, VolumeName, Wish};
 
 /// How long the command may take: a frozen guest waits for it.
 const LIMIT: Duration = Duration::from_secs(60);
-
-/// How long udev has to make the device's node.
-const NODE_LIMIT: Duration = Duration::from_secs(10);
 
 /// Longest ending that the device mapper puts behind the name of a classic snapshot, and of its origin.
 const SNAPSHOT_ENDING: usize = "-cow".len();
@@ -28,20 +22,27 @@ const ORIGIN_ENDING: usize = "-real".len();
 const MOST_NAMES: u32 = 5;
 
 /// See [`crate::snapshot::Provider::take`].
-pub(super) fn take(lvm: &Lvm, volume: &Volume, wish: &Wish, note: &dyn Fn(&str)) -> Result<Snapshot> {
+pub(super) fn take(
+    lvm: &Lvm,
+    volume: &Volume,
+    wish: &Wish,
+    note: &dyn Fn(&str),
+) -> std::result::Result<Snapshot, Untaken> {
     let is_thin = volume.pool.is_some();
     if !is_thin && volume.name.mapper_len().saturating_add(ORIGIN_ENDING) > MOST_CHARACTERS {
-        return Err(too_long(&volume.name));
+        return Err(too_long(&volume.name).into());
     }
     let mut space = space(volume, wish.size)?;
     let mark = Mark::of_this_process()?;
     let time = mark::time();
-    let mut has_asked_again = false;
+    let mut has_less = false;
     let mut number = 1;
     let name = loop {
         let name = name(&volume.name, &time, number)?;
-        let said = create(lvm, volume, &name, &mark, space.as_ref())
-            .map_err(|error| abandoned(lvm, &name, &mark, error))?;
+        let said = match create(lvm, volume, &name, &mark, space.as_ref()) {
+            Ok(said) => said,
+            Err(error) => return Err(Untaken { error, left: Some(name) }),
+        };
         if said.status.success() {
             break name;
         }
@@ -50,25 +51,32 @@ pub(super) fn take(lvm: &Lvm, volume: &Volume, wish: &Wish, note: &dyn Fn(&str))
         if complaints.contains("already exists in volume group") {
             // That one may well be in use.
             if number == MOST_NAMES {
-                return Err(error);
+                return Err(error.into());
             }
             number = number.saturating_add(1);
-        } else if complaints.contains("insufficient free space")
-            && wish.size == Size::Automatic
-            && !has_asked_again
-        {
+            continue;
+        }
+        match free_extents(&complaints) {
             // Somebody took of it since the volume was looked at.
-            has_asked_again = true;
-            space = self::space(&super::find::find(lvm, &volume.name)?, wish.size)?;
-        } else {
-            return Err(abandoned(lvm, &name, &mark, error));
+            Some(extents) if wish.size == Size::Automatic && !has_less => {
+                has_less = true;
+                let group_free_bytes = extents.saturating_mul(volume.extent_bytes);
+                space = self::space(&Volume { group_free_bytes, ..volume.clone() }, wish.size)?;
+            }
+            _ => return Err(Untaken { error, left: Some(name) }),
         }
     };
     if let Some(warning) = space.and_then(|space| space.warning) {
         note(&warning);
     }
-    let device = node(lvm, &name).map_err(|error| abandoned(lvm, &name, &mark, error))?;
+    let device = name.device(&lvm.devices);
     Ok(Snapshot { name, origin: volume.name.clone(), device, is_thin })
+}
+
+/// How many extents are free where LVM says that they are too few. A frozen guest does not wait until it is asked once more.
+fn free_extents(complaints: &str) -> Option<u64> {
+    let (_, rest) = complaints.split_once("has insufficient free space (")?;
+    rest.split_once(" extents)")?.0.parse().ok()
 }
 
 /// See [`crate::snapshot::Provider::foresee`].
@@ -126,63 +134,6 @@ fn too_long(name: &VolumeName) -> Error {
          twice, and its own endings need some; rename the volume with lvrename"
     );
     Error::new(Kind::Snapshot, message)
-}
-
-/// Waits for the snapshot's device, and makes LVM bring it up where it didn't by itself.
-fn node(lvm: &Lvm, name: &VolumeName) -> Result<PathBuf> {
-    let device = name.device(&lvm.devices);
-    if appears(lvm, &device, Duration::from_secs(1)) {
-        return Ok(device);
-    }
-    let row = lvm.row(name)?.ok_or_else(|| gone(name))?;
-    if !row.is_active() {
-        let text = name.to_string();
-        lvm.order(&["lvchange", "--activate", "y", "--ignoreactivationskip", &text])?;
-    }
-    match appears(lvm, &device, NODE_LIMIT) {
-        true => Ok(device),
-        false => Err(Error::new(
-            Kind::Snapshot,
-            format!(
-                "{}: there is no such block device, though LVM made the snapshot: activate its origin, and see whether udev runs \
-                 (vgscan --mknodes)",
-                device.display()
-            ),
-        )),
-    }
-}
-
-fn appears(lvm: &Lvm, device: &Path, limit: Duration) -> bool {
-    let started = Instant::now();
-    loop {
-        if (lvm.is_node)(device) {
-            return true;
-        }
-        if started.elapsed() >= limit.min(lvm.patience) {
-            return false;
-        }
-        thread::sleep(Duration::from_millis(10));
-    }
-}
-
-fn gone(name: &VolumeName) -> Error {
-    Error::new(Kind::Snapshot, format!("{name}: LVM said it made this snapshot, but it is not there"))
-}
-
-/// Removes what a failed attempt may have left, and gives the error that made it fail.
-fn abandoned(lvm: &Lvm, name: &VolumeName, mark: &Mark, error: Error) -> Error {
-    let is_ours = |row: &Row| Mark::read(&row.tags).as_ref() == Some(mark);
-    let outcome = lvm.row(name).and_then(|row| match row.is_some_and(|row| is_ours(&row)) {
-        true => remove::remove(lvm, name),
-        false => Ok(()),
-    });
-    match outcome {
-        Ok(()) => error,
-        Err(second) => Error::new(
-            error.kind(),
-            format!("{error}; what may be left of snapshot {name} could not be removed: {second}"),
-        ),
-    }
 }
 
 #[cfg(test)]

@@ -38,6 +38,11 @@ fn snapshot(text: &str, origin: &str, is_thin: bool) -> Snapshot {
     Snapshot { name: name(text), origin: name(origin), device: PathBuf::from("/dev").join(text), is_thin }
 }
 
+/// Takes a snapshot, and settles what comes of it.
+fn taken(fake: &Fake, volume: &Volume, wish: &Wish, note: &dyn Fn(&str)) -> Result<Snapshot> {
+    fake.lvm.settle(fake.lvm.take(volume, wish, note))
+}
+
 const WISH: Wish = Wish { size: Size::Automatic };
 
 #[test]
@@ -131,7 +136,7 @@ fn the_volumes_of_a_group_are_those_that_are_worth_a_backup() {
 #[test]
 fn a_classic_snapshot_is_one_command_with_its_mark() {
     let fake = Fake::new([ok("create").with_node()]);
-    let snapshot = fake.lvm.take(&volume(144 << 20), &WISH, &|note| panic!("{note}")).unwrap();
+    let snapshot = taken(&fake, &volume(144 << 20), &WISH, &|note| panic!("{note}")).unwrap();
     assert_eq!(snapshot.origin, name(VOLUME));
     assert!(snapshot.name.volume.starts_with("volume-00000001-voltar-2") && !snapshot.is_thin);
     assert_eq!(snapshot.device, fake.device(&snapshot.name.to_string()));
@@ -147,7 +152,7 @@ fn a_classic_snapshot_is_one_command_with_its_mark() {
 fn a_thin_snapshot_has_no_size_and_is_activated_past_its_flag() {
     let fake = Fake::new([ok("create").with_node()]);
     let thin = Volume { name: name("cinder-volumes/thin-1"), pool: Some("pool".to_owned()), ..volume(0) };
-    let snapshot = fake.lvm.take(&thin, &WISH, &|note| panic!("{note}")).unwrap();
+    let snapshot = taken(&fake, &thin, &WISH, &|note| panic!("{note}")).unwrap();
     assert!(snapshot.is_thin && snapshot.name.volume.starts_with("thin-1-voltar-"));
     let asked = fake.asked().concat();
     assert!(
@@ -161,7 +166,7 @@ fn a_thin_snapshot_has_no_size_and_is_activated_past_its_flag() {
 fn a_snapshot_that_may_overflow_is_taken_with_a_warning() {
     let fake = Fake::new([ok("create").with_node()]);
     let notes = std::sync::Mutex::new(Vec::new());
-    fake.lvm.take(&volume(16 << 20), &WISH, &|note| notes.lock().unwrap().push(note.to_owned())).unwrap();
+    taken(&fake, &volume(16 << 20), &WISH, &|note| notes.lock().unwrap().push(note.to_owned())).unwrap();
     assert!(fake.asked().concat().contains("--extents 4 "));
     let notes = notes.into_inner().unwrap();
     assert!(
@@ -174,7 +179,7 @@ fn a_snapshot_that_may_overflow_is_taken_with_a_warning() {
 fn without_space_no_command_is_run() {
     let fake = Fake::new([]);
     for size in [Size::Automatic, Size::PercentOfOrigin(10), Size::Bytes(1)] {
-        let error = fake.lvm.take(&volume(0), &Wish { size }, &|_| ()).unwrap_err();
+        let error = taken(&fake, &volume(0), &Wish { size }, &|_| ()).unwrap_err();
         assert_eq!(error.kind(), Kind::Snapshot);
         assert!(error.to_string().contains("cinder-volumes has 0 B free"), "{error}");
     }
@@ -182,19 +187,41 @@ fn without_space_no_command_is_run() {
 }
 
 #[test]
-fn space_that_is_gone_meanwhile_is_asked_for_again_once() {
-    let fake = Fake::new([no("create_full"), ok("linear"), ok("create").with_node()]);
+fn space_that_is_gone_meanwhile_is_taken_from_what_lvm_complains_of() {
+    let less = |extents: u32| no("create_full").complaining("(0 extents)", &format!("({extents} extents)"));
+    let fake = Fake::new([less(3), ok("create").with_node()]);
     fake.lvm.take(&volume(1 << 30), &WISH, &|_| ()).unwrap();
-    let answers = [no("create_full"), ok("linear"), no("create_full"), no("gone"), ok("group")];
-    let fake = Fake::new(answers);
-    let error = fake.lvm.take(&volume(1 << 30), &WISH, &|_| ()).unwrap_err();
-    assert!(error.to_string().contains("insufficient free space (0 extents)"), "{error}");
+    let asked = fake.asked();
+    assert!(asked.len() == 2 && asked[1].contains("--extents 3 "), "{asked:?}");
+
+    let fake = Fake::new([less(3), less(2), no("gone"), ok("group")]);
+    let error = taken(&fake, &volume(1 << 30), &WISH, &|_| ()).unwrap_err();
+    assert!(error.to_string().contains("insufficient free space (2 extents)"), "{error}");
+
+    let error = taken(&Fake::new([less(0)]), &volume(1 << 30), &WISH, &|_| ()).unwrap_err();
+    assert!(error.to_string().contains("has 0 B free"), "{error}");
+}
+
+#[test]
+fn while_a_guest_may_be_frozen_nothing_but_lvcreate_is_run() {
+    let answers = [
+        ok("create"),
+        no("create_partial"),
+        no("create_full").complaining("(0 extents)", "(3 extents)"),
+        no("create_exists"),
+    ];
+    for answer in answers {
+        let fake = Fake::new([answer, ok("create")]);
+        let _ = fake.lvm.take(&volume(1 << 30), &WISH, &|_| ());
+        let asked = fake.asked();
+        assert!(asked.iter().all(|command| command.starts_with("lvcreate ")), "{asked:?}");
+    }
 }
 
 #[test]
 fn a_name_that_is_taken_gets_a_number() {
     let fake = Fake::new([no("create_exists"), ok("create").with_node()]);
-    let snapshot = fake.lvm.take(&volume(1 << 30), &WISH, &|_| ()).unwrap();
+    let snapshot = taken(&fake, &volume(1 << 30), &WISH, &|_| ()).unwrap();
     assert!(snapshot.name.volume.ends_with("Z-2"), "{}", snapshot.name);
     assert!(mark::taken(&snapshot.name.volume).is_some());
 }
@@ -204,7 +231,7 @@ fn an_origin_whose_name_is_too_long_is_never_tried() {
     // LVM tries it, and leaves a volume that wants "manual intervention".
     let long = VolumeName::new("cinder-volumes", &"x".repeat(107)).unwrap();
     let fake = Fake::new([]);
-    let error = fake.lvm.take(&Volume { name: long, ..volume(1 << 30) }, &WISH, &|_| ()).unwrap_err();
+    let error = taken(&fake, &Volume { name: long, ..volume(1 << 30) }, &WISH, &|_| ()).unwrap_err();
     assert!(error.to_string().contains("lvrename"), "{error}");
 }
 
@@ -212,7 +239,7 @@ fn an_origin_whose_name_is_too_long_is_never_tried() {
 fn a_snapshot_without_a_device_is_removed_again() {
     let mine = || ok("snapshot").marked_by_this_process();
     let fake = Fake::new([ok("create"), mine(), mine(), mine(), ok("removed"), no("gone"), ok("group")]);
-    let error = fake.lvm.take(&volume(1 << 30), &WISH, &|_| ()).unwrap_err();
+    let error = taken(&fake, &volume(1 << 30), &WISH, &|_| ()).unwrap_err();
     assert!(error.to_string().contains("no such block device"), "{error}");
     let asked = fake.asked();
     assert!(
@@ -225,7 +252,7 @@ fn a_snapshot_without_a_device_is_removed_again() {
 #[test]
 fn what_another_process_made_is_left_alone_when_this_one_fails() {
     let fake = Fake::new([no("create_partial"), ok("snapshot")]);
-    let error = fake.lvm.take(&volume(1 << 30), &WISH, &|_| ()).unwrap_err();
+    let error = taken(&fake, &volume(1 << 30), &WISH, &|_| ()).unwrap_err();
     assert!(error.to_string().contains("bring the missing disk back"), "{error}");
     assert_eq!(fake.asked().len(), 2);
 }
@@ -244,7 +271,7 @@ fn the_state_is_what_lvm_says_after_the_last_read() {
         (&thin, vec![ok("thin_snapshot_pool_full"), ok("pool_full")], valid(None)),
     ];
     for (snapshot, answers, state) in cases {
-        assert_eq!(Fake::new(answers).lvm.state(snapshot).unwrap(), state, "{state:?}");
+        assert_eq!(Fake::new(answers).lvm.state(snapshot, LIMIT).unwrap(), state, "{state:?}");
     }
 }
 
@@ -262,7 +289,7 @@ fn a_state_that_can_not_be_had_is_an_error() {
         vec![ok("snapshot_suspended"); 10],
     ];
     for answers in cases {
-        let error = Fake::new(answers.clone()).lvm.state(&classic).expect_err("no state");
+        let error = Fake::new(answers.clone()).lvm.state(&classic, LIMIT).expect_err("no state");
         assert_eq!(error.kind(), Kind::Snapshot, "{error}");
     }
 }

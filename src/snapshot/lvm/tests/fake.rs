@@ -68,6 +68,13 @@ impl Answer {
         self
     }
 
+    /// The same for what it says to standard error.
+    pub(super) fn complaining(mut self, from: &str, to: &str) -> Self {
+        assert!(self.err.contains(from), "{from} is not in {}", self.err);
+        self.err = self.err.replace(from, to);
+        self
+    }
+
     pub(super) fn marked_by_this_process(self) -> Self {
         self.replacing(RECORDED_TAGS, &Mark::of_this_process().unwrap().tags().join(","))
     }
