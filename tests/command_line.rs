@@ -44,6 +44,11 @@ fn main() -> ExitCode {
             partitions,
         ),
         trial("what can't be read as files goes in as it is, or with --raw never is an issue", &[TAR], raw),
+        trial(
+            "a damaged table costs an issue, and not the partitions that are known",
+            &[TAR],
+            damaged_tables,
+        ),
         trial("JSON lines have a type, and the last one sums up", &[], json),
         trial("--strict publishes nothing where there is an issue", &[], strict),
         trial("the source is the same before and after", &[], source_untouched),
@@ -122,8 +127,7 @@ fn bad_sources() {
         (unpacked("gpt-cut-off", &folder), "is the image cut off?"),
         (unpacked("gpt-both-damaged", &folder), "both copies of the GPT are bad"),
         (unpacked("mbr-overlap", &folder), "overlaps"),
-        (unpacked("mbr-past-the-end", &folder), "is the image cut off?"),
-        (unpacked("mbr-extended-loop", &folder), "cycle"),
+        (unpacked("mbr-past-the-end", &folder), "overlaps"),
         (unpacked("ext4-unknown-feature", &folder), "FEATURE_I30"),
     ];
     for (source, words) in cases {
@@ -135,6 +139,34 @@ fn bad_sources() {
         assert_eq!(said.matches("error:").count(), 1, "{said}");
         assert!(!said.contains("panicked"), "{said}");
         assert_eq!(names(target.path()), [""; 0], "{}", source.display());
+    }
+}
+
+fn damaged_tables() {
+    let folder = tempfile::tempdir().unwrap();
+    // A partition of 1 GiB by the table, on a device that ends where its filesystem does.
+    let past_end = folder.path().join("past-end.img");
+    let mut disk = vec![0; 1 << 20];
+    disk[446..462].copy_from_slice(&[0, 0, 0, 0, 0x83, 0, 0, 0, 0, 8, 0, 0, 0, 0, 32, 0]);
+    disk[510..512].copy_from_slice(&[0x55, 0xaa]);
+    disk.extend(fs::read(unpacked("ext4", &folder)).unwrap());
+    fs::write(&past_end, disk).unwrap();
+    let cases = [
+        (unpacked("mbr-extended-loop", &folder), "cycle"),
+        (past_end, "ends at byte 1074790400, but the device at"),
+    ];
+    for (source, words) in cases {
+        let target = folder.path().join("a.tar.zst");
+        let output = run_it(archive(&source, &target).arg("--force"));
+        assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+        let issues = stderr(&output).lines().filter(|line| line.contains("issue:")).count();
+        assert!(issues == 1 && stderr(&output).contains(words), "{}", stderr(&output));
+        let listed = run_it(
+            Command::new("tar").arg("--zstd").arg("-tf").arg(&target).arg("--warning=no-unknown-keyword"),
+        );
+        assert!(String::from_utf8_lossy(&listed.stdout).contains("p1/hello.txt"), "{}", source.display());
+        let output = run_it(archive(&source, &target).args(["--force", "--strict"]));
+        assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
     }
 }
 

@@ -102,6 +102,7 @@ fn archive_of(disk: &Disk, partitions: Vec<u32>, keep_going: bool) -> (Result<Re
         max_output: None,
         started: 0,
         snapshot_of: None,
+        clock: || 0,
         observer: &Nobody,
     };
     let output = Output { archive: &mut archive, manifest: Some(&mut manifest) };

@@ -63,20 +63,27 @@ pub(super) fn prepare<'a>(volumes: &[&'a Volume], is_bare: bool, request: &Reque
                     for warning in &filesystem.summary().warnings {
                         observer.note(&format!("{}: {warning}", title(volume)));
                     }
+                    // All of the filesystem is there, whatever the table says.
+                    parts.issues.extend(volume.past_end().map(|error| Issue { path: None, error }));
                     Becomes::Files(filesystem)
                 }
-                // Of a whole disk, one damaged filesystem shall not cost the others.
-                Err(error)
-                    if volumes.len() > 1
-                        && (!error.ends_the_run() || keep_going && error.kind() == Kind::Read) =>
-                {
-                    let issue = Issue { path: Some(member(number)), error };
-                    parts.issues.push(issue);
+                Err(error) => {
+                    if let Some(error) = volume.past_end() {
+                        return Err(error);
+                    }
+                    // Of a whole disk, one damaged filesystem shall not cost the others.
+                    let costs_itself = !error.ends_the_run() || keep_going && error.kind() == Kind::Read;
+                    if volumes.len() == 1 || !costs_itself {
+                        return Err(error);
+                    }
+                    parts.issues.push(Issue { path: Some(member(number)), error });
                     as_image(volume, &how, &mut parts.issues)?
                 }
-                Err(error) => return Err(error),
             },
-            Held::Other => as_image(volume, &how, &mut parts.issues)?,
+            Held::Other => match volume.past_end() {
+                Some(error) => return Err(error),
+                None => as_image(volume, &how, &mut parts.issues)?,
+            },
         };
         parts.parts.push(Part { volume, folder, becomes });
     }

@@ -6,7 +6,6 @@ use std::io::{self, Write};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::clock;
 use super::codec::{Compression, FrameLengths};
 use super::cut::{Cutter, Item};
 use super::digest::{Algorithm, Hasher};
@@ -61,6 +60,8 @@ pub struct Request<'a> {
     pub started: u64,
     /// What the device is a snapshot of, for the manifest.
     pub snapshot_of: Option<&'a str>,
+    /// What tells when the run is over, in seconds since 1970.
+    pub clock: fn() -> u64,
     /// Who watches.
     pub observer: &'a dyn Observer,
 }
@@ -120,7 +121,10 @@ fn archive<'a>(disk: &'a Disk, request: &'a Request<'a>, output: Output<'a>) -> 
     writing.manifest(&manifest::line(&head(disk, request, level, &parts)))?;
     writing.part_manifest()?;
     let doubts = disk.doubts().iter().map(|doubt| Error::new(Kind::Ambiguous, doubt.clone()).on(disk.path()));
-    let doubts = doubts.map(|error| Issue { path: None, error });
+    // Who asks for single partitions has them all.
+    let fault = disk.table_fault().filter(|_| request.partitions.is_empty());
+    let fault = fault.map(|fault| Error::corrupt(fault.to_owned()).on(disk.path()));
+    let doubts = doubts.chain(fault).map(|error| Issue { path: None, error });
     let unreadable = disk.unreadable().map(|error| Error::new(error.kind(), error.to_string()));
     if let Some(error) = unreadable {
         if !request.keep_going {
@@ -304,7 +308,7 @@ impl Writing<'_> {
         self.output.archive.flush().map_err(write_error)?;
         self.report.data_bytes = data_bytes;
         self.report.bytes_read = disk.bytes_read();
-        self.report.finished = clock::now();
+        self.report.finished = (self.request.clock)();
         let hasher = std::mem::replace(&mut self.hasher, self.request.digest.hasher());
         self.report.digest = Some((self.request.digest, hasher.finish()));
         let lengths: Vec<u32> = self.report.frames.iter().map(|frame| frame.packed).collect();

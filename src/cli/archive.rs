@@ -95,6 +95,7 @@ fn archive(
         max_output: arguments.selection.max_output,
         started: now(),
         snapshot_of: None,
+        clock: crate::archive::now,
         observer: console,
     };
     match publication {

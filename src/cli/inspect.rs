@@ -45,6 +45,7 @@ pub(super) fn run(arguments: &InspectArguments) -> Result<ExitCode> {
 fn look(volume: &Volume) -> Seen<'_> {
     let mut faults: Vec<String> = Vec::new();
     faults.extend(volume.entry().and_then(|entry| entry.fault.clone()));
+    faults.extend(volume.entry().and_then(|entry| entry.past_end.clone()));
     let mut summary = None;
     if volume.held() == Held::Filesystem {
         match volume.filesystem() {

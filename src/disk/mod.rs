@@ -198,22 +198,24 @@ impl Disk {
         })
     }
 
+    /// Why there may be partitions that nobody knows of.
+    #[must_use]
+    pub fn table_fault(&self) -> Option<&str> {
+        self.table.as_ref().and_then(|table| table.fault.as_deref())
+    }
+
     /// The volumes that make up the disk: those with the given numbers, or all where none is given.
     ///
     /// # Errors
     ///
-    /// When a number is not there, or when, for all of them, the table has a fault or the device can be read in two ways.
+    /// When a number is not there, or when, for all of them, partitions overlap or the device can be read in two ways.
     /// A single sound partition can still be asked for by its number.
     pub fn select(&self, numbers: &[u32]) -> Result<Vec<&Volume>> {
-        let corrupt = |message: String| Err(Error::corrupt(message).on(&self.path));
         if !numbers.is_empty() {
             let mut numbers = numbers.to_vec();
             numbers.sort_unstable();
             numbers.dedup();
             return numbers.into_iter().map(|number| self.volume(number)?.sound()).collect();
-        }
-        if let Some(fault) = self.table.as_ref().and_then(|table| table.fault.as_ref()) {
-            return corrupt(format!("{fault}; --partition N archives one that is known"));
         }
         if self.table.is_some()
             && let Some(whole) = self.volumes.iter().find(|volume| volume.number() == WHOLE)
@@ -224,6 +226,11 @@ impl Disk {
                 whole.name()
             );
             return Err(Error::new(Kind::Ambiguous, message).on(&self.path));
+        }
+        if let Some(fault) = self.table_fault()
+            && self.volumes.is_empty()
+        {
+            return Err(Error::corrupt(fault.to_owned()).on(&self.path));
         }
         if self.volumes.is_empty() {
             let message = "the partition table has no partitions";

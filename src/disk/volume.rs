@@ -105,12 +105,19 @@ impl Volume {
         filesystem::is_readable(self.name())
     }
 
-    /// Itself, unless it overlaps another partition or reaches past the end of the device.
+    /// Itself, unless it overlaps another partition.
     pub(super) fn sound(&self) -> Result<&Self> {
         match self.partition.as_ref().and_then(|partition| partition.fault.as_ref()) {
             None => Ok(self),
             Some(fault) => Err(self.locate(Error::corrupt(fault.clone()))),
         }
+    }
+
+    /// Why not all of it is there.
+    #[must_use]
+    pub fn past_end(&self) -> Option<Error> {
+        let fault = self.partition.as_ref().and_then(|partition| partition.past_end.as_ref())?;
+        Some(self.locate(Error::corrupt(fault.clone())))
     }
 
     /// Opens the filesystem.

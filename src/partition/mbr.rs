@@ -52,6 +52,7 @@ fn partition(disk_id: u32, number: u32, entry: &Entry, sector_bytes: u32) -> Opt
         bootable: entry.boot_ind == ACTIVE,
         is_container: number <= 4 && entry.is_extended(),
         fault: None,
+        past_end: None,
     })
 }
 
@@ -140,7 +141,7 @@ mod tests {
         let table = table(disk);
         let sectors = u64::from(u32::MAX);
         assert_eq!(places(&table)[0], (1, sectors, sectors));
-        assert!(table.partitions[0].fault.as_ref().unwrap().contains("is the image cut off?"));
+        assert!(table.partitions[0].past_end.as_ref().unwrap().contains("is the image cut off?"));
     }
 
     #[test]

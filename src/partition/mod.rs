@@ -64,8 +64,10 @@ pub struct Partition {
     pub bootable: bool,
     /// Whether it is an extended partition, which only holds others.
     pub is_container: bool,
-    /// Why it can't be read as it is: it overlaps another one, or reaches past the end of the device.
+    /// Why it can't be read as it is: it overlaps another one, or ends before it begins.
     pub fault: Option<String>,
+    /// Why not all of it is there: it reaches past the end of the device. What it holds may be shorter than it.
+    pub past_end: Option<String>,
 }
 
 /// Bytes of a sector on a device that does not say.

@@ -11,7 +11,7 @@ pub(super) fn check(partitions: &mut [Partition], device_bytes: u64) {
         let end = partition.range.end();
         if end > device_bytes {
             let what = format!("ends at byte {end}, but the device at {device_bytes}; is the image cut off?");
-            add_fault(partition, what);
+            partition.past_end = Some(what);
         }
     }
     let holds_data = |partition: &Partition| !partition.is_container;
@@ -100,6 +100,7 @@ mod tests {
             bootable: false,
             is_container,
             fault: None,
+            past_end: None,
         }
     }
 
@@ -145,11 +146,11 @@ mod tests {
 
     #[test]
     fn a_partition_past_the_end_says_by_how_much() {
-        let found = faults(&[(1, 900, 101, false)]);
-        assert_eq!(
-            found,
-            [(1, "ends at byte 1001, but the device at 1000; is the image cut off?".to_owned())]
-        );
+        let mut partitions = [partition(1, 900, 101, false), partition(2, 800, 100, false)];
+        check(&mut partitions, DEVICE);
+        let expected = "ends at byte 1001, but the device at 1000; is the image cut off?";
+        assert_eq!(partitions[0].past_end.as_deref(), Some(expected));
+        assert_eq!((&partitions[1].past_end, &partitions[0].fault), (&None, &None));
     }
 
     #[test]

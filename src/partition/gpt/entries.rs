@@ -74,6 +74,7 @@ fn partition(number: u32, entry: &[u8], sector_bytes: u32) -> Result<Option<Part
         bootable: attributes & LEGACY_BOOT != 0,
         is_container: false,
         fault,
+        past_end: None,
     }))
 }
 
