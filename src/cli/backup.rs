@@ -287,6 +287,35 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_a_source_has_no_use_for_is_refused() {
+        #[derive(Debug, clap::Parser)]
+        struct Line {
+            #[command(flatten)]
+            arguments: BackupArguments,
+        }
+        let plan = |words: &[&str]| {
+            let line = [&["backup", "--to", "/BACKUPS"], words].concat();
+            plan(&<Line as clap::Parser>::try_parse_from(line).unwrap().arguments)
+        };
+        let cases: [(&[&str], Option<&str>); 6] = [
+            (&["./disk.img", "--extend"], Some("nothing to freeze or extend")),
+            (&["./disk.img", "--snapshot-size", "1G"], Some("nothing to freeze or extend")),
+            (
+                &["vg0/web", "--journal", "/dev/vg0/journal"],
+                Some("--journal: the snapshot is of vg0/web alone"),
+            ),
+            (&["vg0/web", "--extend", "--snapshot-size", "1G"], None),
+            (&["./disk.img", "--journal", "./journal.img"], None),
+            (&["vg0/web"], None),
+        ];
+        for (words, expected) in cases {
+            let error = plan(words).err().map(|error| error.to_string());
+            assert_eq!(error.is_some(), expected.is_some(), "{words:?}: {error:?}");
+            assert!(error.unwrap_or_default().contains(expected.unwrap_or_default()), "{words:?}");
+        }
+    }
+
+    #[test]
     fn a_source_is_a_volume_or_a_path() {
         let volume = |group: &str, volume: &str| {
             What::Volume(VolumeName { group: group.to_owned(), volume: volume.to_owned() })

@@ -96,6 +96,8 @@ fn fill(share: &Path) {
     for name in SHARED {
         copy(&case::folder().join(name), name);
     }
+    // Its lines for sudo are what a case goes by.
+    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/lvm.md"), "lvm.md");
     for case in case::all() {
         let name = format!("cases/{}.sh", case.name);
         copy(&case::folder().join(&name), &name);

@@ -158,6 +158,20 @@ fn what_lies_in_a_home_or_a_temporary_folder_is_still_there() {
             service(&plan(&format!("[[source]]\n{VOLUME}\n[destination]\nfolder = \"{folder}\"\n")), None);
         assert_eq!((value(&unit, "ProtectHome"), value(&unit, "PrivateTmp")), (home, temporary), "{folder}");
     }
+    let needed = [
+        format!("[[source]]\n{IMAGE}\njournal = \"/home/journal.img\"\n"),
+        format!(
+            "[[source]]\n{IMAGE}\n[report.mail]\nfrom = \"a@b\"\nto = [\"c@d\"]\n\
+             [report.mail.smtp]\nhost = \"mail.example.org\"\nca_file = \"/home/ca.pem\"\n"
+        ),
+    ];
+    for text in needed {
+        let unit = service(&plan(&format!("{text}[destination]\nfolder = \"/BACKUPS\"\n")), None);
+        assert_eq!(value(&unit, "ProtectHome"), "read-only", "{text}");
+    }
+    let journal = format!("[[source]]\n{IMAGE}\njournal = \"/dev/vg0/journal\"\n");
+    let unit = service(&plan(&format!("{journal}[destination]\nfolder = \"/BACKUPS\"\n")), None);
+    assert_eq!(value(&unit, "DeviceAllow"), "/dev/vg0/journal r");
     // ssh has its keys there.
     assert_eq!(
         value(&of(&format!("{VOLUME}\nfreeze = [\"ssh\", \"db1\", \"sync\"]"), ""), "ProtectHome"),

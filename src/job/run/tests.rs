@@ -122,13 +122,22 @@ fn a_preview_takes_nothing_and_writes_nothing() {
     let what: Vec<&Result<String, String>> = preview.volumes.iter().map(|volume| &volume.what).collect();
     let snapshot = "vg0/web: 1.0 GiB, with space of its own, in use; a snapshot with 1.0 GiB for changes";
     assert_eq!(what, [&Ok(snapshot.to_owned()), &Err("there is no volume vg0/absent".to_owned())]);
-    assert_eq!(fake.calls(), ["marked", "volumes vg0", "find vg0/web", "find vg0/absent"]);
+    assert_eq!(fake.calls(), ["marked", "volumes vg0", "find vg0/web", "foresee vg0/web", "find vg0/absent"]);
     assert_eq!(std::fs::read_dir(&plan.destination.folder).unwrap().count(), 0);
 }
 
 #[test]
 fn what_fails_is_not_expired() {
-    let fake = Fake { fails: vec!["take vg0/web"], ..Fake::default() };
+    nothing_of_web_expires("take vg0/web");
+}
+
+#[test]
+fn what_is_not_in_order_is_not_expired() {
+    nothing_of_web_expires("remove vg0/web-snapshot");
+}
+
+fn nothing_of_web_expires(fails: &'static str) {
+    let fake = Fake { fails: vec![fails], ..Fake::default() };
     let mut plan = fake.plan([What::Volume(name("web")), What::Volume(name("db"))]);
     for source in &mut plan.sources {
         source.retention.keep_last = Some(1);

@@ -1,9 +1,10 @@
-//! The mark on a snapshot: tags that say which process of which host took it, and a name that says when.
+//! The mark on a snapshot: tags that say which process of which machine took it, and a name that says when.
 //!
 //! They are given in the command that makes the snapshot, so that there is no moment without them. Tags: lvm(8), "Tags".
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
@@ -11,6 +12,7 @@ use jiff::tz::TimeZone;
 use rustix::io::Errno;
 use rustix::process::{Pid, test_kill_process};
 
+use crate::archive::Algorithm;
 use crate::error::{Error, Kind, Result};
 use crate::snapshot::Owner;
 
@@ -23,11 +25,21 @@ pub(super) const INFIX: &str = "-voltar-";
 /// The time in a snapshot's name, in UTC.
 const TIME: &str = "%Y%m%dT%H%M%SZ";
 
-/// A process of a host, told from all that had its number before and will have it later.
+/// What stands for a machine that has no id.
+const NO_MACHINE: &str = "none";
+
+/// Characters of a machine's id, of which it is a digest: machine-id(5) asks for it to be told to nobody as it is.
+const MACHINE_CHARACTERS: usize = 32;
+
+/// A process of a machine, told from all that had its number before and will have it later.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Mark {
+    /// The host's name, for people: many may have the same.
     host: String,
+    machine: String,
     boot: String,
+    /// In which its number is its own: a container has one for itself (pid_namespaces(7)).
+    namespace: u64,
     pid: u32,
     /// When it started, in clock ticks since the boot (`starttime` in proc_pid_stat(5)).
     start: u64,
@@ -52,15 +64,17 @@ impl Mark {
         })?;
         let host = read("/proc/sys/kernel/hostname")?;
         let boot = read("/proc/sys/kernel/random/boot_id")?;
-        Ok(Self { host, boot, pid, start })
+        Ok(Self { host, machine: machine(), boot, namespace: namespace()?, pid, start })
     }
 
     /// As tags.
-    pub(super) fn tags(&self) -> [String; 5] {
+    pub(super) fn tags(&self) -> [String; 7] {
         [
             TAG.to_owned(),
             format!("{TAG}.host={}", self.host),
+            format!("{TAG}.machine={}", self.machine),
             format!("{TAG}.boot={}", self.boot),
+            format!("{TAG}.pidns={}", self.namespace),
             format!("{TAG}.pid={}", self.pid),
             format!("{TAG}.start={}", self.start),
         ]
@@ -75,7 +89,9 @@ impl Mark {
         };
         Some(Self {
             host: value("host").filter(|host| !host.is_empty())?.to_owned(),
+            machine: value("machine").filter(|machine| !machine.is_empty())?.to_owned(),
             boot: value("boot").filter(|boot| !boot.is_empty())?.to_owned(),
+            namespace: value("pidns")?.parse().ok()?,
             pid: value("pid")?.parse().ok()?,
             start: value("start")?.parse().ok()?,
         })
@@ -89,13 +105,37 @@ impl Mark {
             // It is there, and hidden: proc(5), "hidepid".
             Err(_) => true,
         };
-        match (self.host == here.host, self.boot == here.boot) {
+        let is_this_host = self.host == here.host && self.machine == here.machine;
+        let is_visible = self.boot == here.boot && self.namespace == here.namespace;
+        let is_before_boot = self.boot != here.boot && self.machine != NO_MACHINE && !is_shared(&self.host);
+        match (is_this_host, is_visible) {
             (true, true) if is_alive() => Owner::Alive { pid: self.pid },
             (true, true) => Owner::Dead,
-            (true, false) if !is_shared(&self.host) => Owner::Dead,
+            (true, false) if is_before_boot => Owner::Dead,
             _ => Owner::Elsewhere { host: self.host.clone() },
         }
     }
+}
+
+/// A digest of this machine's id: that is the same from one boot to the next, and no other machine's.
+fn machine() -> String {
+    let id = fs::read_to_string("/etc/machine-id").unwrap_or_default();
+    let id = id.trim();
+    // What it is in an image that was never booted.
+    if id.is_empty() || id == "uninitialized" {
+        return NO_MACHINE.to_owned();
+    }
+    let mut hasher = Algorithm::Sha256.hasher();
+    hasher.update(format!("{TAG} {id}").as_bytes());
+    hasher.finish().to_string().chars().take(MACHINE_CHARACTERS).collect()
+}
+
+/// Number of the namespace that this process has its number in.
+fn namespace() -> Result<u64> {
+    let path = "/proc/self/ns/pid";
+    fs::metadata(path)
+        .map(|metadata| metadata.ino())
+        .map_err(|error| Error::new(Kind::Snapshot, format!("{path}: {error}; it tells whose a snapshot is")))
 }
 
 /// Whether many hosts have that name.
@@ -168,8 +208,10 @@ mod tests {
 
     #[test]
     fn the_owner_is_told_by_host_boot_process_and_its_start() {
-        let here = Mark { host: "here".to_owned(), ..mark() };
+        let here = Mark { host: "here".to_owned(), machine: "a1".to_owned(), ..mark() };
         let elsewhere = Owner::Elsewhere { host: "there".to_owned() };
+        let same_name = Owner::Elsewhere { host: "here".to_owned() };
+        let nameless = Mark { machine: NO_MACHINE.to_owned(), ..here.clone() };
         let unknowable = Owner::Elsewhere { host: "localhost".to_owned() };
         let boot = "8c7c3fdd-9f4a-4d94-a1c1-57a0b8cf1f43".to_owned();
         let local = Mark { host: "localhost".to_owned(), ..here.clone() };
@@ -179,6 +221,25 @@ mod tests {
             ("a number that none has", Mark { pid: 0x7fff_fff0, ..here.clone() }, &here, Owner::Dead),
             ("no number of a process", Mark { pid: u32::MAX, ..here.clone() }, &here, Owner::Dead),
             ("before this boot", Mark { boot: boot.clone(), ..here.clone() }, &here, Owner::Dead),
+            (
+                "another of its name",
+                Mark { machine: "b2".to_owned(), ..here.clone() },
+                &here,
+                same_name.clone(),
+            ),
+            (
+                "a container's process",
+                Mark { namespace: 1, pid: u32::MAX, ..here.clone() },
+                &here,
+                same_name.clone(),
+            ),
+            (
+                "a container's process, before this boot",
+                Mark { namespace: 1, boot: boot.clone(), ..here.clone() },
+                &here,
+                Owner::Dead,
+            ),
+            ("machines without an id", Mark { boot: boot.clone(), ..nameless.clone() }, &nameless, same_name),
             ("another host", Mark { host: "there".to_owned(), ..here.clone() }, &here, elsewhere.clone()),
             (
                 "another host's process",

@@ -363,7 +363,8 @@ fn nothing_but_a_marked_snapshot_is_ever_removed() {
 
 #[test]
 fn marked_snapshots_are_listed_with_their_owners_and_nothing_else_is() {
-    let elsewhere = ok("marked").replacing("voltar.host=vm", "voltar.host=elsewhere.test");
+    let elsewhere = ok("marked")
+        .replacing("voltar.host=vm", "voltar.host=elsewhere.test,voltar.machine=0a,voltar.pidns=1");
     let fake =
         Fake::new([elsewhere, ok("marked").marked_by_this_process(), ok("by_hand"), ok("empty_group")]);
     let found = fake.lvm.marked().unwrap();
