@@ -77,7 +77,10 @@ pub(super) fn run(arguments: &PruneArguments) -> Result<ExitCode> {
     let mut total = Total::default();
     for volume in volumes(&destination.folder, &arguments.volumes)? {
         match rules.of(&volume) {
-            Some(rules) => prune(&destination, &volume, &rules, arguments.dry_run, &mut total)?,
+            Some(rules) => match Folder::read(&destination.folder, &volume) {
+                Ok(folder) => prune(folder, &volume, &rules, arguments.dry_run, &mut total)?,
+                Err(error) => total.fault(&format!("of this volume nothing is removed: {error}")),
+            },
             None => {
                 let volume = Printable(volume.as_bytes());
                 print(&format!(
@@ -133,13 +136,12 @@ fn rules(arguments: &PruneArguments) -> Result<(Destination, Rules)> {
 
 /// Decides on the archives of one volume, removes what goes, and says so.
 fn prune(
-    destination: &Destination,
+    Folder { archives, orphans }: Folder,
     volume: &str,
     rules: &Retention,
     dry_run: bool,
     total: &mut Total,
 ) -> Result<()> {
-    let Folder { archives, orphans } = Folder::read(&destination.folder, volume)?;
     let decisions = decide(&archives, rules, now());
     let title = format!("{}: {}", Printable(volume.as_bytes()), describe(rules));
     let rows: Vec<[String; 4]> = decisions.iter().map(row).collect();
@@ -170,12 +172,16 @@ impl Total {
                 true
             }
             Err(error) => {
-                // Where stderr can't be written, the exit code says it.
-                let _ = writeln!(io::stderr(), "voltar: error: {error}");
-                self.has_failed = true;
+                self.fault(&error.to_string());
                 false
             }
         }
+    }
+
+    fn fault(&mut self, text: &str) {
+        // Where stderr can't be written, the exit code says it.
+        let _ = writeln!(io::stderr(), "voltar: error: {text}");
+        self.has_failed = true;
     }
 }
 

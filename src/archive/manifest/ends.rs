@@ -89,8 +89,8 @@ pub struct Tail {
 ///
 /// # Errors
 ///
-/// [`Kind::Source`] when there is no such file, [`Kind::Corrupt`] when it is no manifest or damaged, [`Kind::Unsupported`] when
-/// it is of a newer form.
+/// [`Kind::Source`] when it can't be opened, with the system's error ([`Error::io`]), which says whether there is such a file;
+/// [`Kind::Corrupt`] when it is no manifest or damaged, [`Kind::Unsupported`] when it is of a newer form.
 pub fn ends(path: &Path) -> Result<Ends> {
     read(path).map_err(|error| error.on(path))
 }
@@ -101,7 +101,7 @@ fn read(path: &Path) -> Result<Ends> {
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(unusable)?;
     let metadata = file.metadata().map_err(unusable)?;
     if !metadata.is_file() {
-        return Err(Error::new(Kind::Source, "is no regular file"));
+        return Err(Error::corrupt("is no regular file"));
     }
     let head: Head = record("head", &first_line(&file)?)?;
     if head.format > FORMAT {

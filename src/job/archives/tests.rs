@@ -93,6 +93,30 @@ fn an_archive_without_a_whole_manifest_of_its_own_is_told_nothing_of() {
 }
 
 #[test]
+fn a_manifest_that_cannot_be_read_now_is_none_that_is_missing() {
+    let newer = br#"{"record":"head","format":99,"tool":"voltar 9.0.0","started":1,"source":{"path":"/dev/vg0/web1","len_bytes":9},"compression":"zstd","digest":"sha1"}"#;
+    let destination = tempfile::tempdir().unwrap();
+    put(destination.path(), "web1", STAMP, &zstd::encode_all(&[&newer[..], b"\n"].concat()[..], 3).unwrap());
+    assert_eq!(Folder::read(destination.path(), "web1").unwrap_err().kind(), Kind::Unsupported);
+
+    let target = put(destination.path(), "db1", STAMP, &manifest(5, 0, None));
+    fs::remove_file(&target.manifest).unwrap();
+    std::os::unix::fs::symlink(&target.manifest, &target.manifest).unwrap();
+    let error = Folder::read(destination.path(), "db1").unwrap_err();
+    assert!(error.to_string().contains("symbolic links"), "{error}");
+}
+
+#[test]
+fn what_stands_beside_an_archive_that_is_a_link_is_no_orphan() {
+    let destination = tempfile::tempdir().unwrap();
+    let target = put(destination.path(), "web1", STAMP, &manifest(5, 0, None));
+    let elsewhere = destination.path().join("elsewhere");
+    fs::rename(&target.archive, &elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, &target.archive).unwrap();
+    assert_eq!(Folder::read(destination.path(), "web1").unwrap(), Folder::default());
+}
+
+#[test]
 fn an_end_before_the_beginning_tells_no_duration() {
     for finished in [Some(0), Some(i64::MAX), Some(i64::MIN), None] {
         let destination = tempfile::tempdir().unwrap();
