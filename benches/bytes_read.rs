@@ -180,6 +180,7 @@ fn archive(disk: &Disk, volume: &Volume) -> Result<Report> {
         max_output: None,
         started: 0,
         snapshot_of: None,
+        host: None,
         observer: &Nobody,
     };
     create(disk, &request, Output { archive: &mut io::sink(), manifest: None })

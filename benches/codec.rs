@@ -97,6 +97,7 @@ fn create_from(
         max_output: None,
         started: 0,
         snapshot_of: None,
+        host: None,
         observer: &Nobody,
     };
     create(&disk, &request, Output { archive: to, manifest: None }).map(drop)

@@ -151,6 +151,7 @@ fn request(compression: Compression, threads: usize) -> Request<'static> {
         max_output: None,
         started: 0,
         snapshot_of: None,
+        host: None,
         observer: &Nobody,
     }
 }

@@ -78,6 +78,7 @@ fn archive(keep_going: bool) -> (Result<Report, Error>, Vec<u8>) {
         max_output: None,
         started: 0,
         snapshot_of: None,
+        host: None,
         observer: &Nobody,
     };
     let output = Output { archive: &mut archive, manifest: Some(&mut manifest) };

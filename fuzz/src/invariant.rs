@@ -106,6 +106,7 @@ fn try_archive(image: &Device, numbers: &[u32], threads: usize, most_bytes: u64)
         max_output: Some(most_bytes),
         started: 0,
         snapshot_of: None,
+        host: None,
         observer: &Nobody,
     };
     let bytes = image.len_bytes().saturating_add(most_bytes);

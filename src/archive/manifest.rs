@@ -266,3 +266,16 @@ fn hex(bytes: &[u8]) -> String {
     let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or('0');
     bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0xf)]).collect()
 }
+
+/// A manifest of these records, parted as a run parts it: for tests of what reads manifests.
+#[cfg(test)]
+pub(crate) fn of_lines(lines: &[&str]) -> Vec<u8> {
+    use std::io::Write as _;
+
+    let mut writer = super::codec::ManifestWriter::new(Vec::new()).unwrap();
+    for line in lines {
+        writer.write_all(format!("{line}\n").as_bytes()).unwrap();
+        writer.flush().unwrap();
+    }
+    writer.finish().unwrap()
+}

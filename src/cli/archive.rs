@@ -95,6 +95,7 @@ fn archive(
         max_output: arguments.selection.max_output,
         started: now(),
         snapshot_of: None,
+        host: None,
         observer: console,
     };
     match publication {

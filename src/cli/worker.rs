@@ -64,6 +64,7 @@ fn work(parent: &Parent) -> Result<()> {
         max_output: task.max_output,
         started: task.started,
         snapshot_of: task.snapshot_of.as_deref(),
+        host: Some(&task.host),
         observer: parent,
     };
     let (archive, manifest) = publication.writers();

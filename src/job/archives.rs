@@ -33,6 +33,10 @@ pub struct Archived {
 pub struct Told {
     /// Path of the source.
     pub source: String,
+    /// The volume that the source is a snapshot of, `GROUP/VOLUME`; `None` where it is none.
+    pub snapshot_of: Option<String>,
+    /// Name of the host that it was read on; `None` where its manifest does not say.
+    pub host: Option<String>,
     /// Bytes of files.
     pub data_bytes: u64,
     /// Bytes that were read from the source.
@@ -242,6 +246,8 @@ fn told(archive: &Path, archive_bytes: u64) -> Result<Option<Told>> {
     let seconds = tail.finished.and_then(|finished| finished.checked_sub(head.started));
     Ok(Some(Told {
         source: head.source.path,
+        snapshot_of: head.snapshot_of,
+        host: head.host,
         data_bytes: tail.data_bytes,
         bytes_read: tail.bytes_read,
         entries: tail.entries.values().fold(0, |sum, count| sum.saturating_add(*count)),

@@ -47,6 +47,12 @@ pub struct Head {
     pub started: i64,
     /// What it was made of.
     pub source: Source,
+    /// The volume that the source is a snapshot of, `GROUP/VOLUME`; `None` where it is none, or that was not told.
+    #[serde(default)]
+    pub snapshot_of: Option<String>,
+    /// Name of the host that the source was read on; `None` where that was not told.
+    #[serde(default)]
+    pub host: Option<String>,
     /// How it is compressed: `zstd`.
     pub compression: String,
     /// Which digest it has: `sha1`.
@@ -109,6 +115,7 @@ fn read(path: &Path) -> Result<Ends> {
         return Err(Error::new(Kind::Unsupported, message));
     }
     [&head.tool, &head.source.path, &head.compression, &head.digest].into_iter().try_for_each(harmless)?;
+    [&head.snapshot_of, &head.host].into_iter().flatten().try_for_each(harmless)?;
     let tail = match last_frame(&file, metadata.len())? {
         Some(frame) => last_line(&file, frame)?.and_then(|line| tail(&line).transpose()).transpose()?,
         None => None,

@@ -55,6 +55,8 @@ fn archives_are_listed_with_what_their_manifests_tell() {
     assert_eq!(archived.len_bytes, 5 + 3 + u64::try_from(manifest.len()).unwrap());
     let told = Told {
         source: "/dev/vg0/web1".to_owned(),
+        snapshot_of: None,
+        host: None,
         data_bytes: 7,
         bytes_read: 9,
         entries: 5,
