@@ -8,14 +8,14 @@ use std::process::ExitCode;
 use clap::{Args, ValueHint};
 
 use super::keep::KeepArguments;
-use super::list::{indented, plain, state, volumes};
+use super::list::{indented, plain, plan, state, volumes};
 use super::table::{columns, count};
 use super::{FAILED, print};
 use crate::error::{Error, Kind, Result};
 use crate::job::archives::{self, Folder};
 use crate::job::calendar::{now, readable};
-use crate::job::config;
-use crate::job::destination::{Locked, check_folder};
+use crate::job::destination::{Locked, check_folder, remove_left_overs};
+use crate::job::origin;
 use crate::job::outcome::Removed;
 use crate::job::plan::{Destination, Plan, Retention};
 use crate::job::retention::{Decision, Verdict, decide, describe, rules_for};
@@ -26,7 +26,7 @@ const EXAMPLES: &str = "\
 Examples:
   voltar prune /BACKUPS --keep-daily 14 --keep-monthly 6 --dry-run   what would go, and why the rest stays
   voltar prune /BACKUPS --keep-days 30 --volume volume-00000001      one volume only
-  voltar prune --config /etc/voltar/voltar.toml                      by the rules of voltar run";
+  voltar prune --dry-run                                             by the rules of voltar run";
 
 /// Remove the archives that no rule keeps
 ///
@@ -35,11 +35,11 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct PruneArguments {
-    /// Folder that has a folder for each volume
-    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath, required_unless_present = "config")]
+    /// Folder that has a folder for each volume [default: that of the configuration, with its rules]
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub destination: Option<PathBuf>,
 
-    /// Take destination and rules from this configuration of voltar run
+    /// Take destination and rules from this configuration of voltar run [default: /etc/voltar/voltar.toml, without DIR]
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with_all = [
         "destination", "keep_days", "keep_last", "keep_daily", "keep_weekly", "keep_monthly", "keep_yearly",
     ])]
@@ -74,11 +74,14 @@ pub(super) fn run(arguments: &PruneArguments) -> Result<ExitCode> {
         true => check_folder(&destination).map(|()| None)?,
         false => Some(Locked::lock(&destination)?),
     };
+    if !arguments.dry_run {
+        remove_left_overs(&destination);
+    }
     let mut total = Total::default();
     for volume in volumes(&destination.folder, &arguments.volumes)? {
         match rules.of(&volume) {
-            Some(rules) => match Folder::read(&destination.folder, &volume) {
-                Ok(folder) => prune(folder, &volume, &rules, arguments.dry_run, &mut total)?,
+            Some(kept) => match rules.folder(&destination, &volume) {
+                Ok(folder) => prune(folder, &volume, &kept, arguments.dry_run, &mut total)?,
                 Err(error) => total.fault(&format!("of this volume nothing is removed: {error}")),
             },
             None => {
@@ -118,20 +121,31 @@ impl Rules {
             Self::Planned(plan) => rules_for(plan, volume),
         }
     }
+
+    /// What is in the folder of a volume. A configuration says nothing of what another host has there.
+    fn folder(&self, destination: &Destination, volume: &str) -> Result<Folder> {
+        let folder = Folder::read(&destination.folder, volume)?;
+        if matches!(self, Self::Planned(_)) {
+            origin::check_host(&folder.archives)?;
+        }
+        Ok(folder)
+    }
 }
 
 /// Where to prune, and by which rules.
 fn rules(arguments: &PruneArguments) -> Result<(Destination, Rules)> {
-    if let Some(file) = &arguments.config {
-        let plan = config::load(file)?;
-        return Ok((plan.destination.clone(), Rules::Planned(Box::new(plan))));
-    }
-    let (Some(folder), Some(rules)) = (&arguments.destination, arguments.keep.rules()) else {
-        let message =
-            "say what is to be kept, with --keep-daily N for example; without a rule nothing would go";
-        return Err(Error::new(Kind::Usage, message));
+    let message = match (&arguments.destination, arguments.keep.rules()) {
+        (Some(folder), Some(rules)) => return Ok((plain(folder), Rules::Same(rules))),
+        (None, None) => {
+            let plan = plan(arguments.config.as_deref())?;
+            return Ok((plan.destination.clone(), Rules::Planned(Box::new(plan))));
+        }
+        (Some(_), None) => {
+            "say what is to be kept, with --keep-daily N for example; without a rule nothing would go"
+        }
+        (None, Some(_)) => "say for which DIR these rules are; without it those of the configuration hold",
     };
-    Ok((plain(folder), Rules::Same(rules)))
+    Err(Error::new(Kind::Usage, message))
 }
 
 /// Decides on the archives of one volume, removes what goes, and says so.
