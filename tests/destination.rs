@@ -260,6 +260,13 @@ fn planned() {
     assert_eq!([kept(1, 0), kept(1, 1), kept(1, 2)], expected.each_ref());
     assert_eq!(kept(0, 0), &Value::Null);
 
+    let (code, text, error) = output(&["prune", "--config", config, "--dry-run", "--json"]);
+    let json: Value = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{text}{error}"));
+    assert_eq!((code, &json["dry_run"], &json["removed_archives"]), (Some(0), &json!(true), &json!(1)));
+    let goes = |archive: usize| &json["volumes"][1]["archives"][archive]["goes"];
+    assert_eq!([goes(0), goes(1), goes(2)], [&json!(true), &json!(false), &json!(false)]);
+    assert_eq!((&json["volumes"][0]["retention"], &json["errors"]), (&Value::Null, &json!([])));
+
     let (code, text, error) = output(&["prune", "--config", config]);
     assert_eq!(code, Some(0), "{error}");
     assert!(text.starts_with("old: no source of the configuration names it"), "{text}");

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, ValueHint};
+use serde_json::{Value, json};
 
 use super::keep::KeepArguments;
 use super::list::{indented, plain, plan, state, volumes};
@@ -55,6 +56,10 @@ pub(super) struct PruneArguments {
     /// Say what would be removed, and remove nothing
     #[arg(short = 'n', long)]
     pub dry_run: bool,
+
+    /// Print JSON, when all is done
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// What came of all volumes.
@@ -63,7 +68,10 @@ struct Total {
     archives: usize,
     orphans: usize,
     len_bytes: u64,
-    has_failed: bool,
+    /// What failed, in words.
+    errors: Vec<String>,
+    /// What was decided on each volume; where this is wanted, nothing is told in words.
+    volumes: Option<Vec<Value>>,
 }
 
 /// Runs `voltar prune`.
@@ -77,7 +85,7 @@ pub(super) fn run(arguments: &PruneArguments) -> Result<ExitCode> {
     if !arguments.dry_run {
         remove_left_overs(&destination);
     }
-    let mut total = Total::default();
+    let mut total = Total { volumes: arguments.json.then(Vec::new), ..Total::default() };
     for volume in volumes(&destination.folder, &arguments.volumes)? {
         match rules.of(&volume) {
             Some(kept) => match rules.folder(&destination, &volume) {
@@ -85,12 +93,26 @@ pub(super) fn run(arguments: &PruneArguments) -> Result<ExitCode> {
                 Err(error) => total.fault(&format!("of this volume nothing is removed: {error}")),
             },
             None => {
-                let volume = Printable(volume.as_bytes());
-                print(&format!(
-                    "{volume}: no source of the configuration names it, so all of it is kept\n\n"
-                ))?;
+                let shown = Printable(volume.as_bytes());
+                let text =
+                    format!("{shown}: no source of the configuration names it, so all of it is kept\n\n");
+                total.tell(|| text, || json!({ "volume": volume, "retention": null }))?;
             }
         }
+    }
+    let code = if total.errors.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(FAILED) };
+    if let Some(volumes) = &total.volumes {
+        let summary = json!({
+            "destination": Printable::path(&destination.folder).to_string(),
+            "dry_run": arguments.dry_run,
+            "volumes": volumes,
+            "removed_archives": total.archives,
+            "removed_orphans": total.orphans,
+            "removed_bytes": total.len_bytes,
+            "errors": total.errors,
+        });
+        print(&format!("{summary:#}\n"))?;
+        return Ok(code);
     }
     let mut text = format!(
         "{} {}, {}",
@@ -103,7 +125,7 @@ pub(super) fn run(arguments: &PruneArguments) -> Result<ExitCode> {
         let _ = write!(text, ", and {} of archives that are gone", count(total.orphans, "file", "files"));
     }
     print(&format!("{text}\n"))?;
-    Ok(if total.has_failed { ExitCode::from(FAILED) } else { ExitCode::SUCCESS })
+    Ok(code)
 }
 
 /// Whose rules hold.
@@ -157,9 +179,12 @@ fn prune(
     total: &mut Total,
 ) -> Result<()> {
     let decisions = decide(&archives, rules, now());
-    let title = format!("{}: {}", Printable(volume.as_bytes()), describe(rules));
-    let rows: Vec<[String; 4]> = decisions.iter().map(row).collect();
-    print(&format!("{title}\n{}\n", indented(&columns(&rows, [false, true, false, false]))))?;
+    let words = || {
+        let title = format!("{}: {}", Printable(volume.as_bytes()), describe(rules));
+        let rows: Vec<[String; 4]> = decisions.iter().map(row).collect();
+        format!("{title}\n{}\n", indented(&columns(&rows, [false, true, false, false])))
+    };
+    total.tell(words, || as_json(volume, rules, &decisions, &orphans))?;
     // What is about to go was told before.
     for Decision { archived, .. } in decisions.iter().filter(|decision| decision.is_removal()) {
         let len_bytes = archived.len_bytes;
@@ -178,6 +203,15 @@ fn prune(
 }
 
 impl Total {
+    /// Tells what was decided on a volume: at once in words, or at the end.
+    fn tell(&mut self, words: impl FnOnce() -> String, fields: impl FnOnce() -> Value) -> Result<()> {
+        match &mut self.volumes {
+            Some(volumes) => volumes.push(fields()),
+            None => print(&words())?,
+        }
+        Ok(())
+    }
+
     /// Counts what is gone. One that can't be removed does not keep the others.
     fn count(&mut self, removed: Result<Removed>) -> bool {
         match removed {
@@ -195,8 +229,36 @@ impl Total {
     fn fault(&mut self, text: &str) {
         // Where stderr can't be written, the exit code says it.
         let _ = writeln!(io::stderr(), "voltar: error: {text}");
-        self.has_failed = true;
+        self.errors.push(text.to_owned());
     }
+}
+
+/// What was decided on a volume. An archive is kept for these reasons; one that goes has none.
+fn as_json(volume: &str, rules: &Retention, decisions: &[Decision<'_>], orphans: &[Removed]) -> Value {
+    let archives = decisions.iter().map(|decision| {
+        let Decision { archived, verdict } = decision;
+        let kept = match verdict {
+            Verdict::Keep(reasons) => reasons.iter().map(ToString::to_string).collect(),
+            Verdict::Remove => Vec::new(),
+        };
+        json!({
+            "path": Printable::path(&archived.path).to_string(),
+            "taken": archived.taken,
+            "len_bytes": archived.len_bytes,
+            "complete": archived.is_complete(),
+            "goes": decision.is_removal(),
+            "kept": kept,
+        })
+    });
+    let orphans = orphans.iter().map(
+        |orphan| json!({ "path": Printable::path(&orphan.path).to_string(), "len_bytes": orphan.len_bytes }),
+    );
+    json!({
+        "volume": volume,
+        "retention": describe(rules),
+        "archives": archives.collect::<Vec<_>>(),
+        "orphans": orphans.collect::<Vec<_>>(),
+    })
 }
 
 fn row(decision: &Decision<'_>) -> [String; 4] {
