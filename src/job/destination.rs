@@ -11,7 +11,7 @@ use rustix::fs::statvfs;
 
 pub use lock::{Locked, check_folder};
 pub(in crate::job) use names::sidecars;
-pub use names::{Named, archive_path, folder_of, parse_name};
+pub use names::{IMAGE_ENDINGS, Named, archive_path, folder_of, parse_name};
 
 use super::outcome::Space;
 use super::plan::{Destination, Free};
