@@ -198,7 +198,7 @@ fn a_preview_takes_nothing_and_writes_nothing() {
     let what: Vec<&Result<String, String>> = preview.volumes.iter().map(|volume| &volume.what).collect();
     let snapshot = "vg0/web: 1.0 GiB, with space of its own, in use; a snapshot with 1.0 GiB for changes";
     assert_eq!(what, [&Ok(snapshot.to_owned()), &Err("there is no volume vg0/absent".to_owned())]);
-    assert_eq!(fake.calls(), ["marked", "volumes vg0", "find vg0/web", "find vg0/absent"]);
+    assert_eq!(fake.calls(), ["marked", "volumes vg0", "find vg0/web", "foresee vg0/web", "find vg0/absent"]);
     assert_eq!(std::fs::read_dir(&plan.destination.folder).unwrap().count(), 0);
 }
 
