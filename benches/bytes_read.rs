@@ -181,6 +181,7 @@ fn archive(disk: &Disk, volume: &Volume) -> Result<Report> {
         started: 0,
         snapshot_of: None,
         clock: || 0,
+        host: None,
         observer: &Nobody,
     };
     create(disk, &request, Output { archive: &mut io::sink(), manifest: None })

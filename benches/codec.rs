@@ -98,6 +98,7 @@ fn create_from(
         started: 0,
         snapshot_of: None,
         clock: || 0,
+        host: None,
         observer: &Nobody,
     };
     create(&disk, &request, Output { archive: to, manifest: None }).map(drop)

@@ -152,6 +152,7 @@ fn request(compression: Compression, threads: usize) -> Request<'static> {
         started: 0,
         snapshot_of: None,
         clock: || 0,
+        host: None,
         observer: &Nobody,
     }
 }

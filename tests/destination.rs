@@ -123,7 +123,7 @@ fn listed() {
     assert!(lines[3].contains(&taken(1)) && lines[3].ends_with("complete"), "{text}");
     assert!(text.contains("1 volume, 2 archives") && text.contains(" are free"), "{text}");
 
-    let (code, text, _) = call("list", destination.path(), &["web1", "--json"]);
+    let (code, text, _) = call("list", destination.path(), &["--volume", "web1", "--json"]);
     assert_eq!(code, Some(0));
     let json: Value = serde_json::from_str(&text).unwrap();
     let archives = json["volumes"][0]["archives"].as_array().unwrap();
@@ -137,8 +137,8 @@ fn listed() {
     assert!(json["free_bytes"].as_u64().unwrap() > 0);
 
     // As the volume is called, and not only as its folder is.
-    assert_eq!(call("list", destination.path(), &["cinder-volumes/web1"]).0, Some(0));
-    let (code, _, error) = call("list", destination.path(), &["web2"]);
+    assert_eq!(call("list", destination.path(), &["--volume", "cinder-volumes/web1"]).0, Some(0));
+    let (code, _, error) = call("list", destination.path(), &["--volume", "web2"]);
     assert!(code == Some(1) && error.contains("there are no archives of web2"), "{error}");
     let (code, _, error) = call("list", &destination.path().join("absent"), &[]);
     assert!(code == Some(1) && error.contains("there is no such folder"), "{error}");
@@ -260,6 +260,13 @@ fn planned() {
     assert_eq!([kept(1, 0), kept(1, 1), kept(1, 2)], expected.each_ref());
     assert_eq!(kept(0, 0), &Value::Null);
 
+    let (code, text, error) = output(&["prune", "--config", config, "--dry-run", "--json"]);
+    let json: Value = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{text}{error}"));
+    assert_eq!((code, &json["dry_run"], &json["removed_archives"]), (Some(0), &json!(true), &json!(1)));
+    let goes = |archive: usize| &json["volumes"][1]["archives"][archive]["goes"];
+    assert_eq!([goes(0), goes(1), goes(2)], [&json!(true), &json!(false), &json!(false)]);
+    assert_eq!((&json["volumes"][0]["retention"], &json["errors"]), (&Value::Null, &json!([])));
+
     let (code, text, error) = output(&["prune", "--config", config]);
     assert_eq!(code, Some(0), "{error}");
     assert!(text.starts_with("old: no source of the configuration names it"), "{text}");
@@ -267,8 +274,19 @@ fn planned() {
     assert_eq!((names(&folder).len(), names(&old).len()), (6, 3));
     let (code, _, error) = output(&["prune", "--config", config, "--keep-last", "1"]);
     assert!(code == Some(2) && error.contains("cannot be used with"), "{error}");
-    let (code, _, error) = output(&["prune"]);
-    assert!(code == Some(2) && error.contains("<DIR>"), "{error}");
+    let (code, text, error) = output(&["list", "--config", config, "--volume", "web1"]);
+    assert!(code == Some(0) && text.contains("1 volume, "), "{text}{error}");
+    let (code, _, error) = output(&["prune", "--keep-last", "1"]);
+    assert!(code == Some(2) && error.contains("for which DIR"), "{error}");
+    if !Path::new("/etc/voltar/voltar.toml").exists() {
+        for command in ["list", "prune"] {
+            let (code, _, error) = output(&[command]);
+            assert!(
+                code == Some(2) && error.contains("/etc/voltar/voltar.toml: there is no such"),
+                "{error}"
+            );
+        }
+    }
 }
 
 fn others() {

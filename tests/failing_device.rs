@@ -103,6 +103,7 @@ fn archive_of(disk: &Disk, partitions: Vec<u32>, keep_going: bool) -> (Result<Re
         started: 0,
         snapshot_of: None,
         clock: || 0,
+        host: None,
         observer: &Nobody,
     };
     let output = Output { archive: &mut archive, manifest: Some(&mut manifest) };

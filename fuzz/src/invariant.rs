@@ -107,6 +107,7 @@ fn try_archive(image: &Device, numbers: &[u32], threads: usize, most_bytes: u64)
         started: 0,
         snapshot_of: None,
         clock: || 0,
+        host: None,
         observer: &Nobody,
     };
     let bytes = image.len_bytes().saturating_add(most_bytes);

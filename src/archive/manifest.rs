@@ -271,3 +271,16 @@ fn hex(bytes: &[u8]) -> String {
     }
     String::from_utf8(digits).unwrap_or_default()
 }
+
+/// A manifest of these records, parted as a run parts it: for tests of what reads manifests.
+#[cfg(test)]
+pub(crate) fn of_lines(lines: &[&str]) -> Vec<u8> {
+    use std::io::Write as _;
+
+    let mut writer = super::codec::ManifestWriter::new(Vec::new()).unwrap();
+    for line in lines {
+        writer.write_all(format!("{line}\n").as_bytes()).unwrap();
+        writer.flush().unwrap();
+    }
+    writer.finish().unwrap()
+}

@@ -171,7 +171,11 @@ impl Sealed {
             }
             published.push(path);
         }
-        folder.sync_all().map_err(write_error)?;
+        if let Err(source) = folder.sync_all() {
+            // Names that the disk may not keep are worse than none. The archive goes first, as it came last.
+            published.iter().rev().for_each(|path| drop(fs::remove_file(path)));
+            return Err(write_error(source));
+        }
         Ok(target)
     }
 }
@@ -209,13 +213,15 @@ fn partial(path: &Path) -> Result<NamedTempFile> {
     Ok(file)
 }
 
-/// Removes temporary files, of whatever archive, that no process holds. What can't be removed stays.
+/// Removes temporary files in a folder, of whatever archive, that no process holds. What can't be removed stays.
 pub fn remove_left_overs(folder: &Path) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     for entry in entries.flatten() {
         let name = entry.file_name();
         let is_ours = is_partial(name.as_bytes()) && entry.file_type().is_ok_and(|kind| kind.is_file());
-        if is_ours && File::open(entry.path()).is_ok_and(|file| file.try_lock().is_ok()) {
+        // Over NFS a file is locked by who may write to it.
+        let open = || File::options().read(true).write(true).open(entry.path());
+        if is_ours && open().is_ok_and(|file| file.try_lock().is_ok()) {
             let _ = fs::remove_file(entry.path());
         }
     }

@@ -62,6 +62,8 @@ pub struct Request<'a> {
     pub snapshot_of: Option<&'a str>,
     /// What tells when the run is over, in seconds since 1970.
     pub clock: fn() -> u64,
+    /// Name of this host, for the manifest of an archive that lies where other hosts have theirs.
+    pub host: Option<&'a str>,
     /// Who watches.
     pub observer: &'a dyn Observer,
 }
@@ -347,6 +349,7 @@ fn head(disk: &Disk, request: &Request<'_>, level: i32, parts: &[Part<'_>]) -> V
         "started": request.started,
         "source": { "path": Printable::path(disk.path()).to_string(), "len_bytes": disk.len_bytes() },
         "snapshot_of": request.snapshot_of,
+        "host": request.host.map(|host| Printable(host.as_bytes()).to_string()),
         "table": disk.table().map(|table| json!({
             "scheme": table.scheme, "id": table.id, "sector_bytes": table.sector_bytes,
         })),

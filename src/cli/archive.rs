@@ -17,12 +17,10 @@ use super::source::Source;
 use super::{INCOMPLETE, print, signals};
 use crate::archive::{Compression, Observer as _, Output, Publication, Report, Request, Target, create, now};
 use crate::error::{Error, Kind, Result};
+use crate::job::destination::IMAGE_ENDINGS;
 use crate::printable::Printable;
 use crate::tree::Exclude;
 use crate::units::Bytes;
-
-/// Ends of image files' names, which an archive's name does not keep.
-const IMAGE_ENDINGS: [&str; 2] = [".img", ".raw"];
 
 /// Where the archive goes.
 #[derive(Debug, PartialEq, Eq)]
@@ -96,6 +94,7 @@ fn archive(
         started: now(),
         snapshot_of: None,
         clock: crate::archive::now,
+        host: None,
         observer: console,
     };
     match publication {

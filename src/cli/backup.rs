@@ -223,7 +223,9 @@ fn exclude_patterns(selection: &SelectionArguments) -> Result<Vec<String>> {
 
 /// Says what came of it.
 fn summarise(console: &Console, show: Show, outcome: &Outcome) {
-    let Some(volume) = outcome.volumes.first() else { return };
+    let Some(volume) = outcome.volumes.first() else {
+        return console.json("summary", failure_as_json(None, outcome));
+    };
     match (&volume.result, show) {
         (Ok(published), Show::Json { .. }) => console.json("summary", as_json(published, outcome)),
         (Ok(published), Show::Words { .. }) => {
@@ -231,9 +233,21 @@ fn summarise(console: &Console, show: Show, outcome: &Outcome) {
             let _ = print(&as_text(published, outcome.elapsed));
         }
         (Ok(_), Show::Quiet) => {}
+        (Err(error), Show::Json { .. }) => console.json("summary", failure_as_json(Some(error), outcome)),
         // It was told when it happened.
         (Err(_), _) => {}
     }
+}
+
+/// The summary where there is no archive; nothing where no JSON is wanted.
+fn failure_as_json(error: Option<&String>, outcome: &Outcome) -> Value {
+    json!({
+        "archive": null,
+        "complete": false,
+        "error": error,
+        "seconds": outcome.elapsed.as_secs_f64(),
+        "errors": outcome.errors,
+    })
 }
 
 fn as_text(published: &Published, elapsed: Duration) -> String {

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use clap::Args;
+use serde_json::{Value, json};
 
 use super::backup::volume_name;
 use super::words::words;
@@ -42,6 +43,10 @@ pub(super) struct CleanArguments {
     /// How LVM is run; words are parted as in a shell, but there is none
     #[arg(long, value_name = "CMD", default_value = "lvm")]
     pub lvm_command: String,
+
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 fn parse_name(text: &str) -> Result<VolumeName, String> {
@@ -53,8 +58,21 @@ pub(super) fn run(arguments: &CleanArguments) -> Result<ExitCode> {
     let lvm = Lvm::new(&words("--lvm-command", &arguments.lvm_command)?)?;
     let mode = if arguments.dry_run { Mode::Show } else { Mode::Remove };
     let cleaned = clean(&lvm, &arguments.snapshots, mode)?;
-    print(&text(&cleaned, mode))?;
+    print(&match arguments.json {
+        true => format!("{:#}\n", as_json(&cleaned, mode)),
+        false => text(&cleaned, mode),
+    })?;
     Ok(if cleaned.errors.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
+}
+
+fn as_json(cleaned: &Cleaned, mode: Mode) -> Value {
+    let removed: Vec<String> = cleaned.removed.iter().map(ToString::to_string).collect();
+    let kept: Vec<Value> = cleaned
+        .kept
+        .iter()
+        .map(|(name, reason)| json!({ "snapshot": name.to_string(), "reason": reason }))
+        .collect();
+    json!({ "dry_run": mode == Mode::Show, "removed": removed, "kept": kept, "errors": cleaned.errors })
 }
 
 fn text(cleaned: &Cleaned, mode: Mode) -> String {

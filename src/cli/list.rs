@@ -15,7 +15,7 @@ use crate::job::calendar::{now, readable};
 use crate::job::config;
 use crate::job::destination::{check_folder, folder_of, space};
 use crate::job::outcome::Space;
-use crate::job::plan::{Destination, Retention};
+use crate::job::plan::{Destination, Plan, Retention};
 use crate::job::retention::{Reason, Verdict, decide, rules_for};
 use crate::printable::Printable;
 use crate::units::Bytes;
@@ -27,15 +27,17 @@ use crate::units::Bytes;
 #[derive(Debug, Args)]
 pub(super) struct ListArguments {
     /// Folder that has a folder for each volume [default: that of the configuration]
-    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath, required_unless_present = "config")]
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub destination: Option<PathBuf>,
 
-    /// The archives of this volume only
-    pub volume: Option<String>,
-
-    /// Say why each archive is kept, by the rules of this configuration of voltar run
+    /// Say why each archive is kept, by the rules of this configuration of voltar run [default: /etc/voltar/voltar.toml,
+    /// without DIR]
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub config: Option<PathBuf>,
+
+    /// The archives of this volume only (repeatable)
+    #[arg(long = "volume", value_name = "NAME")]
+    pub volumes: Vec<String>,
 
     /// Print JSON
     #[arg(long)]
@@ -54,16 +56,17 @@ struct Listed {
 
 /// Runs `voltar list`.
 pub(super) fn run(arguments: &ListArguments) -> Result<ExitCode> {
-    let plan = arguments.config.as_deref().map(config::load).transpose()?;
-    let destination = match (&arguments.destination, &plan) {
-        (Some(folder), _) => plain(folder),
-        (None, Some(plan)) => plan.destination.clone(),
-        // The arguments don't allow this.
-        (None, None) => plain(Path::new(".")),
+    let (destination, plan) = match (&arguments.destination, &arguments.config) {
+        (Some(folder), None) => (plain(folder), None),
+        (Some(folder), Some(file)) => (plain(folder), Some(config::load(file)?)),
+        (None, file) => {
+            let plan = plan(file.as_deref())?;
+            (plan.destination.clone(), Some(plan))
+        }
     };
     check_folder(&destination)?;
     let mut listed = Vec::new();
-    for volume in volumes(&destination.folder, arguments.volume.as_slice())? {
+    for volume in volumes(&destination.folder, &arguments.volumes)? {
         let folder = Folder::read(&destination.folder, &volume)?;
         let rules = plan.as_ref().map(|plan| rules_for(plan, &volume));
         let is_unnamed = rules == Some(None);
@@ -87,6 +90,16 @@ fn kept(archives: &[Archived], rules: &Retention) -> Vec<Vec<Reason>> {
         Verdict::Remove => Vec::new(),
     });
     reasons.collect()
+}
+
+/// The configuration that stands for a folder that was not named.
+pub(super) fn plan(file: Option<&Path>) -> Result<Plan> {
+    let usual = Path::new(config::DEFAULT_PATH);
+    if file.is_none() && !usual.exists() {
+        let message = "there is no such configuration: name the folder of the backups, DIR, or --config FILE";
+        return Err(Error::new(Kind::Usage, message).on(usual));
+    }
+    config::load(file.unwrap_or(usual))
 }
 
 /// A destination of which nothing is asked but to be there.
@@ -213,6 +226,8 @@ fn archive_json(archived: &Archived, kept: Option<&Vec<Reason>>) -> Value {
         "len_bytes": archived.len_bytes,
         "complete": archived.is_complete(),
         "source": told.map(|told| &told.source),
+        "snapshot_of": told.map(|told| &told.snapshot_of),
+        "host": told.map(|told| &told.host),
         "issues": told.map(|told| told.issues),
         "entries": told.map(|told| told.entries),
         "data_bytes": told.map(|told| told.data_bytes),

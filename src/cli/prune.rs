@@ -6,16 +6,17 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, ValueHint};
+use serde_json::{Value, json};
 
 use super::keep::KeepArguments;
-use super::list::{indented, plain, state, volumes};
+use super::list::{indented, plain, plan, state, volumes};
 use super::table::{columns, count};
 use super::{FAILED, print};
 use crate::error::{Error, Kind, Result};
 use crate::job::archives::{self, Folder};
 use crate::job::calendar::{now, readable};
-use crate::job::config;
-use crate::job::destination::{Locked, check_folder};
+use crate::job::destination::{Locked, check_folder, remove_left_overs};
+use crate::job::origin;
 use crate::job::outcome::Removed;
 use crate::job::plan::{Destination, Plan, Retention};
 use crate::job::retention::{Decision, Verdict, decide, describe, rules_for};
@@ -26,7 +27,7 @@ const EXAMPLES: &str = "\
 Examples:
   voltar prune /BACKUPS --keep-daily 14 --keep-monthly 6 --dry-run   what would go, and why the rest stays
   voltar prune /BACKUPS --keep-days 30 --volume volume-00000001      one volume only
-  voltar prune --config /etc/voltar/voltar.toml                      by the rules of voltar run";
+  voltar prune --dry-run                                             by the rules of voltar run";
 
 /// Remove the archives that no rule keeps
 ///
@@ -35,11 +36,11 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct PruneArguments {
-    /// Folder that has a folder for each volume
-    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath, required_unless_present = "config")]
+    /// Folder that has a folder for each volume [default: that of the configuration, with its rules]
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub destination: Option<PathBuf>,
 
-    /// Take destination and rules from this configuration of voltar run
+    /// Take destination and rules from this configuration of voltar run [default: /etc/voltar/voltar.toml, without DIR]
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with_all = [
         "destination", "keep_days", "keep_last", "keep_daily", "keep_weekly", "keep_monthly", "keep_yearly",
     ])]
@@ -55,6 +56,10 @@ pub(super) struct PruneArguments {
     /// Say what would be removed, and remove nothing
     #[arg(short = 'n', long)]
     pub dry_run: bool,
+
+    /// Print JSON, when all is done
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// What came of all volumes.
@@ -63,7 +68,10 @@ struct Total {
     archives: usize,
     orphans: usize,
     len_bytes: u64,
-    has_failed: bool,
+    /// What failed, in words.
+    errors: Vec<String>,
+    /// What was decided on each volume; where this is wanted, nothing is told in words.
+    volumes: Option<Vec<Value>>,
 }
 
 /// Runs `voltar prune`.
@@ -74,17 +82,37 @@ pub(super) fn run(arguments: &PruneArguments) -> Result<ExitCode> {
         true => check_folder(&destination).map(|()| None)?,
         false => Some(Locked::lock(&destination)?),
     };
-    let mut total = Total::default();
+    if !arguments.dry_run {
+        remove_left_overs(&destination);
+    }
+    let mut total = Total { volumes: arguments.json.then(Vec::new), ..Total::default() };
     for volume in volumes(&destination.folder, &arguments.volumes)? {
         match rules.of(&volume) {
-            Some(rules) => prune(&destination, &volume, &rules, arguments.dry_run, &mut total)?,
+            Some(kept) => match rules.folder(&destination, &volume) {
+                Ok(folder) => prune(folder, &volume, &kept, arguments.dry_run, &mut total)?,
+                Err(error) => total.fault(&format!("of this volume nothing is removed: {error}")),
+            },
             None => {
-                let volume = Printable(volume.as_bytes());
-                print(&format!(
-                    "{volume}: no source of the configuration names it, so all of it is kept\n\n"
-                ))?;
+                let shown = Printable(volume.as_bytes());
+                let text =
+                    format!("{shown}: no source of the configuration names it, so all of it is kept\n\n");
+                total.tell(|| text, || json!({ "volume": volume, "retention": null }))?;
             }
         }
+    }
+    let code = if total.errors.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(FAILED) };
+    if let Some(volumes) = &total.volumes {
+        let summary = json!({
+            "destination": Printable::path(&destination.folder).to_string(),
+            "dry_run": arguments.dry_run,
+            "volumes": volumes,
+            "removed_archives": total.archives,
+            "removed_orphans": total.orphans,
+            "removed_bytes": total.len_bytes,
+            "errors": total.errors,
+        });
+        print(&format!("{summary:#}\n"))?;
+        return Ok(code);
     }
     let mut text = format!(
         "{} {}, {}",
@@ -97,7 +125,7 @@ pub(super) fn run(arguments: &PruneArguments) -> Result<ExitCode> {
         let _ = write!(text, ", and {} of archives that are gone", count(total.orphans, "file", "files"));
     }
     print(&format!("{text}\n"))?;
-    Ok(if total.has_failed { ExitCode::from(FAILED) } else { ExitCode::SUCCESS })
+    Ok(code)
 }
 
 /// Whose rules hold.
@@ -115,35 +143,48 @@ impl Rules {
             Self::Planned(plan) => rules_for(plan, volume),
         }
     }
+
+    /// What is in the folder of a volume. A configuration says nothing of what another host has there.
+    fn folder(&self, destination: &Destination, volume: &str) -> Result<Folder> {
+        let folder = Folder::read(&destination.folder, volume)?;
+        if matches!(self, Self::Planned(_)) {
+            origin::check_host(&folder.archives)?;
+        }
+        Ok(folder)
+    }
 }
 
 /// Where to prune, and by which rules.
 fn rules(arguments: &PruneArguments) -> Result<(Destination, Rules)> {
-    if let Some(file) = &arguments.config {
-        let plan = config::load(file)?;
-        return Ok((plan.destination.clone(), Rules::Planned(Box::new(plan))));
-    }
-    let (Some(folder), Some(rules)) = (&arguments.destination, arguments.keep.rules()) else {
-        let message =
-            "say what is to be kept, with --keep-daily N for example; without a rule nothing would go";
-        return Err(Error::new(Kind::Usage, message));
+    let message = match (&arguments.destination, arguments.keep.rules()) {
+        (Some(folder), Some(rules)) => return Ok((plain(folder), Rules::Same(rules))),
+        (None, None) => {
+            let plan = plan(arguments.config.as_deref())?;
+            return Ok((plan.destination.clone(), Rules::Planned(Box::new(plan))));
+        }
+        (Some(_), None) => {
+            "say what is to be kept, with --keep-daily N for example; without a rule nothing would go"
+        }
+        (None, Some(_)) => "say for which DIR these rules are; without it those of the configuration hold",
     };
-    Ok((plain(folder), Rules::Same(rules)))
+    Err(Error::new(Kind::Usage, message))
 }
 
 /// Decides on the archives of one volume, removes what goes, and says so.
 fn prune(
-    destination: &Destination,
+    Folder { archives, orphans }: Folder,
     volume: &str,
     rules: &Retention,
     dry_run: bool,
     total: &mut Total,
 ) -> Result<()> {
-    let Folder { archives, orphans } = Folder::read(&destination.folder, volume)?;
     let decisions = decide(&archives, rules, now());
-    let title = format!("{}: {}", Printable(volume.as_bytes()), describe(rules));
-    let rows: Vec<[String; 4]> = decisions.iter().map(row).collect();
-    print(&format!("{title}\n{}\n", indented(&columns(&rows, [false, true, false, false]))))?;
+    let words = || {
+        let title = format!("{}: {}", Printable(volume.as_bytes()), describe(rules));
+        let rows: Vec<[String; 4]> = decisions.iter().map(row).collect();
+        format!("{title}\n{}\n", indented(&columns(&rows, [false, true, false, false])))
+    };
+    total.tell(words, || as_json(volume, rules, &decisions, &orphans))?;
     // What is about to go was told before.
     for Decision { archived, .. } in decisions.iter().filter(|decision| decision.is_removal()) {
         let len_bytes = archived.len_bytes;
@@ -162,6 +203,15 @@ fn prune(
 }
 
 impl Total {
+    /// Tells what was decided on a volume: at once in words, or at the end.
+    fn tell(&mut self, words: impl FnOnce() -> String, fields: impl FnOnce() -> Value) -> Result<()> {
+        match &mut self.volumes {
+            Some(volumes) => volumes.push(fields()),
+            None => print(&words())?,
+        }
+        Ok(())
+    }
+
     /// Counts what is gone. One that can't be removed does not keep the others.
     fn count(&mut self, removed: Result<Removed>) -> bool {
         match removed {
@@ -170,13 +220,45 @@ impl Total {
                 true
             }
             Err(error) => {
-                // Where stderr can't be written, the exit code says it.
-                let _ = writeln!(io::stderr(), "voltar: error: {error}");
-                self.has_failed = true;
+                self.fault(&error.to_string());
                 false
             }
         }
     }
+
+    fn fault(&mut self, text: &str) {
+        // Where stderr can't be written, the exit code says it.
+        let _ = writeln!(io::stderr(), "voltar: error: {text}");
+        self.errors.push(text.to_owned());
+    }
+}
+
+/// What was decided on a volume. An archive is kept for these reasons; one that goes has none.
+fn as_json(volume: &str, rules: &Retention, decisions: &[Decision<'_>], orphans: &[Removed]) -> Value {
+    let archives = decisions.iter().map(|decision| {
+        let Decision { archived, verdict } = decision;
+        let kept = match verdict {
+            Verdict::Keep(reasons) => reasons.iter().map(ToString::to_string).collect(),
+            Verdict::Remove => Vec::new(),
+        };
+        json!({
+            "path": Printable::path(&archived.path).to_string(),
+            "taken": archived.taken,
+            "len_bytes": archived.len_bytes,
+            "complete": archived.is_complete(),
+            "goes": decision.is_removal(),
+            "kept": kept,
+        })
+    });
+    let orphans = orphans.iter().map(
+        |orphan| json!({ "path": Printable::path(&orphan.path).to_string(), "len_bytes": orphan.len_bytes }),
+    );
+    json!({
+        "volume": volume,
+        "retention": describe(rules),
+        "archives": archives.collect::<Vec<_>>(),
+        "orphans": orphans.collect::<Vec<_>>(),
+    })
 }
 
 fn row(decision: &Decision<'_>) -> [String; 4] {

@@ -43,7 +43,7 @@ Exit codes:
 #[command(after_help = EXAMPLES)]
 pub(super) struct RunArguments {
     /// The configuration
-    #[arg(long, value_name = "FILE", default_value = "/etc/voltar/voltar.toml", value_hint = ValueHint::FilePath)]
+    #[arg(long, value_name = "FILE", default_value = config::DEFAULT_PATH, value_hint = ValueHint::FilePath)]
     pub config: PathBuf,
 
     /// Say what would be done, and do none of it

@@ -65,6 +65,7 @@ fn work(parent: &Parent) -> Result<()> {
         started: task.started,
         snapshot_of: task.snapshot_of.as_deref(),
         clock: crate::archive::now,
+        host: Some(&task.host),
         observer: parent,
     };
     let (archive, manifest) = publication.writers();

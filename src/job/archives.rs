@@ -4,7 +4,7 @@
 //! are not followed. The disk may be written by others: whatever lies there, this takes it for data.
 
 use std::collections::BTreeMap;
-use std::fs::{self, DirEntry};
+use std::fs::{self, DirEntry, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -33,6 +33,10 @@ pub struct Archived {
 pub struct Told {
     /// Path of the source.
     pub source: String,
+    /// The volume that the source is a snapshot of, `GROUP/VOLUME`; `None` where it is none.
+    pub snapshot_of: Option<String>,
+    /// Name of the host that it was read on; `None` where its manifest does not say.
+    pub host: Option<String>,
     /// Bytes of files.
     pub data_bytes: u64,
     /// Bytes that were read from the source.
@@ -57,7 +61,7 @@ impl Archived {
 ///
 /// # Errors
 ///
-/// When the folder can't be read.
+/// When the folder, or a manifest in it, can't be read.
 pub fn of_volume(destination: &Path, volume: &str) -> Result<Vec<Archived>> {
     Ok(Folder::read(destination, volume)?.archives)
 }
@@ -146,6 +150,8 @@ pub struct Folder {
 #[derive(Default)]
 struct Group {
     archive: Option<(Named, u64)>,
+    /// Whether the archive's name is taken by something that is no regular file: a link, which may lead to the archive.
+    is_elsewhere: bool,
     sidecars: Vec<Removed>,
 }
 
@@ -154,29 +160,34 @@ impl Folder {
     ///
     /// # Errors
     ///
-    /// When the folder can't be read.
+    /// When the folder, or something in it, can't be read: what is not known of an archive may be why it must stay.
     pub fn read(destination: &Path, volume: &str) -> Result<Self> {
         let folder = destination.join(volume);
         let mut groups: BTreeMap<String, Group> = BTreeMap::new();
         for (entry, named) in named(destination, volume)? {
-            let Some(len_bytes) = regular_len(&entry) else { continue };
+            let Some(metadata) = metadata(&entry)? else { continue };
+            let len_bytes = metadata.len();
             let group = groups.entry(named.archive.clone()).or_default();
-            match named.is_archive {
-                true => group.archive = Some((named, len_bytes)),
-                false => group.sidecars.push(Removed { path: entry.path(), len_bytes }),
+            match (named.is_archive, metadata.is_file()) {
+                (true, true) => group.archive = Some((named, len_bytes)),
+                (true, false) => group.is_elsewhere = true,
+                (false, true) => group.sidecars.push(Removed { path: entry.path(), len_bytes }),
+                (false, false) => {}
             }
         }
         let (mut archives, mut orphans) = (Vec::new(), Vec::new());
-        for (name, Group { archive, sidecars }) in groups {
+        for (name, Group { archive, is_elsewhere, sidecars }) in groups {
             let Some((named, len_bytes)) = archive else {
-                orphans.extend(sidecars);
+                if !is_elsewhere {
+                    orphans.extend(sidecars);
+                }
                 continue;
             };
             let path = folder.join(name);
             let beside = sidecars.iter().fold(0_u64, |sum, sidecar| sum.saturating_add(sidecar.len_bytes));
             archives.push(Archived {
                 volume: volume.to_owned(),
-                told: told(&path, len_bytes),
+                told: told(&path, len_bytes)?,
                 path,
                 taken: named.taken,
                 len_bytes: len_bytes.saturating_add(beside),
@@ -207,31 +218,48 @@ fn entries(folder: &Path) -> Result<Vec<DirEntry>> {
     entries.map_err(|source: io::Error| Error::new(Kind::Read, source).on(folder))
 }
 
-/// Length of a regular file in bytes; `None` for anything else, and for what has gone meanwhile.
-fn regular_len(entry: &DirEntry) -> Option<u64> {
-    let metadata = entry.metadata().ok()?;
-    metadata.is_file().then_some(metadata.len())
+/// What is known of an entry itself, not of what a link leads to; `None` for what has gone meanwhile.
+fn metadata(entry: &DirEntry) -> Result<Option<Metadata>> {
+    match entry.metadata() {
+        Ok(metadata) => Ok(Some(metadata)),
+        Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(Error::new(Kind::Read, source).on(&entry.path())),
+    }
 }
 
 /// What the manifest of an archive of this length says, if it is whole, sound, and of this archive.
-fn told(archive: &Path, archive_bytes: u64) -> Option<Told> {
+///
+/// One that can't be read now, or is of a newer form, is none that is missing: its archive may be the only complete one.
+fn told(archive: &Path, archive_bytes: u64) -> Result<Option<Told>> {
     let [manifest, ..] = sidecars(archive);
-    let Ends { head, tail } = ends(&manifest).ok()?;
-    let tail = tail?;
+    let Ends { head, tail } = match ends(&manifest) {
+        Ok(ends) => ends,
+        Err(error) if is_worthless(&error) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let Some(tail) = tail else { return Ok(None) };
     let is_of_this_archive = tail.archive_bytes == archive_bytes;
     let is_consistent = tail.complete == (tail.issues == 0);
     if !is_of_this_archive || !is_consistent {
-        return None;
+        return Ok(None);
     }
     let seconds = tail.finished.and_then(|finished| finished.checked_sub(head.started));
-    Some(Told {
+    Ok(Some(Told {
         source: head.source.path,
+        snapshot_of: head.snapshot_of,
+        host: head.host,
         data_bytes: tail.data_bytes,
         bytes_read: tail.bytes_read,
         entries: tail.entries.values().fold(0, |sum, count| sum.saturating_add(*count)),
         issues: tail.issues,
         seconds: seconds.and_then(|seconds| u32::try_from(seconds).ok()).map(f64::from),
-    })
+    }))
+}
+
+/// Whether the error says that there is no manifest, or nothing that ever becomes one: all others may pass.
+fn is_worthless(error: &Error) -> bool {
+    let is_absent = error.io().is_some_and(|source| source.kind() == io::ErrorKind::NotFound);
+    is_absent || error.kind() == Kind::Corrupt
 }
 
 #[cfg(test)]

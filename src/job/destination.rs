@@ -4,16 +4,18 @@ mod lock;
 mod mount;
 mod names;
 
+use std::fs;
 use std::path::Path;
 
 use rustix::fs::statvfs;
 
 pub use lock::{Locked, check_folder};
 pub(in crate::job) use names::sidecars;
-pub use names::{Named, archive_path, folder_of, parse_name};
+pub use names::{IMAGE_ENDINGS, Named, archive_path, folder_of, parse_name};
 
 use super::outcome::Space;
 use super::plan::{Destination, Free};
+use crate::archive;
 use crate::error::{Error, Kind, Result};
 use crate::units::Bytes;
 
@@ -25,6 +27,17 @@ pub fn space(folder: &Path) -> Option<Space> {
     // Some filesystems in memory have no size.
     (found.f_blocks > 0)
         .then(|| Space { total_bytes: bytes(found.f_blocks), free_bytes: bytes(found.f_bavail) })
+}
+
+/// Removes temporary files that killed runs left in the folders of the destination: of volumes too that have no turn any more.
+///
+/// What can't be removed stays; the space that it takes is told where it is missed.
+pub fn remove_left_overs(destination: &Destination) {
+    let Ok(entries) = fs::read_dir(&destination.folder) else { return };
+    // A link is no folder here: it may lead anywhere.
+    for entry in entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
+        archive::remove_left_overs(&entry.path());
+    }
 }
 
 /// Checks that as much is free as the plan asks for.
@@ -83,6 +96,25 @@ mod tests {
         for (space, wanted, enough) in cases {
             assert_eq!(is_enough(space, wanted), enough, "{space:?} {wanted:?}");
         }
+    }
+
+    #[test]
+    fn what_killed_runs_left_goes_from_all_folders_and_nothing_else() {
+        let destination = tempfile::tempdir().unwrap();
+        let at = |name: &str| destination.path().join(name);
+        let left = [".web_x.tar.zst.voltar-aaaaaa.part", "notes.part", ".hidden"];
+        fs::create_dir(at("web")).unwrap();
+        left.iter().for_each(|name| fs::write(at("web").join(name), "").unwrap());
+        let held = at("web").join(".web_y.tar.zst.voltar-bbbbbb.part");
+        let file = fs::File::create(&held).unwrap();
+        file.lock().unwrap();
+        remove_left_overs(&Destination {
+            folder: destination.path().to_path_buf(),
+            require_mount: false,
+            minimum_free: None,
+        });
+        let there = left.map(|name| at("web").join(name).exists());
+        assert_eq!((there, held.exists()), ([false, true, true], true));
     }
 
     #[test]

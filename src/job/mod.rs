@@ -14,6 +14,7 @@ pub mod destination;
 #[cfg(test)]
 mod fake;
 mod hooks;
+pub mod origin;
 pub mod outcome;
 pub mod plan;
 pub mod report;

@@ -22,6 +22,8 @@ pub struct Outcome {
     pub volumes: Vec<VolumeOutcome>,
     /// What failed besides the volumes: a group that can't be listed, a leftover that can't be removed.
     pub errors: Vec<String>,
+    /// Whether another run has the destination. Then this one did nothing, and what is told of the other is not to be replaced.
+    pub is_refused: bool,
     /// Snapshots that an earlier run left behind and this one removed.
     pub cleaned: Vec<String>,
     /// The destination's space when the run was over; `None` where that can't be asked.

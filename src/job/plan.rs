@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::destination::folder_of;
 use crate::archive::{Algorithm, Compression, Raw};
 use crate::device::Io;
 use crate::snapshot::{Size, VolumeName};
+use crate::tree::Pattern;
 
 /// All that one run does.
 #[derive(Clone, Debug)]
@@ -47,6 +49,43 @@ pub enum What {
     Volume(VolumeName),
     /// An image file or a block device, read as it is: nothing takes a snapshot of it.
     Device(PathBuf),
+}
+
+impl What {
+    /// Whether it names this volume: by itself, or as one of its group.
+    #[must_use]
+    pub fn picks(&self, name: &VolumeName) -> bool {
+        let is_one_of = |patterns: &[String]| {
+            patterns.iter().any(|pattern| Pattern::new(pattern.as_bytes()).matches(name.volume.as_bytes()))
+        };
+        match self {
+            Self::Group { group, include, exclude } => {
+                let is_included = include.is_empty() || is_one_of(include);
+                *group == name.group && is_included && !is_one_of(exclude)
+            }
+            Self::Volume(named) => named == name,
+            Self::Device(_) => false,
+        }
+    }
+}
+
+impl Plan {
+    /// The folder of a volume's archives, within the destination: named as the volume, and as its group and volume where a
+    /// source of another group, or of an image, may have one of that name.
+    ///
+    /// The plan alone decides: what can be listed tonight must not change where archives go, and which expire there.
+    #[must_use]
+    pub fn folder_of(&self, name: &VolumeName) -> String {
+        let folder = folder_of(&name.to_string());
+        let may_be_anothers = self.sources.iter().any(|source| match &source.what {
+            What::Device(path) => folder_of(&path.to_string_lossy()) == folder,
+            What::Group { group, .. } | What::Volume(VolumeName { group, .. }) => {
+                let namesake = VolumeName { group: group.clone(), volume: name.volume.clone() };
+                namesake != *name && source.what.picks(&namesake)
+            }
+        });
+        if may_be_anothers { folder_of(&format!("{}-{}", name.group, name.volume)) } else { folder }
+    }
 }
 
 /// How a volume is archived.

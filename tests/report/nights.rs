@@ -29,6 +29,7 @@ pub fn night(volumes: usize, nights_before: i64) -> Outcome {
         is_mounted: true,
         volumes: Vec::new(),
         errors: Vec::new(),
+        is_refused: false,
         cleaned: Vec::new(),
         space: Some(Space { total_bytes: 1800 * GIB, free_bytes: 1170 * GIB }),
         history: Vec::new(),
@@ -176,6 +177,8 @@ pub fn archived(number: usize, nights_ago: i64) -> Archived {
         len_bytes,
         told: Some(Told {
             source: "/dev/cinder-volumes/snapshot".to_owned(),
+            snapshot_of: None,
+            host: None,
             data_bytes: len_bytes / 10 * 26,
             bytes_read: len_bytes / 10 * 27,
             entries: 61_138 + seed * 1000,

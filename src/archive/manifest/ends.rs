@@ -47,6 +47,12 @@ pub struct Head {
     pub started: i64,
     /// What it was made of.
     pub source: Source,
+    /// The volume that the source is a snapshot of, `GROUP/VOLUME`; `None` where it is none, or that was not told.
+    #[serde(default)]
+    pub snapshot_of: Option<String>,
+    /// Name of the host that the source was read on; `None` where that was not told.
+    #[serde(default)]
+    pub host: Option<String>,
     /// How it is compressed: `zstd`.
     pub compression: String,
     /// Which digest it has: `sha1`.
@@ -89,8 +95,8 @@ pub struct Tail {
 ///
 /// # Errors
 ///
-/// [`Kind::Source`] when there is no such file, [`Kind::Corrupt`] when it is no manifest or damaged, [`Kind::Unsupported`] when
-/// it is of a newer form.
+/// [`Kind::Source`] when it can't be opened, with the system's error ([`Error::io`]), which says whether there is such a file;
+/// [`Kind::Corrupt`] when it is no manifest or damaged, [`Kind::Unsupported`] when it is of a newer form.
 pub fn ends(path: &Path) -> Result<Ends> {
     read(path).map_err(|error| error.on(path))
 }
@@ -101,7 +107,7 @@ fn read(path: &Path) -> Result<Ends> {
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(unusable)?;
     let metadata = file.metadata().map_err(unusable)?;
     if !metadata.is_file() {
-        return Err(Error::new(Kind::Source, "is no regular file"));
+        return Err(Error::corrupt("is no regular file"));
     }
     let head: Head = record("head", &first_line(&file)?)?;
     if head.format > FORMAT {
@@ -109,6 +115,7 @@ fn read(path: &Path) -> Result<Ends> {
         return Err(Error::new(Kind::Unsupported, message));
     }
     [&head.tool, &head.source.path, &head.compression, &head.digest].into_iter().try_for_each(harmless)?;
+    [&head.snapshot_of, &head.host].into_iter().flatten().try_for_each(harmless)?;
     let tail = match last_frame(&file, metadata.len())? {
         Some(frame) => last_line(&file, frame)?.and_then(|line| tail(&line).transpose()).transpose()?,
         None => None,

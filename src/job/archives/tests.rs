@@ -55,6 +55,8 @@ fn archives_are_listed_with_what_their_manifests_tell() {
     assert_eq!(archived.len_bytes, 5 + 3 + u64::try_from(manifest.len()).unwrap());
     let told = Told {
         source: "/dev/vg0/web1".to_owned(),
+        snapshot_of: None,
+        host: None,
         data_bytes: 7,
         bytes_read: 9,
         entries: 5,
@@ -90,6 +92,30 @@ fn an_archive_without_a_whole_manifest_of_its_own_is_told_nothing_of() {
     let target = put(destination.path(), "web1", STAMP, &sound);
     fs::remove_file(target.manifest).unwrap();
     assert_eq!(all(destination.path()).unwrap()[0].told, None);
+}
+
+#[test]
+fn a_manifest_that_cannot_be_read_now_is_none_that_is_missing() {
+    let newer = br#"{"record":"head","format":99,"tool":"voltar 9.0.0","started":1,"source":{"path":"/dev/vg0/web1","len_bytes":9},"compression":"zstd","digest":"sha1"}"#;
+    let destination = tempfile::tempdir().unwrap();
+    put(destination.path(), "web1", STAMP, &zstd::encode_all(&[&newer[..], b"\n"].concat()[..], 3).unwrap());
+    assert_eq!(Folder::read(destination.path(), "web1").unwrap_err().kind(), Kind::Unsupported);
+
+    let target = put(destination.path(), "db1", STAMP, &manifest(5, 0, None));
+    fs::remove_file(&target.manifest).unwrap();
+    std::os::unix::fs::symlink(&target.manifest, &target.manifest).unwrap();
+    let error = Folder::read(destination.path(), "db1").unwrap_err();
+    assert!(error.to_string().contains("symbolic links"), "{error}");
+}
+
+#[test]
+fn what_stands_beside_an_archive_that_is_a_link_is_no_orphan() {
+    let destination = tempfile::tempdir().unwrap();
+    let target = put(destination.path(), "web1", STAMP, &manifest(5, 0, None));
+    let elsewhere = destination.path().join("elsewhere");
+    fs::rename(&target.archive, &elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, &target.archive).unwrap();
+    assert_eq!(Folder::read(destination.path(), "web1").unwrap(), Folder::default());
 }
 
 #[test]

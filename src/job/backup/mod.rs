@@ -18,7 +18,7 @@ use super::outcome::Published;
 use super::plan::{Destination, Options};
 use super::witness::Witness;
 use super::worker::{Archiver, Guard, Made, Task};
-use crate::archive::now;
+use crate::archive::{host_name, now};
 use crate::error::{Error, Kind, Result};
 use crate::snapshot::{Provider, Snapshot, Volume, VolumeName, Wish};
 use crate::units::{Bytes, seconds};
@@ -155,6 +155,7 @@ impl Turn<'_> {
         let task = Task {
             source: source.to_path_buf(),
             snapshot_of: snapshot_of.map(VolumeName::to_string),
+            host: host_name(),
             io: reading.io,
             journal: reading.journal.clone(),
             archive: archive.clone(),

@@ -20,9 +20,6 @@ const NAMING: [&str; 4] = ["group", "volume", "image", "device"];
 /// What patterns for volumes look like.
 const VOLUMES: &str = "[\"volume-*\"]";
 
-/// Longest name of a volume or group that LVM takes.
-const LONGEST_NAME: usize = 127;
-
 /// Reads all sources.
 pub(super) fn read(
     root: &Table<'_, '_>,
@@ -169,9 +166,9 @@ fn what(table: &Table<'_, '_>, remarks: &mut Remarks) -> Option<What> {
 
 fn group_name(raw: Raw<'_, '_>) -> Read<String> {
     let name = value::text(raw)?;
-    match of_lvm(&name) {
-        true => Ok(name),
-        false => {
+    match VolumeName::check_group(&name) {
+        Ok(()) => Ok(name),
+        Err(_) => {
             let text = format!(
                 "expected the name of a volume group like \"cinder-volumes\", found {}",
                 value::quoted(&name)
@@ -183,9 +180,9 @@ fn group_name(raw: Raw<'_, '_>) -> Read<String> {
 
 fn volume_name(raw: Raw<'_, '_>) -> Read<VolumeName> {
     let text = value::text(raw)?;
-    let split = text.split_once('/').filter(|(group, volume)| of_lvm(group) && of_lvm(volume));
-    if let Some((group, volume)) = split {
-        return Ok(VolumeName { group: group.to_owned(), volume: volume.to_owned() });
+    let name = text.split_once('/').and_then(|(group, volume)| VolumeName::new(group, volume).ok());
+    if let Some(name) = name {
+        return Ok(name);
     }
     let hint = match text.strip_prefix("/dev/").filter(|name| name.matches('/').count() == 1) {
         Some(name) => format!("; without /dev/ that is \"{name}\""),
@@ -197,16 +194,6 @@ fn volume_name(raw: Raw<'_, '_>) -> Read<VolumeName> {
         value::quoted(&text)
     );
     Err(value::wrong(raw, text))
-}
-
-/// Whether LVM takes this for the name of a volume or of a group (lvm(8), "Valid names").
-fn of_lvm(name: &str) -> bool {
-    let is_known = |c: char| c.is_ascii_alphanumeric() || "+_.-".contains(c);
-    (1..=LONGEST_NAME).contains(&name.len())
-        && name.chars().all(is_known)
-        && !name.starts_with('-')
-        && name != "."
-        && name != ".."
 }
 
 /// The name of the folder of its archives; `None` for a group, whose volumes are known at the time of the run.

@@ -11,6 +11,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::mount::check_mount;
+use crate::archive::host_name;
 use crate::error::{Error, Kind, Result};
 use crate::job::calendar::{now, readable};
 use crate::job::plan::Destination;
@@ -21,7 +22,6 @@ const NAME: &str = ".voltar.lock";
 const MOST_BYTES: u64 = 4096;
 /// How often a file that vanished between opening and locking is opened anew.
 const ATTEMPTS: usize = 10;
-const HOST_NAME: &str = "/proc/sys/kernel/hostname";
 
 /// A destination that is this process's own until this is dropped.
 #[derive(Debug)]
@@ -74,7 +74,11 @@ pub fn check_folder(destination: &Destination) -> Result<()> {
     let folder = &destination.folder;
     match folder.metadata() {
         Ok(metadata) if metadata.is_dir() => {}
-        Ok(_) => return Err(Error::new(Kind::Write, "is no folder").on(folder)),
+        Ok(_) => {
+            return Err(
+                Error::new(Kind::Write, "is no folder: name the folder that the backups are in").on(folder)
+            );
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let message = "there is no such folder: make it, or mount what it is on";
             return Err(Error::new(Kind::Write, message).on(folder));
@@ -133,11 +137,6 @@ fn sign(file: &mut File) -> io::Result<()> {
     file.rewind()?;
     file.set_len(0)?;
     file.write_all(&line)
-}
-
-/// This host's name.
-fn host_name() -> String {
-    std::fs::read_to_string(HOST_NAME).map_or_else(|_| "unknown".to_owned(), |name| name.trim().to_owned())
 }
 
 /// The error that names the holder.

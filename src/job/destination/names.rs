@@ -13,8 +13,8 @@ const MOST_NAME_LEN: usize = 150;
 const KEPT_LEN: usize = 120;
 const DIGEST_LEN: usize = 16;
 
-/// Ends of image files' names, which a folder's name does not keep.
-const IMAGE_ENDINGS: [&str; 2] = [".img", ".raw"];
+/// Ends of image files' names, which the names of folders and archives do not keep.
+pub const IMAGE_ENDINGS: [&str; 2] = [".img", ".raw"];
 
 /// What stands between the volume's name and the time.
 const SEPARATOR: &str = "_";

@@ -59,8 +59,12 @@ pub fn publish(outcome: &Outcome, report: &Report) -> Vec<Error> {
     errors
 }
 
+/// Of a run that was refused there are no files: they tell of the one in progress, or of the one before it.
 fn write_files(outcome: &Outcome, report: &Report) -> Vec<Error> {
     let mut errors = Vec::new();
+    if outcome.is_refused {
+        return errors;
+    }
     let mut write = |path: &Path, bytes: &[u8], mode: u32| errors.extend(replace(path, bytes, mode).err());
     if let Some(path) = &report.json {
         write(path, format!("{:#}\n", json(outcome)).as_bytes(), mode_of(path));

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::has_rule;
 use crate::job::destination::folder_of;
 use crate::job::plan::{Plan, Retention, Source, What};
-use crate::tree::Exclude;
+use crate::snapshot::VolumeName;
 
 /// The rules for the folder of this name; `None` where no source names it: then nobody said that anything of it may go.
 ///
@@ -40,30 +40,21 @@ enum Origin<'a> {
 
 /// What the source would have its archives of in that folder, if anything.
 fn origin<'a>(what: &'a What, folder: &str) -> Option<Origin<'a>> {
-    // Where two volumes have one name, their group's name is put before it.
-    let is_of = |group: &str, volume: &str| {
-        [volume, &format!("{group}-{volume}")].into_iter().any(|name| folder_of(name) == folder)
+    // Where two volumes may have one name, their group's name is put before it.
+    let is_of = |name: &VolumeName| {
+        let names = [name.volume.clone(), format!("{}-{}", name.group, name.volume)];
+        what.picks(name) && names.iter().any(|name| folder_of(name) == folder)
     };
     match what {
-        What::Volume(name) => is_of(&name.group, &name.volume).then_some(Origin::Group(&name.group)),
+        What::Volume(name) => is_of(name).then_some(Origin::Group(&name.group)),
         What::Device(path) => (folder_of(&path.to_string_lossy()) == folder).then_some(Origin::Device(path)),
-        What::Group { group, include, exclude } => {
+        What::Group { group, .. } => {
             let without_group = folder.strip_prefix(group.as_str()).and_then(|rest| rest.strip_prefix('-'));
             let mut names = [Some(folder), without_group].into_iter().flatten();
-            let is_meant = |volume: &str| {
-                let is_included = include.is_empty() || is_one_of(include, volume);
-                is_included && !is_one_of(exclude, volume) && is_of(group, volume)
-            };
-            names.any(is_meant).then_some(Origin::Group(group))
+            let named = |volume: &str| VolumeName { group: group.clone(), volume: volume.to_owned() };
+            names.any(|volume| is_of(&named(volume))).then_some(Origin::Group(group))
         }
     }
-}
-
-/// Whether one of the patterns, which are those of files' names, matches the name of a volume.
-fn is_one_of(patterns: &[String], volume: &str) -> bool {
-    let mut matching = Exclude::new();
-    patterns.iter().for_each(|pattern| matching.add(pattern.as_bytes()));
-    matching.excludes(b"", volume.as_bytes())
 }
 
 /// Rules that keep what either keeps.
@@ -89,7 +80,7 @@ mod tests {
     use super::*;
     use crate::archive::{Algorithm, Compression, Raw};
     use crate::job::plan::{Destination, Hooks, Options, Reading, Report};
-    use crate::snapshot::{Size, VolumeName};
+    use crate::snapshot::Size;
 
     fn plan(sources: Vec<(What, Retention)>) -> Plan {
         let options = Options {

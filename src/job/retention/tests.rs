@@ -10,6 +10,8 @@ use crate::job::calendar::{parse_stamp, stamp};
 fn archived(volume: &str, taken: i64, issues: Option<u64>) -> Archived {
     let told = |issues| Told {
         source: "/dev/vg0/web1".to_owned(),
+        snapshot_of: None,
+        host: None,
         data_bytes: 1,
         bytes_read: 1,
         entries: 1,

@@ -3,8 +3,7 @@
 mod preview;
 mod targets;
 
-use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 pub use self::preview::{Preview, Previewed, preview};
 pub use self::targets::{Target, Targets, expand};
@@ -13,11 +12,14 @@ use super::backup::{Backup, Finished};
 use super::calendar;
 use super::clean::{self, Mode};
 use super::destination::{self, Locked};
+use super::origin;
 use super::outcome::{Outcome, Removed, VolumeOutcome};
 use super::plan::{Destination, Plan, Retention, What};
 use super::retention;
 use super::witness::Witness;
 use super::worker::Archiver;
+use crate::archive::host_name;
+use crate::error::{Error, Kind};
 use crate::snapshot::Provider;
 
 /// Runs a plan. Whatever happens to one volume, the others have their turn; a signal ends the run, and what was not begun is
@@ -25,24 +27,33 @@ use crate::snapshot::Provider;
 pub fn run(plan: &Plan, provider: &dyn Provider, archiver: &dyn Archiver, witness: &dyn Witness) -> Outcome {
     let began = Instant::now();
     let mut outcome = Outcome {
-        host: host(),
+        host: host_name(),
         started: calendar::now(),
         elapsed: began.elapsed(),
         destination: plan.destination.folder.clone(),
         is_mounted: is_mounted(&plan.destination),
         volumes: Vec::new(),
         errors: Vec::new(),
+        is_refused: false,
         cleaned: Vec::new(),
         space: None,
         history: Vec::new(),
     };
     let run = Run { plan, provider, archiver, witness };
-    match Locked::lock(&plan.destination).and_then(|locked| {
-        destination::check_free(&plan.destination)?;
-        Ok(locked)
-    }) {
-        Ok(_locked) => run.all(&mut outcome),
-        Err(error) => run.fault(&mut outcome, error.to_string()),
+    match Locked::lock(&plan.destination) {
+        Ok(_locked) => {
+            // Before space is asked for: they may have it.
+            destination::remove_left_overs(&plan.destination);
+            match destination::check_free(&plan.destination) {
+                Ok(()) => run.all(&mut outcome),
+                Err(error) => run.nothing(&mut outcome, &error),
+            }
+        }
+        Err(error) if error.kind() == Kind::Exists => {
+            outcome.is_refused = true;
+            run.fault(&mut outcome, error.to_string());
+        }
+        Err(error) => run.nothing(&mut outcome, &error),
     }
     outcome.space = destination::space(&plan.destination.folder);
     match archives::all(&plan.destination.folder) {
@@ -82,6 +93,17 @@ impl Run<'_> {
         }
     }
 
+    /// Tells each volume as failed, since the destination is of no use.
+    fn nothing(&self, outcome: &mut Outcome, error: &Error) {
+        self.fault(outcome, error.to_string());
+        let Targets { targets, errors } = expand(self.plan, self.provider);
+        for error in errors {
+            self.fault(outcome, error);
+        }
+        let volumes = targets.iter().map(|target| not_begun(target, format!("not begun: {error}")));
+        outcome.volumes.extend(volumes);
+    }
+
     /// Removes what an earlier run that was killed left behind.
     fn clean(&self, outcome: &mut Outcome) {
         match clean::clean(self.provider, &[], Mode::Remove) {
@@ -106,31 +128,21 @@ impl Run<'_> {
         let began = Instant::now();
         let destination = &self.plan.destination;
         let retention = &target.source.retention;
-        let mut volume = VolumeOutcome {
-            name: target.name,
-            folder: target.folder,
-            elapsed: began.elapsed(),
-            result: Err(String::new()),
-            notes: target.notes,
-            removed: Vec::new(),
-            retention: retention::describe(retention),
-            next_to_expire: None,
-            previous: None,
-        };
+        let mut volume = not_begun(&target, "not begun: the run was stopped by a signal before".to_owned());
         if let Some(fault) = target.fault {
             volume.result = Err(fault);
             return volume;
         }
         if self.witness.stop_requested() {
-            volume.result = Err("not begun: the run was stopped by a signal before".to_owned());
             return volume;
-        }
-        for note in &volume.notes {
-            self.witness.note(note);
         }
         // What can't be listed now can't be listed afterwards either, and is told then.
         let before = archives::of_volume(&destination.folder, &volume.folder).unwrap_or_default();
         volume.previous = before.last().cloned();
+        if let Err(error) = origin::check(&before, &volume.name) {
+            volume.result = Err(format!("not begun: {error}"));
+            return volume;
+        }
         let Self { provider, archiver, witness, .. } = *self;
         let backup = Backup { provider, archiver, witness, destination };
         let Finished { result, notes, errors } =
@@ -149,12 +161,17 @@ impl Run<'_> {
     /// Removes what the volume's retention does not keep. Called after success only, and where nothing is left to be put in order.
     fn expire(&self, rules: &Retention, volume: &mut VolumeOutcome, outcome: &mut Outcome) {
         let folder = &self.plan.destination.folder;
-        let kept = match archives::of_volume(folder, &volume.folder) {
+        let archives = archives::of_volume(folder, &volume.folder);
+        let ours = archives.and_then(|archives| origin::check(&archives, &volume.name).map(|()| archives));
+        let kept = match ours {
             Ok(archives) => self.remove_expired(rules, &archives, &mut volume.removed, outcome),
             Err(error) => {
                 return self.fault(
                     outcome,
-                    format!("{}: its archives can't be listed, and none was removed: {error}", volume.name),
+                    format!(
+                        "{}: which archives are its own can't be found out, and none was removed: {error}",
+                        volume.name
+                    ),
                 );
             }
         };
@@ -197,12 +214,18 @@ fn is_mounted(destination: &Destination) -> bool {
     destination::check_folder(&Destination { require_mount: true, ..destination.clone() }).is_ok()
 }
 
-/// This host's name, as the kernel has it: see proc_sys_kernel(5).
-fn host() -> String {
-    let name = std::fs::read_to_string(PathBuf::from("/proc/sys/kernel/hostname")).unwrap_or_default();
-    match name.trim() {
-        "" => "localhost".to_owned(),
-        name => name.to_owned(),
+/// What is told of a volume that had no turn, for this reason.
+fn not_begun(target: &Target<'_>, reason: String) -> VolumeOutcome {
+    VolumeOutcome {
+        name: target.name.clone(),
+        folder: target.folder.clone(),
+        elapsed: Duration::ZERO,
+        result: Err(reason),
+        notes: Vec::new(),
+        removed: Vec::new(),
+        retention: retention::describe(&target.source.retention),
+        next_to_expire: None,
+        previous: None,
     }
 }
 

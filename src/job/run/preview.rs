@@ -5,6 +5,7 @@ use super::super::backup::{Subject, describe};
 use super::super::calendar;
 use super::super::clean::{self, Mode};
 use super::super::destination;
+use super::super::origin;
 use super::super::outcome::Removed;
 use super::super::plan::{Plan, What};
 use super::super::retention;
@@ -65,8 +66,11 @@ pub fn preview(plan: &Plan, provider: &dyn Provider) -> Preview {
 
 fn volume(plan: &Plan, provider: &dyn Provider, target: Target<'_>) -> Previewed {
     let rules = &target.source.retention;
-    let mut notes = target.notes;
-    let what = match (target.fault, &target.subject) {
+    let mut notes = Vec::new();
+    let archives = archives::of_volume(&plan.destination.folder, &target.folder);
+    let foreign = archives.and_then(|archives| origin::check(&archives, &target.name)).err();
+    let fault = target.fault.or_else(|| foreign.map(|error| error.to_string()));
+    let what = match (fault, &target.subject) {
         (Some(fault), _) => Err(fault),
         (None, Subject::Device(path)) => match std::fs::metadata(path) {
             Ok(_) => Ok("read as it is, without a snapshot".to_owned()),
@@ -111,8 +115,16 @@ fn volume(plan: &Plan, provider: &dyn Provider, target: Target<'_>) -> Previewed
 /// What would be removed if a complete archive were added now.
 fn expiring(plan: &Plan, folder: &str, decide: impl FnOnce(&[Archived]) -> Vec<Removed>) -> Vec<Removed> {
     let Ok(mut archives) = archives::of_volume(&plan.destination.folder, folder) else { return Vec::new() };
-    let told =
-        Told { source: String::new(), data_bytes: 0, bytes_read: 0, entries: 0, issues: 0, seconds: None };
+    let told = Told {
+        source: String::new(),
+        snapshot_of: None,
+        host: None,
+        data_bytes: 0,
+        bytes_read: 0,
+        entries: 0,
+        issues: 0,
+        seconds: None,
+    };
     archives.push(Archived {
         volume: folder.to_owned(),
         path: plan.destination.folder.join(folder),

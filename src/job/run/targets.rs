@@ -5,10 +5,8 @@ use std::collections::BTreeMap;
 use super::super::backup::Subject;
 use super::super::destination;
 use super::super::plan::{Plan, Source, What};
-use crate::error::Result;
 use crate::printable::Printable;
-use crate::snapshot::{Provider, Volume, VolumeName};
-use crate::tree::Pattern;
+use crate::snapshot::{Provider, VolumeName};
 
 /// One thing to back up, and where.
 #[derive(Debug)]
@@ -23,8 +21,6 @@ pub struct Target<'a> {
     pub source: &'a Source,
     /// Why it can't be backed up, known before anything is tried.
     pub fault: Option<String>,
-    /// What one should know.
-    pub notes: Vec<String>,
 }
 
 /// All that a plan backs up, in order.
@@ -43,8 +39,10 @@ pub fn expand<'a>(plan: &'a Plan, provider: &dyn Provider) -> Targets<'a> {
         let subjects = match &source.what {
             What::Volume(name) => vec![Subject::Volume(name.clone())],
             What::Device(path) => vec![Subject::Device(path.clone())],
-            What::Group { group, include, exclude } => match members(provider, group, include, exclude) {
-                Ok(names) => {
+            What::Group { group, include, .. } => match provider.volumes(group) {
+                Ok(volumes) => {
+                    let names = volumes.into_iter().map(|volume| volume.name);
+                    let names: Vec<VolumeName> = names.filter(|name| source.what.picks(name)).collect();
                     if names.is_empty() {
                         all.errors.push(nothing_in(group, include));
                     }
@@ -60,48 +58,28 @@ pub fn expand<'a>(plan: &'a Plan, provider: &dyn Provider) -> Targets<'a> {
         for subject in subjects {
             // Of two sources that have it the first says how.
             if all.targets.iter().all(|target| target.subject != subject) {
-                all.targets.push(target(subject, source));
+                all.targets.push(target(plan, subject, source));
             }
         }
     }
-    tell_apart(&mut all.targets);
+    refuse_shared(&mut all.targets);
     all
 }
 
 fn has_source(plan: &Plan, name: &VolumeName) -> bool {
-    plan.sources.iter().any(|source| matches!(&source.what, What::Volume(named) if named == name))
+    plan.sources.iter().any(|source| matches!(source.what, What::Volume(_)) && source.what.picks(name))
 }
 
-fn target(subject: Subject, source: &Source) -> Target<'_> {
+fn target<'a>(plan: &Plan, subject: Subject, source: &'a Source) -> Target<'a> {
     let name = match &subject {
         Subject::Volume(name) => name.to_string(),
         Subject::Device(path) => Printable::path(path).to_string(),
     };
     let folder = match &subject {
-        Subject::Volume(name) => destination::folder_of(&name.to_string()),
+        Subject::Volume(name) => plan.folder_of(name),
         Subject::Device(path) => destination::folder_of(&path.to_string_lossy()),
     };
-    Target { name, subject, folder, source, fault: None, notes: Vec::new() }
-}
-
-fn members(
-    provider: &dyn Provider,
-    group: &str,
-    include: &[String],
-    exclude: &[String],
-) -> Result<Vec<VolumeName>> {
-    let patterns = |patterns: &[String]| -> Vec<Pattern> {
-        patterns.iter().map(|pattern| Pattern::new(pattern.as_bytes())).collect()
-    };
-    let (include, exclude) = (patterns(include), patterns(exclude));
-    let is_one_of = |patterns: &[Pattern], volume: &Volume| {
-        patterns.iter().any(|pattern| pattern.matches(volume.name.volume.as_bytes()))
-    };
-    let volumes = provider.volumes(group)?.into_iter();
-    let chosen = volumes
-        .filter(|volume| include.is_empty() || is_one_of(&include, volume))
-        .filter(|volume| !is_one_of(&exclude, volume));
-    Ok(chosen.map(|volume| volume.name).collect())
+    Target { name, subject, folder, source, fault: None }
 }
 
 /// A source that names nothing is a mistake: a group that lost its volumes, or a pattern that is misspelt.
@@ -117,19 +95,9 @@ fn nothing_in(group: &str, include: &[String]) -> String {
     }
 }
 
-/// Gives things whose folders would be the same folders of their own: histories that are mixed are worth nothing, since
-/// retention would remove archives of one for those of the other.
-fn tell_apart(targets: &mut [Target<'_>]) {
-    for target in shared(targets) {
-        let Some(target) = targets.get_mut(target) else { continue };
-        if let Subject::Volume(name) = &target.subject {
-            target.folder = destination::folder_of(&format!("{}-{}", name.group, name.volume));
-            target.notes.push(format!(
-                "another source has a volume of the name {}: the archives of this one are in the folder {}",
-                name.volume, target.folder
-            ));
-        }
-    }
+/// Refuses things whose folders would be the same: histories that are mixed are worth nothing, since retention would remove
+/// archives of one for those of the other.
+fn refuse_shared(targets: &mut [Target<'_>]) {
     for index in shared(targets) {
         let Some(target) = targets.get_mut(index) else { continue };
         target.fault = Some(format!(

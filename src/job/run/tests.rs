@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::job::fake::{Fake, name, volume};
+use crate::job::plan::Free;
 use crate::snapshot::{Marked, Owner, VolumeName};
 
 fn group(include: &[&str], exclude: &[&str]) -> What {
@@ -63,7 +64,73 @@ fn a_destination_that_is_taken_ends_the_run_before_it_begins() {
     let _locked = Locked::lock(&plan.destination).unwrap();
     let outcome = run(&plan, &fake, &fake, &fake);
     assert_eq!((outcome.volumes.len(), outcome.errors.len()), (0, 1));
+    assert!(outcome.is_refused);
     assert_eq!(fake.calls(), [""; 0]);
+}
+
+#[test]
+fn a_destination_without_space_fails_each_volume_by_name() {
+    let fake = Fake::default();
+    let mut plan = fake.plan([group(&[], &[])]);
+    plan.destination.minimum_free = Some(Free::Bytes(u64::MAX));
+    let outcome = run(&plan, &fake, &fake, &fake);
+    assert!(!outcome.is_refused);
+    assert_eq!(fake.calls(), ["volumes vg0"]);
+    for (name, error) in results(&outcome) {
+        assert!(
+            error.is_some_and(|error| error.starts_with("not begun: ") && error.contains("are free")),
+            "{name}"
+        );
+    }
+    assert_eq!((outcome.volumes.len(), outcome.errors.len()), (2, 1));
+}
+
+#[test]
+fn what_killed_runs_left_goes_before_space_is_asked_for() {
+    let fake = Fake::default();
+    let mut plan = fake.plan([What::Volume(name("web"))]);
+    plan.destination.minimum_free = Some(Free::Bytes(u64::MAX));
+    let folder = plan.destination.folder.join("gone");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join(".gone_x.tar.zst.voltar-aaaaaa.part"), "left").unwrap();
+    run(&plan, &fake, &fake, &fake);
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
+}
+
+#[test]
+fn archives_of_another_host_or_volume_are_neither_added_to_nor_expired() {
+    let head = |host: &str, of: &str| {
+        let head = format!(
+            r#"{{"record":"head","format":1,"tool":"voltar 0.1.0","started":1,"source":{{"path":"/dev/x","len_bytes":9}},"snapshot_of":"{of}","host":"{host}","compression":"zstd","digest":"sha1"}}"#
+        );
+        let tail = r#"{"complete":true,"entries":{},"issues":0,"data_bytes":0,"stream_bytes":0,"archive_bytes":3,"bytes_read":0,"record":"tail"}"#;
+        (head, tail)
+    };
+    let cases = [
+        ("another host", head("elsewhere", "vg0/web"), false),
+        ("another volume", head(&host_name(), "vg1/web"), false),
+        ("its own", head(&host_name(), "vg0/web"), true),
+    ];
+    for (what, (head, tail), is_ones_own) in cases {
+        let fake = Fake::default();
+        let mut plan = fake.plan([What::Volume(name("web"))]);
+        plan.sources.iter_mut().for_each(|source| source.retention.keep_last = Some(1));
+        let folder = plan.destination.folder.join("web");
+        std::fs::create_dir(&folder).unwrap();
+        // The older of the two goes, where it is one's own.
+        let old = ["web_2001-01-01T000000Z.tar.zst", "web_2002-01-01T000000Z.tar.zst"]
+            .map(|name| folder.join(name));
+        for path in &old {
+            std::fs::write(path, "old").unwrap();
+            let manifest = crate::archive::Target::new(path, crate::archive::Algorithm::Sha1).manifest;
+            std::fs::write(manifest, crate::archive::manifest::of_lines(&[&head, tail])).unwrap();
+        }
+        let outcome = run(&plan, &fake, &fake, &fake);
+        assert_eq!(outcome.volumes[0].result.is_ok(), is_ones_own, "{what}: {outcome:?}");
+        assert_eq!(old[0].exists(), !is_ones_own, "{what}");
+        assert!(old[1].exists(), "{what}");
+        assert_eq!(fake.calls().iter().any(|call| call.starts_with("take")), is_ones_own, "{what}");
+    }
 }
 
 #[test]
@@ -102,12 +169,21 @@ fn volumes_of_one_name_get_folders_of_their_own_or_are_refused() {
     let volume = |group: &str, volume: &str| {
         What::Volume(VolumeName { group: group.to_owned(), volume: volume.to_owned() })
     };
-    let plan = fake.plan([volume("a", "web"), volume("b", "web"), volume("b", "db")]);
-    let folders: Vec<(String, usize)> =
-        expand(&plan, &fake).targets.into_iter().map(|target| (target.folder, target.notes.len())).collect();
-    assert_eq!(folders, [("a-web".to_owned(), 1), ("b-web".to_owned(), 1), ("db".to_owned(), 0)]);
-
     let device = |path: &str| What::Device(path.into());
+    let plan = fake.plan([volume("a", "web"), volume("b", "web"), volume("b", "db")]);
+    let folders = |plan: &Plan| -> Vec<String> {
+        expand(plan, &fake).targets.into_iter().map(|target| target.folder).collect()
+    };
+    assert_eq!(folders(&plan), ["a-web", "b-web", "db"]);
+    // That the other group can't be listed tonight, or has no such volume, changes nothing.
+    let whole =
+        |group: &str| What::Group { group: group.to_owned(), include: Vec::new(), exclude: Vec::new() };
+    assert_eq!(
+        folders(&fake.plan([whole("absent"), volume("b", "web"), device("/c/db.img")])),
+        ["b-web", "db"]
+    );
+    assert_eq!(folders(&fake.plan([group(&["w*"], &[]), volume("b", "db")])), ["web", "db"]);
+
     let plan = fake.plan([device("/a/web.img"), device("/b/web.img"), device("/b/db.img")]);
     let faults: Vec<bool> =
         expand(&plan, &fake).targets.iter().map(|target| target.fault.is_some()).collect();

@@ -14,7 +14,7 @@ use super::{Archiver, Guard};
 use crate::archive::{Observer, remove_left_overs};
 use crate::error::{Error, Issue, Kind, Result};
 use crate::job::tail::Tail;
-use crate::printable::harmless;
+use crate::printable::{Printable, harmless};
 
 /// Longest line that is taken from a worker: its longest path, escaped.
 const LINE_BYTES: u64 = 8 << 20;
@@ -80,7 +80,15 @@ impl Worker {
             thread::Builder::new().name("worker".to_owned()).spawn(read).map_err(failed)?;
         }
         let stdin = child.stdin.take();
-        let mut session = Session { child, stdin, messages, tail, patience: self.patience };
+        let mut session = Session {
+            child,
+            stdin,
+            messages,
+            tail,
+            patience: self.patience,
+            archive: task.archive.clone(),
+            may_publish: false,
+        };
         match session.tell(&line) {
             Ok(()) => Ok(session),
             Err(_) => {
@@ -114,6 +122,10 @@ struct Session {
     /// The last it said besides, in which a panic would be.
     tail: Tail,
     patience: Duration,
+    /// The archive's path.
+    archive: PathBuf,
+    /// Whether it was told to publish.
+    may_publish: bool,
 }
 
 impl Session {
@@ -162,6 +174,7 @@ impl Session {
                     }
                     guard.vouch()?;
                     made = Some(ready);
+                    self.may_publish = true;
                     if self.tell(PUBLISH).is_err() {
                         return Err(self.died());
                     }
@@ -182,8 +195,14 @@ impl Session {
     fn died(&mut self) -> Error {
         let how = self.wait().map_or_else(|| "closed its output".to_owned(), describe);
         let said = self.tail.said(Duration::from_secs(1));
-        let message =
-            format!("the process that reads the disk {how} before it was done; nothing was published{said}");
+        let left = match self.may_publish {
+            false => "nothing was published".to_owned(),
+            true => {
+                let path = Printable::path(&self.archive);
+                format!("the archive may be there under its name: voltar verify {path}")
+            }
+        };
+        let message = format!("the process that reads the disk {how} before it was done; {left}{said}");
         Error::new(Kind::Limit, message)
     }
 

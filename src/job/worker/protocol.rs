@@ -30,6 +30,8 @@ pub struct Task {
     pub source: PathBuf,
     /// What it is a snapshot of, for the manifest.
     pub snapshot_of: Option<String>,
+    /// Name of this host, for the manifest.
+    pub host: String,
     /// How its bytes come from the device.
     pub io: Io,
     /// Where its journal is, if not in it.

@@ -12,7 +12,7 @@ use jiff::tz::TimeZone;
 use rustix::io::Errno;
 use rustix::process::{Pid, test_kill_process};
 
-use crate::archive::Algorithm;
+use crate::archive::{Algorithm, host_name};
 use crate::error::{Error, Kind, Result};
 use crate::snapshot::Owner;
 
@@ -62,7 +62,7 @@ impl Mark {
         let start = started(pid).ok().flatten().ok_or_else(|| {
             Error::new(Kind::Snapshot, "/proc/self/stat can't be read; it tells whose a snapshot is")
         })?;
-        let host = read("/proc/sys/kernel/hostname")?;
+        let host = spelt(&host_name());
         let boot = read("/proc/sys/kernel/random/boot_id")?;
         Ok(Self { host, machine: machine(), boot, namespace: namespace()?, pid, start })
     }

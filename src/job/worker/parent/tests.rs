@@ -15,6 +15,7 @@ fn task(folder: &Path) -> Task {
     Task {
         source: "/dev/null".into(),
         snapshot_of: None,
+        host: "node1".to_owned(),
         io: Io::Auto,
         journal: None,
         archive: folder.join("a.tar.zst"),
@@ -137,7 +138,13 @@ fn what_goes_wrong_is_told_and_nothing_is_published() {
     let too_late = "read word && echo published >&2";
     let out_of_turn = r#"echo '{"type":"published"}'; cat"#;
     let error = r#"echo '{"type":"error","kind":"write","message":"no space is left"}'"#;
-    let cases: [(String, Doubt, Kind, &str); 9] = [
+    let cases: [(String, Doubt, Kind, &str); 10] = [
+        (
+            format!("{READY}; read word; kill -KILL $$"),
+            Doubt::none(),
+            Kind::Limit,
+            "may be there under its name: voltar verify",
+        ),
         (error.to_owned(), Doubt::none(), Kind::Write, "no space is left"),
         ("exit 0".to_owned(), Doubt::none(), Kind::Limit, "ended with exit code 0 before it was done"),
         ("kill -KILL $$".to_owned(), Doubt::none(), Kind::Limit, "was ended by signal 9"),
