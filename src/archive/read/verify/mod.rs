@@ -194,7 +194,13 @@ fn beside(files: &Files, symptoms: &mut Symptoms) -> Result<Beside> {
         }
     };
     let algorithms: Vec<Algorithm> = files.checksums.iter().map(|checksum| checksum.algorithm).collect();
-    beside.digests = line::digests(device, &algorithms)?;
+    match line::digests(device, &algorithms) {
+        Ok(digests) => beside.digests = digests,
+        Err(error) => {
+            symptoms.add(Symptom::manifest(format!("can't be read: {error}")));
+            return Ok(beside);
+        }
+    }
     let opened = Manifest::open(Device::clone(device)).and_then(|manifest| {
         if let Some(fault) = manifest.table_fault() {
             symptoms.add(Symptom::manifest(fault.to_string()));
@@ -239,7 +245,7 @@ fn look(
     let records = beside.manifest.as_ref().map(Manifest::records).transpose()?;
     let algorithm = beside.manifest.as_ref().map(Manifest::records).transpose()?;
     let algorithm = algorithm.map(Plan::algorithm).transpose()?.flatten().unwrap_or_default();
-    let plan = Plan::new(records, frames.raw_bytes());
+    let plan = Plan::new(records, frames.raw_bytes(), algorithm);
     let shared = Shared { device: Device::clone(packed.device()), algorithm };
     line::in_frames(packed, &frames, plan, shared, algorithms, symptoms, observer)
 }
@@ -267,6 +273,11 @@ fn frames(packed: &Packed, beside: &Beside, symptoms: &mut Symptoms) -> Option<F
             if packed.compression() == Compression::Zstd && packed.table_fault().is_none() {
                 let error = Error::corrupt("the table of its frames is not at its end");
                 symptoms.add(Symptom::container(&error.at_byte(told.packed_bytes())));
+            }
+            let (end, len) = (told.packed_bytes(), packed.device().len_bytes());
+            if packed.compression() == Compression::Gzip && end != len {
+                let error = Error::corrupt("there is something behind its last frame");
+                symptoms.add(Symptom::container(&error.at_byte(end)));
             }
             Some(told)
         }
