@@ -286,7 +286,7 @@ fn frames(packed: &Packed, beside: &Beside, symptoms: &mut Symptoms) -> Option<F
 
 /// Says what could not be checked because a file is not there.
 fn unchecked(files: &Files, beside: &Beside, verdict: &mut Verdict) {
-    if files.checksums.is_empty() {
+    if files.checksums.is_empty() && files.unread.is_empty() {
         let what = match beside.ends.tail {
             Some(_) => "the manifest itself, but for its own checksum: there is no checksum file",
             None => "whether it is as it was made: there is no checksum file",
