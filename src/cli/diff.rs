@@ -12,7 +12,7 @@ use super::{FAILED, INCOMPLETE, formats, shown};
 use crate::archive::Algorithm;
 use crate::error::{Error, Kind, Result};
 use crate::filesystem::Timestamp;
-use crate::place::{Item, ItemKind};
+use crate::place::{Item, ItemKind, clean, is_below};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -116,7 +116,8 @@ pub(super) fn compare(
                 lines.insert(path, ('+', Vec::new()));
             }
             Some(first) => {
-                let fields = fields((one, &first), (other, &item), quick)?;
+                let sides = (Side { named: one, top: &tops.0 }, Side { named: other, top: &tops.1 });
+                let fields = fields((&sides.0, &first), (&sides.1, &item), quick)?;
                 match fields.is_empty() {
                     true => differences.same = differences.same.saturating_add(1),
                     false => {
@@ -157,41 +158,93 @@ fn below(path: &[u8], top: &[u8]) -> Vec<u8> {
     rest.strip_prefix(b"/").unwrap_or(rest).to_vec()
 }
 
+/// One of the two that are compared.
+struct Side<'a> {
+    named: &'a Named,
+    /// The path below which all is compared.
+    top: &'a [u8],
+}
+
+impl Side<'_> {
+    /// The first name of a further one, from the top, where it is compared as well.
+    fn first(&self, item: &Item) -> Option<Vec<u8>> {
+        let link = item.link.as_ref().filter(|link| **link != item.path)?;
+        is_below(link, self.top).then(|| below(link, self.top))
+    }
+
+    /// What has the content and the attributes of an entry: that of its first name.
+    fn whole(&self, item: &Item) -> Result<Item> {
+        match &item.link {
+            Some(link) => self.named.place.find(link, false),
+            None => Ok(item.clone()),
+        }
+    }
+
+    /// Whether another path, from the top, is a name of the same inode.
+    fn is_name_of(&self, item: &Item, path: &[u8]) -> bool {
+        let path = clean(&[self.top, b"/", path].concat());
+        let first = item.link.as_ref().unwrap_or(&item.path);
+        self.named.place.find(&path, false).is_ok_and(|found| {
+            found.link.as_ref().unwrap_or(&found.path) == first
+                || found.inode.is_some() && found.inode == item.inode
+        })
+    }
+}
+
 /// The fields in which two entries differ.
-fn fields((one, a): (&Named, &Item), (other, b): (&Named, &Item), quick: bool) -> Result<Vec<&'static str>> {
+fn fields(
+    (one, a): (&Side<'_>, &Item),
+    (other, b): (&Side<'_>, &Item),
+    quick: bool,
+) -> Result<Vec<&'static str>> {
     // Without a manifest, a partition that went in as it is is a file like others.
     let plain = |kind: ItemKind| if kind == ItemKind::Image { ItemKind::File } else { kind };
     if plain(a.kind) != plain(b.kind) {
         return Ok(vec!["type"]);
     }
+    let firsts = (one.first(a), other.first(b));
+    // Two further names of the same first one have its content, which is compared there.
+    let is_compared_elsewhere = firsts.0.is_some() && firsts.0 == firsts.1;
+    // Which of an inode's names is the first is no difference.
+    let same_link = match &firsts {
+        (Some(of_a), Some(of_b)) if of_a != of_b => one.is_name_of(a, of_b) && other.is_name_of(b, of_a),
+        _ => true,
+    };
     let is_link = a.link.is_some() || b.link.is_some();
+    let wholes = match is_link && !is_compared_elsewhere {
+        true => Some((one.whole(a)?, other.whole(b)?)),
+        false => None,
+    };
+    // The first name of an inode has its attributes.
+    let (whole_a, whole_b) = wholes.as_ref().map_or((a, b), |(a, b)| (a, b));
     let both = |a: Option<u32>, b: Option<u32>| a.is_none() || b.is_none() || a == b;
-    // The first name of an inode has the attributes; which one is first is no difference.
-    let attributes = is_link || a.attributes == b.attributes;
     let times = |a: Option<Timestamp>, b: Option<Timestamp>| a.is_none() || b.is_none() || a == b;
+    let same_size = is_compared_elsewhere || whole_a.size == whole_b.size;
     let same = [
         ("mode", a.mode == b.mode),
         ("owner", (a.uid, a.gid) == (b.uid, b.gid)),
-        ("size", a.size == b.size || is_link),
+        ("size", same_size),
         ("mtime", times(a.modified, b.modified)),
         ("target", a.target == b.target),
+        ("link", same_link),
         ("links", a.kind == ItemKind::Directory || both(a.links, b.links)),
-        ("attributes", attributes),
+        ("attributes", is_compared_elsewhere || whole_a.attributes == whole_b.attributes),
         ("flags", a.flags == b.flags),
     ];
     let mut differing: Vec<&str> = same.iter().filter(|(_, same)| !same).map(|(name, _)| *name).collect();
-    // Two further names of the same first one have its content, which is compared there.
-    let is_compared_elsewhere = a.link.is_some() && a.link == b.link;
-    let is_known = is_compared_elsewhere || !(is_link || a.size == b.size);
-    if a.kind.has_content() && !is_known && !same_content((one, a), (other, b), quick)? {
+    let is_read = a.kind.has_content() && !is_compared_elsewhere && same_size;
+    if is_read && !same_content((one.named, whole_a), (other.named, whole_b), quick)? {
         differing.push("content");
     }
     Ok(differing)
 }
 
 fn same_content((one, a): (&Named, &Item), (other, b): (&Named, &Item), quick: bool) -> Result<bool> {
-    if let (Some(a), Some(b)) = (&a.content, &b.content)
-        && (a.algorithm, a.data_only) == (b.algorithm, b.data_only)
+    // A digest of the stored data alone says nothing of where the holes are.
+    let of_content = |item: &Item| item.content.clone().filter(|content| !content.data_only);
+    let (known_a, known_b) = (of_content(a), of_content(b));
+    if let (Some(a), Some(b)) = (&known_a, &known_b)
+        && a.algorithm == b.algorithm
     {
         return Ok(a.hex == b.hex);
     }
@@ -201,8 +254,7 @@ fn same_content((one, a): (&Named, &Item), (other, b): (&Named, &Item), quick: b
     {
         return Ok(true);
     }
-    let known = a.content.as_ref().or(b.content.as_ref()).filter(|content| !content.data_only);
-    let algorithm = known.map_or(Algorithm::Blake3, |content| content.algorithm);
+    let algorithm = known_a.or(known_b).map_or(Algorithm::Blake3, |content| content.algorithm);
     let digest = |named: &Named, item: &Item| formats::digest(named.place.as_ref(), item, algorithm);
     Ok(digest(one, a)? == digest(other, b)?)
 }

@@ -161,9 +161,17 @@ pub(super) fn run(arguments: &FindArguments) -> Result<ExitCode> {
             Err(error) => return Err(error),
         };
         let place = named.place.as_ref();
-        place.walk(&named.path, &mut |item| {
-            if !matches(arguments, name.as_ref(), place, &item)? {
-                return Ok(());
+        let walked = place.walk(&named.path, &mut |item| {
+            match matches(arguments, name.as_ref(), place, &item) {
+                Ok(true) => {}
+                Ok(false) => return Ok(()),
+                // One file that can't be read.
+                Err(error) if !error.ends_the_run() => {
+                    note(&format!("issue: {}: {error}", shown::path(&item.path)));
+                    code = ExitCode::from(INCOMPLETE);
+                    return Ok(());
+                }
+                Err(error) => return Err(error),
             }
             if arguments.json {
                 let mut fields = shown::as_json(&item);
@@ -176,7 +184,15 @@ pub(super) fn run(arguments: &FindArguments) -> Result<ExitCode> {
                 1 => out.line(shown::path(&item.path)),
                 _ => out.line(format_args!("{}:{}", Printable(text.as_bytes()), shown::path(&item.path))),
             }
-        })?;
+        });
+        match walked {
+            Ok(()) => {}
+            Err(error) if places.len() > 1 && !matches!(error.kind(), Kind::Write | Kind::Interrupted) => {
+                note(&format!("issue: {}: {error}", Printable(text.as_bytes())));
+                code = ExitCode::from(INCOMPLETE);
+            }
+            Err(error) => return Err(error),
+        }
         if issues(place) != ExitCode::SUCCESS {
             code = ExitCode::from(INCOMPLETE);
         }

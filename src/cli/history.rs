@@ -53,13 +53,12 @@ pub(super) fn run(arguments: &HistoryArguments) -> Result<ExitCode> {
     for (named, archive) in session.places().zip(&archives) {
         let found = named.and_then(|named| match named.place.find(&path, false) {
             Ok(item) => {
-                let digest = known(&item).map_or_else(
-                    || match item.kind.has_content() {
-                        true => formats::digest(named.place.as_ref(), &item, Algorithm::Sha1).map(Some),
-                        false => Ok(None),
-                    },
-                    |known| Ok(Some(known)),
-                )?;
+                // One of the stored data alone says nothing of the content: that is read then.
+                let algorithm = item.content.as_ref().map_or(Algorithm::Sha1, |content| content.algorithm);
+                let digest = match item.kind.has_content() {
+                    true => Some(formats::digest(named.place.as_ref(), &item, algorithm)?),
+                    false => None,
+                };
                 Ok(Some((item, digest)))
             }
             Err(error) if error.kind() == Kind::Source => Ok(None),
@@ -116,11 +115,6 @@ pub(super) fn run(arguments: &HistoryArguments) -> Result<ExitCode> {
         return Err(Error::new(Kind::Source, message));
     }
     Ok(code)
-}
-
-/// The digest that is known without reading.
-fn known(item: &Item) -> Option<String> {
-    item.content.as_ref().map(|content| content.hex.clone())
 }
 
 fn version_of(item: &Item, digest: Option<String>) -> String {

@@ -7,11 +7,18 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueHint};
 use jiff::tz::TimeZone;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::INCOMPLETE;
 use crate::error::{Error, Kind, Result};
 use crate::place::{Location, Opened, Place};
 use crate::sandbox;
+
+/// Files that a place takes at most: itself twice, its manifest, and a journal.
+const FILES_EACH: u64 = 4;
+
+/// Files that are open besides.
+const FILES_BESIDES: u64 = 64;
 
 /// How places are read.
 #[derive(Debug, Args)]
@@ -49,6 +56,7 @@ impl Session {
             let opened = location.open(reading.journal.as_deref());
             (text.clone(), location.path, opened)
         };
+        open_files(places.len())?;
         let opened = places.iter().map(open).collect();
         let zone = TimeZone::system();
         if !reading.no_sandbox
@@ -63,6 +71,26 @@ impl Session {
     pub(super) fn places(self) -> impl Iterator<Item = Result<Named>> {
         self.opened.into_iter().map(|(text, path, opened)| Ok(Named { place: opened?.place()?, path, text }))
     }
+}
+
+/// Makes sure that so many places may be open at once, each with what stands beside it.
+fn open_files(places: usize) -> Result<()> {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let needed =
+        u64::try_from(places).unwrap_or(u64::MAX).saturating_mul(FILES_EACH).saturating_add(FILES_BESIDES);
+    if current.is_none_or(|current| needed <= current) {
+        return Ok(());
+    }
+    if maximum.is_none_or(|maximum| needed <= maximum)
+        && setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).is_ok()
+    {
+        return Ok(());
+    }
+    let most = maximum.unwrap_or(u64::MAX);
+    let message = format!(
+        "{places} places need {needed} open files, this process may have {most}: name fewer, or raise the limit (ulimit -n)"
+    );
+    Err(Error::new(Kind::Limit, message))
 }
 
 /// Says something on stderr.

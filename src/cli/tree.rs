@@ -14,6 +14,9 @@ use crate::place::{Item, ItemKind, Place};
 /// Deepest tree that is shown.
 const DEPTH_MOST: usize = 4096;
 
+/// Names of directories that have no entry of their own, counted with all that is above them.
+const IMPLIED_MOST: usize = 1 << 22;
+
 /// Show a tree of what is in an archive, an image or a device
 #[derive(Debug, Args)]
 pub(super) struct TreeArguments {
@@ -66,13 +69,29 @@ pub(super) fn run(arguments: &TreeArguments) -> Result<ExitCode> {
 
 /// Entries by the names on the way to them.
 fn gather(arguments: &TreeArguments, place: &dyn Place, top: &Item) -> Result<BTreeMap<Vec<Vec<u8>>, Node>> {
-    let mut nodes = BTreeMap::new();
+    let mut nodes: BTreeMap<Vec<Vec<u8>>, Node> = BTreeMap::new();
+    let mut implied = 0_usize;
     place.walk(&top.path, &mut |item| {
         let rest = item.path.get(top.path.len()..).unwrap_or_default();
         let names: Vec<Vec<u8>> =
             rest.split(|byte| *byte == b'/').filter(|name| !name.is_empty()).map(<[u8]>::to_vec).collect();
         if names.len() > DEPTH_MOST {
             return Err(Error::new(Kind::Limit, format!("{} lies too deep", shown::path(&item.path))));
+        }
+        // Directories on the way that have no entry of their own, or one that comes later.
+        let most = arguments.level.unwrap_or(DEPTH_MOST).min(names.len().saturating_sub(1));
+        for len in (1..=most).rev() {
+            let above = names.get(..len).unwrap_or_default();
+            if nodes.contains_key(above) {
+                break;
+            }
+            implied = implied.saturating_add(len);
+            if implied > IMPLIED_MOST {
+                let path = shown::path(&item.path);
+                let message = format!("too many directories without entries of their own, at {path}");
+                return Err(Error::new(Kind::Limit, message));
+            }
+            nodes.insert(above.to_vec(), Node { kind: ItemKind::Directory, target: None });
         }
         let is_in = arguments.level.is_none_or(|level| names.len() <= level)
             && (!arguments.directories || item.kind == ItemKind::Directory);

@@ -1,10 +1,11 @@
 //! An archive as a place: by its manifest where there is one, otherwise by its headers.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::OnceLock;
 
+use super::issues::Issues;
 use super::item::{Body, Item, ItemKind};
-use super::name::{clean, depth_below, is_below, parent};
+use super::name::{clean, depth_below, goes_up, is_below, of_entry, parent};
 use super::{Each, Part, Place, Take, missing, no_content, parts, zeros};
 use crate::archive::Compression;
 use crate::archive::read::{Manifest, Members, Packed, Record, TarStream as _};
@@ -27,28 +28,43 @@ pub(super) struct Archive {
     manifest: Option<Manifest>,
     /// The same archive with the frames that the manifest tells, once they are needed.
     with_frames: OnceLock<Packed>,
-    issues: Mutex<Vec<String>>,
+    /// Set when the manifest turned out to be damaged: then the archive's headers tell.
+    without_manifest: OnceLock<()>,
+    issues: Issues,
 }
 
 impl Archive {
     pub(super) fn new(packed: Packed, manifest: Result<Option<Manifest>>) -> Self {
-        let mut issues = Vec::new();
+        let issues = Issues::default();
+        let archive_bytes = packed.device().len_bytes();
+        let manifest = manifest.and_then(|manifest| {
+            manifest.map(|manifest| manifest.check(archive_bytes).map(|()| manifest)).transpose()
+        });
         let manifest = manifest.unwrap_or_else(|error| {
-            issues.push(format!("the manifest is of no use: {error}"));
+            issues.add(&format!("the manifest is of no use: {error}"));
             None
         });
-        Self { packed, manifest, with_frames: OnceLock::new(), issues: Mutex::new(issues) }
+        let (with_frames, without_manifest) = (OnceLock::new(), OnceLock::new());
+        Self { packed, manifest, with_frames, without_manifest, issues }
     }
 
-    fn issue(&self, text: String) {
-        self.issues.lock().unwrap_or_else(PoisonError::into_inner).push(text);
+    /// The manifest, as long as it is of use.
+    fn manifest(&self) -> Option<&Manifest> {
+        self.manifest.as_ref().filter(|_| self.without_manifest.get().is_none())
+    }
+
+    /// Goes on without the manifest.
+    fn give_up_manifest(&self, error: &Error) {
+        if self.without_manifest.set(()).is_ok() {
+            self.issues.add(&format!("the manifest is of no use: {error}"));
+        }
     }
 
     /// The archive, with its frames where they are known.
     fn packed(&self) -> &Packed {
         self.with_frames.get_or_init(|| {
             let packed = self.packed.clone();
-            match &self.manifest {
+            match self.manifest() {
                 Some(manifest) if packed.frames().is_none() && packed.compression() != Compression::None => {
                     match manifest.frames(packed.device().len_bytes()) {
                         Ok(frames) => packed.or_frames(frames),
@@ -63,16 +79,18 @@ impl Archive {
 
     /// Entries with these paths.
     fn entries(&self, paths: &[&[u8]]) -> Result<Vec<Item>> {
-        if let Some(manifest) = &self.manifest {
+        if let Some(manifest) = self.manifest() {
             // The root of a bare tree is the only path that is written in another way.
             let written: Vec<&[u8]> =
                 paths.iter().map(|path| if path.is_empty() { b"." } else { *path }).collect();
-            let found = manifest.find(&written)?;
-            return Ok(found.into_iter().map(Item::of_manifest).collect());
+            match manifest.find(&written) {
+                Ok(found) => return Ok(found.into_iter().map(Item::of_manifest).collect()),
+                Err(error) => self.give_up_manifest(&error),
+            }
         }
         // Of several members of one name the last one counts, as when a tar is extracted.
         let mut found: Vec<Item> = Vec::new();
-        self.members(&mut |item| {
+        self.members(0, &mut |item| {
             if paths.contains(&item.path.as_slice()) {
                 found.retain(|other| other.path != item.path);
                 found.push(item);
@@ -88,8 +106,9 @@ impl Archive {
         Ok(found)
     }
 
-    fn members(&self, each: &mut Each<'_>) -> Result<()> {
-        let mut members = Members::new(self.packed().stream()?);
+    /// Entries by the archive's headers, from this position of the tar stream on.
+    fn members(&self, from: u64, each: &mut Each<'_>) -> Result<()> {
+        let mut members = Members::new(self.packed().stream_at(from)?);
         let mut firsts = Firsts::default();
         while let Some(member) = members.next()? {
             if let Some(item) = Item::of_member(member) {
@@ -101,18 +120,30 @@ impl Archive {
 
     /// All entries, or those below a path and perhaps others.
     fn all(&self, below: &[u8], each: &mut Each<'_>) -> Result<()> {
-        let Some(manifest) = &self.manifest else { return self.members(each) };
-        manifest.head()?;
+        let Some(manifest) = self.manifest() else { return self.members(0, each) };
+        let mut last = None;
         let mut firsts = Firsts::default();
         for record in manifest.records_below(below)? {
-            match record? {
+            let record = match record {
+                Ok(record) => record,
+                Err(error) => {
+                    // What is in the archive behind the last entry that was understood.
+                    self.give_up_manifest(&error);
+                    return self.members(last.unwrap_or(0), &mut |item| match item.body {
+                        Body::Member(header) if last == Some(header) => Ok(()),
+                        _ => each(item),
+                    });
+                }
+            };
+            match record {
                 Record::Entry(entry) => {
+                    last = entry.place.as_ref().map(|place| place.header).max(last);
                     let has_more = entry.links.is_some_and(|links| links > 1);
                     each(firsts.pass(Item::of_manifest(*entry), has_more))?;
                 }
                 Record::Issue { message, path } => {
                     let path = path.map(|path| format!("{}: ", Printable(&path))).unwrap_or_default();
-                    self.issue(format!("when the archive was made: {path}{message}"));
+                    self.issues.add(&format!("when the archive was made: {path}{message}"));
                 }
                 _ => {}
             }
@@ -123,7 +154,7 @@ impl Archive {
     /// An entry with what only the first of its names has.
     fn whole(&self, mut item: Item) -> Result<Item> {
         if let Some(first) = &item.link
-            && (item.kind == ItemKind::Symlink || self.manifest.is_none())
+            && (item.kind == ItemKind::Symlink || self.manifest().is_none())
             && let Some(first) = self.entries(&[first])?.pop().filter(|first| first.link.is_none())
         {
             (item.kind, item.target, item.size) = (first.kind, first.target, first.size);
@@ -133,7 +164,7 @@ impl Archive {
 
     /// The folder that a symbolic link's absolute target begins at.
     fn root_of<'a>(&self, path: &'a [u8]) -> Result<&'a [u8]> {
-        let Some(manifest) = &self.manifest else { return Ok(b"") };
+        let Some(manifest) = self.manifest() else { return Ok(b"") };
         let first = path.split(|byte| *byte == b'/').next().unwrap_or_default();
         let volumes = manifest.head()?.volumes;
         let is_volume =
@@ -187,6 +218,7 @@ impl Place for Archive {
         self.walk(directory, &mut |item| {
             match depth_below(&item.path, directory) {
                 0 => {}
+                _ if goes_up(&item.path) => items.push(item),
                 1 => items.push(item),
                 more => {
                     let mut path = item.path.as_slice();
@@ -246,23 +278,32 @@ impl Place for Archive {
             return Err(no_content(&item.path));
         };
         let mut members = Members::new(self.packed().stream_at(*header)?);
-        let member = members.next()?.filter(|member| clean(&member.path) == item.path);
+        let member = members.next()?.filter(|member| of_entry(&member.path) == item.path);
         let member = member.ok_or_else(|| {
             let path = Printable(&item.path);
             Error::corrupt(format!(
                 "{path} is not where the manifest says: it is that of another archive, or damaged"
             ))
         })?;
+        if member.size != item.size {
+            let (path, said, has) = (Printable(&item.path), item.size, member.size);
+            return Err(Error::corrupt(format!(
+                "{path} has {has} bytes, but {said} by the manifest: it is that of another archive, or damaged"
+            )));
+        }
         let runs = member.data_runs();
         let mut buffer = vec![0; READ_LEN.min(usize::try_from(member.place.stored).unwrap_or(usize::MAX))];
         // Position among the stored bytes, as far as the stream is.
         let mut at = 0_u64;
+        // Bytes in the runs before the one that is read.
+        let (mut counted, mut before) = (0_usize, 0_u64);
         for part in parts(&runs, member.size, range) {
             match part {
                 Part::Hole(len) => zeros(len, take)?,
                 Part::Data(index, within, len) => {
-                    let before =
-                        runs.iter().take(index).fold(0_u64, |sum, (_, len)| sum.saturating_add(*len));
+                    let passed = runs.get(counted..index).unwrap_or_default();
+                    before = passed.iter().fold(before, |sum, (_, len)| sum.saturating_add(*len));
+                    counted = index;
                     let start = before.saturating_add(within);
                     members.stream().skip(start.saturating_sub(at))?;
                     let mut rest = len;
@@ -286,6 +327,6 @@ impl Place for Archive {
     }
 
     fn issues(&self) -> Vec<String> {
-        self.issues.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.issues.list()
     }
 }

@@ -1,9 +1,10 @@
 //! A disk image or device as a place: the same names that an archive of it has.
 
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::OnceLock;
 
+use super::issues::Issues;
 use super::item::{Body, Item};
-use super::name::{base_name, is_below, parent};
+use super::name::{base_name, clean, is_below, parent};
 use super::{Each, Part, Place, Take, missing, no_content, parts, zeros};
 use crate::archive::is_empty;
 use crate::device::ReadAt;
@@ -26,7 +27,7 @@ pub(super) struct Image {
     filesystems: Vec<OnceLock<Box<dyn Filesystem>>>,
     /// Of each volume, whether it is all zeros: an archive leaves such out.
     empty: Vec<OnceLock<bool>>,
-    issues: Mutex<Vec<String>>,
+    issues: Issues,
 }
 
 /// A volume, and what is asked of it.
@@ -43,12 +44,13 @@ impl Image {
         let numbers: Vec<u32> = disk.select(&[])?.iter().map(|volume| volume.number()).collect();
         let filesystems = numbers.iter().map(|_| OnceLock::new()).collect();
         let empty = numbers.iter().map(|_| OnceLock::new()).collect();
-        let issues = disk.doubts().to_vec();
-        Ok(Self { disk, numbers, is_bare, filesystems, empty, issues: Mutex::new(issues) })
+        let issues = Issues::default();
+        disk.doubts().iter().for_each(|doubt| issues.add(doubt));
+        Ok(Self { disk, numbers, is_bare, filesystems, empty, issues })
     }
 
-    fn issue(&self, text: String) {
-        self.issues.lock().unwrap_or_else(PoisonError::into_inner).push(text);
+    fn issue(&self, text: &str) {
+        self.issues.add(text);
     }
 
     fn volumes(&self) -> impl Iterator<Item = In<'_>> {
@@ -66,7 +68,7 @@ impl Image {
         }
         let opened = place.volume.filesystem()?;
         let number = place.volume.number();
-        opened.faults().iter().for_each(|fault| self.issue(format!("volume {number}: {fault}")));
+        opened.faults().iter().for_each(|fault| self.issue(&format!("volume {number}: {fault}")));
         Ok(slot.get_or_init(|| opened).as_ref())
     }
 
@@ -127,7 +129,7 @@ impl Image {
             let entry = match step.map_err(|error| place.volume.locate(error))? {
                 Step::Entry(entry) => entry,
                 Step::Issue(issue) => {
-                    self.issue(issue.to_string());
+                    self.issue(&issue.to_string());
                     continue;
                 }
             };
@@ -174,7 +176,7 @@ impl Place for Image {
             {
                 match self.filesystem(&place) {
                     Ok(_) => self.walk_volume(&place, below, each)?,
-                    Err(error) => self.issue(error.to_string()),
+                    Err(error) => self.issue(&error.to_string()),
                 }
             }
         }
@@ -197,7 +199,7 @@ impl Place for Image {
         let located = |error: Error| place.volume.locate(error);
         let inode = tree::find(filesystem, &inside).map_err(located)?;
         let listing = filesystem.directory(&inode).map_err(located)?;
-        listing.faults.iter().for_each(|fault| self.issue(fault.to_string()));
+        listing.faults.iter().for_each(|fault| self.issue(&fault.to_string()));
         let mut items = Vec::new();
         for entry in listing.value.iter() {
             let path = [directory, b"/", entry.name].concat();
@@ -206,7 +208,7 @@ impl Place for Image {
             match inode.and_then(|inode| self.item(&place, filesystem, path, &inode)) {
                 Ok(item) => items.push(item),
                 Err(error) if error.ends_the_run() => return Err(located(error)),
-                Err(error) => self.issue(error.to_string()),
+                Err(error) => self.issue(&error.to_string()),
             }
         }
         Ok(items)
@@ -224,10 +226,10 @@ impl Place for Image {
         let filesystem = self.filesystem(&place)?;
         let found = || -> Result<Item> {
             if follow || inside.is_empty() {
-                let inode = tree::find(filesystem, &inside)?;
-                return self.item(&place, filesystem, path.to_vec(), &inode);
+                let (resolved, inode) = tree::resolve(filesystem, &inside)?;
+                return self.item(&place, filesystem, Self::named(&place, &resolved), &inode);
             }
-            let directory = tree::find(filesystem, parent(&inside))?;
+            let (resolved, directory) = tree::resolve(filesystem, parent(&inside))?;
             if directory.kind != FileKind::Directory {
                 return Err(missing(path));
             }
@@ -235,7 +237,8 @@ impl Place for Image {
             let name = base_name(&inside);
             let number = listing.iter().find(|entry| entry.name == name).map(|entry| entry.inode);
             let inode = filesystem.inode(number.ok_or_else(|| missing(path))?)?;
-            self.item(&place, filesystem, path.to_vec(), &inode)
+            let resolved = clean(&[&resolved, b"/".as_slice(), name].concat());
+            self.item(&place, filesystem, Self::named(&place, &resolved), &inode)
         };
         found().map_err(|error| place.volume.locate(error))
     }
@@ -269,7 +272,7 @@ impl Place for Image {
     }
 
     fn issues(&self) -> Vec<String> {
-        self.issues.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.issues.list()
     }
 }
 

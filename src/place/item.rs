@@ -1,6 +1,6 @@
 //! An entry of whatever place.
 
-use super::name::clean;
+use super::name::of_entry;
 use crate::archive::flags_text;
 use crate::archive::read::{Content, EntryKind, ManifestEntry, Member, MemberKind};
 use crate::filesystem::{Attribute, Extent, FileKind, Inode, Timestamp};
@@ -169,12 +169,12 @@ impl Item {
             inode: entry.inode,
             links: entry.links,
             target: entry.target,
-            link: entry.link.map(|link| clean(&link)),
+            link: entry.link.map(|link| of_entry(&link)),
             attributes: entry.attributes,
             flags: entry.flags,
             content: entry.content,
             body,
-            ..Self::new(clean(&entry.path), kind, entry.mode.unwrap_or(0o600))
+            ..Self::new(of_entry(&entry.path), kind, entry.mode.unwrap_or(0o600))
         }
     }
 
@@ -191,7 +191,7 @@ impl Item {
         };
         let (target, link) = match member.kind {
             MemberKind::Symlink => (Some(member.link), None),
-            MemberKind::Link => (None, Some(clean(&member.link))),
+            MemberKind::Link => (None, Some(of_entry(&member.link))),
             _ => (None, None),
         };
         let size = target.as_ref().map_or(member.size, |target| u64::try_from(target.len()).unwrap_or(0));
@@ -210,7 +210,7 @@ impl Item {
             attributes: member.attributes,
             flags: member.flags,
             body: Body::Member(member.place.header),
-            ..Self::new(clean(&member.path), kind, member.mode)
+            ..Self::new(of_entry(&member.path), kind, member.mode)
         })
     }
 

@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
 use super::Place;
@@ -12,7 +13,7 @@ use crate::archive::read::{Manifest, Packed};
 use crate::archive::{Algorithm, Target};
 use crate::device::{self, Device, Io, read_vec};
 use crate::disk::Disk;
-use crate::error::{Kind, Result};
+use crate::error::{Error, Kind, Result};
 
 /// A file or device, and a path in it: `FILE`, or `FILE:PATH`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,8 +61,9 @@ impl Location {
         // A manifest that can't be opened is as good as none: what it says is in the archive too.
         let manifest = Target::new(&self.file, Algorithm::default()).manifest;
         let manifest = manifest.exists().then(|| device::open(&manifest, Io::Pread).ok()).flatten();
+        let is_device = std::fs::metadata(&self.file).is_ok_and(|found| found.file_type().is_block_device());
         let journal = journal.map(|journal| device::open(journal, Io::default())).transpose()?;
-        Ok(Opened { file: self.file.clone(), device, manifest, journal })
+        Ok(Opened { file: self.file.clone(), device, is_device, manifest, journal })
     }
 }
 
@@ -70,6 +72,8 @@ impl Location {
 pub struct Opened {
     file: PathBuf,
     device: Device,
+    /// Whether it is a block device: what is on that is up to a tenant, and it is a disk whatever it looks like.
+    is_device: bool,
     manifest: Option<Device>,
     journal: Option<Device>,
 }
@@ -85,33 +89,41 @@ impl Opened {
     ///
     /// # Errors
     ///
-    /// [`Kind::Unrecognised`] when it is nothing that is known; otherwise as the archive or the disk says.
+    /// [`Kind::Unrecognised`] when it is nothing that is known, [`Kind::Ambiguous`] when it is both; otherwise as the archive or the disk says.
     pub fn place(self) -> Result<Box<dyn Place>> {
         let file = self.file.clone();
         self.parse().map_err(|error| error.on(&file))
     }
 
     fn parse(self) -> Result<Box<dyn Place>> {
+        let disk = Disk::from_device(&self.file, Device::clone(&self.device));
+        if self.is_device {
+            return self.disk(disk?);
+        }
         let len = usize::try_from(self.device.len_bytes()).unwrap_or(usize::MAX).min(512);
         let head = read_vec(self.device.as_ref(), 0, len)?;
         // A tar of nothing begins as many filesystems do: with zeros.
-        let may_be_disk = head.iter().all(|byte| *byte == 0);
-        if !may_be_disk && Packed::recognise(&self.device)?.is_some() {
-            return self.archive();
-        }
-        match Disk::from_device(&self.file, Device::clone(&self.device)) {
-            Ok(disk) => {
-                let disk = match &self.journal {
-                    Some(journal) => disk.with_journal(journal),
-                    None => disk,
-                };
-                Ok(Box::new(Image::new(disk)?))
+        let is_zeros = head.iter().all(|byte| *byte == 0);
+        let is_archive = !is_zeros && Packed::recognise(&self.device)?.is_some();
+        match disk {
+            Ok(_) if is_archive => {
+                let message = "is an archive and a disk, and which of them is meant can't be told: give the disk as a block device \
+                               (losetup --read-only), or unpack the archive with tar";
+                Err(Error::new(Kind::Ambiguous, message))
             }
-            Err(error) if error.kind() == Kind::Unrecognised && may_be_disk => {
-                self.archive().map_err(|_| error)
-            }
+            Ok(disk) => self.disk(disk),
+            Err(_) if is_archive => self.archive(),
+            Err(error) if error.kind() == Kind::Unrecognised && is_zeros => self.archive().map_err(|_| error),
             Err(error) => Err(error),
         }
+    }
+
+    fn disk(self, disk: Disk) -> Result<Box<dyn Place>> {
+        let disk = match &self.journal {
+            Some(journal) => disk.with_journal(journal),
+            None => disk,
+        };
+        Ok(Box::new(Image::new(disk)?))
     }
 
     fn archive(self) -> Result<Box<dyn Place>> {

@@ -5,6 +5,7 @@
 
 mod archive;
 mod image;
+mod issues;
 mod item;
 mod location;
 mod name;

@@ -15,6 +15,19 @@ pub fn clean(path: &[u8]) -> Vec<u8> {
     names.join(&b'/')
 }
 
+/// The path of an entry as an archive writes it: [clean], but for one with `..`, which stays as it stands. Where that leads is
+/// up to whoever extracts it; nothing that is asked for is meant by it.
+#[must_use]
+pub fn of_entry(path: &[u8]) -> Vec<u8> {
+    if goes_up(path) { path.to_vec() } else { clean(path) }
+}
+
+/// Whether there is a `..` among its names.
+#[must_use]
+pub fn goes_up(path: &[u8]) -> bool {
+    path.split(|byte| *byte == b'/').any(|name| name == b"..")
+}
+
 /// The path of the directory that it is in.
 #[must_use]
 pub fn parent(path: &[u8]) -> &[u8] {
@@ -34,7 +47,8 @@ pub fn base_name(path: &[u8]) -> &[u8] {
 #[must_use]
 pub fn is_below(path: &[u8], directory: &[u8]) -> bool {
     directory.is_empty()
-        || path.strip_prefix(directory).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+        || !goes_up(path)
+            && path.strip_prefix(directory).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
 }
 
 /// How many names `path` has more than `directory`, which it is below.
@@ -62,6 +76,12 @@ mod tests {
         for (path, cleaned) in cases {
             assert_eq!(clean(path), cleaned);
         }
+    }
+
+    #[test]
+    fn entries_that_go_up_stay_as_they_stand_and_are_below_nothing() {
+        assert_eq!((of_entry(b"./a//b/"), of_entry(b"a/../b/")), (b"a/b".to_vec(), b"a/../b/".to_vec()));
+        assert!(is_below(b"a/../b", b"") && !is_below(b"a/../b", b"a") && is_below(b"a/..b", b"a"));
     }
 
     #[test]

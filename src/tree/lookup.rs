@@ -19,13 +19,22 @@ const MAX_NAMES: usize = 1 << 26;
 ///
 /// [`Kind::Source`] when there is nothing under this path; otherwise as the filesystem says.
 pub fn find(filesystem: &dyn Filesystem, path: &[u8]) -> Result<Inode> {
+    resolve(filesystem, path).map(|(_, inode)| inode)
+}
+
+/// As [`find`], with the path of the inode that no symbolic link is on; the root's is empty.
+///
+/// # Errors
+///
+/// As [`find`].
+pub fn resolve(filesystem: &dyn Filesystem, path: &[u8]) -> Result<(Vec<u8>, Inode)> {
     let root = filesystem.inode(filesystem.root())?;
-    let mut trail = vec![root];
+    let mut trail = vec![(Vec::new(), root)];
     let mut rest = components(path);
     let mut links = 0_u32;
     let mut names = 0_usize;
     while let Some(name) = rest.pop() {
-        let Some(here) = trail.last() else { break };
+        let Some((_, here)) = trail.last() else { break };
         match name.as_slice() {
             b"." => continue,
             b".." => {
@@ -48,7 +57,7 @@ pub fn find(filesystem: &dyn Filesystem, path: &[u8]) -> Result<Inode> {
         let number = listing.iter().find(|entry| entry.name == name).map(|entry| entry.inode);
         let inode = filesystem.inode(number.ok_or_else(missing)?)?;
         if inode.kind != FileKind::Symlink {
-            trail.push(inode);
+            trail.push((name, inode));
             continue;
         }
         links = links.saturating_add(1);
@@ -61,7 +70,10 @@ pub fn find(filesystem: &dyn Filesystem, path: &[u8]) -> Result<Inode> {
             return Err(Error::new(Kind::Limit, format!("too many symbolic links in {}", Printable(path))));
         }
     }
-    trail.pop().ok_or_else(|| Error::corrupt("the root was left"))
+    let names: Vec<&[u8]> = trail.iter().skip(1).map(|(name, _)| name.as_slice()).collect();
+    let resolved = names.join(&b'/');
+    let (_, inode) = trail.pop().ok_or_else(|| Error::corrupt("the root was left"))?;
+    Ok((resolved, inode))
 }
 
 /// Reads the whole regular file that `path` leads to; holes are zeros. For files that fit in memory.

@@ -13,7 +13,7 @@ mod walk;
 
 pub use entry::{Body, Entry};
 pub use exclude::Exclude;
-pub use lookup::{find, read};
+pub use lookup::{find, read, resolve};
 pub use path::TreePath;
 pub use pattern::Pattern;
 pub use walk::{Step, Walk};

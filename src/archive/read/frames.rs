@@ -13,6 +13,9 @@ const PACKED_MOST: u64 = RAW_MOST + (1 << 20);
 /// The pieces in which a plain tar is read in parallel.
 const PLAIN_BYTES: u64 = 4 << 20;
 
+/// Length of the longest plain tar that is read in pieces: 2²² of them.
+const PLAIN_MOST: u64 = PLAIN_BYTES << 22;
+
 /// One frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
@@ -60,8 +63,11 @@ impl Frames {
         Ok(Self { spans })
     }
 
-    /// A plain tar of `len_bytes`, in pieces.
-    pub(super) fn plain(len_bytes: u64) -> Self {
+    /// A plain tar of `len_bytes`, in pieces; `None` when there would be too many of them.
+    pub(super) fn plain(len_bytes: u64) -> Option<Self> {
+        if len_bytes > PLAIN_MOST {
+            return None;
+        }
         let mut spans = Vec::new();
         let mut start = 0;
         while start < len_bytes {
@@ -70,7 +76,7 @@ impl Frames {
             spans.push(Span { packed: range, raw: range });
             start = range.end();
         }
-        Self { spans }
+        Some(Self { spans })
     }
 
     /// The frames.
@@ -112,6 +118,12 @@ mod tests {
             [index(0), index(99), index(100), index(149), index(150)],
             [Some(0), Some(0), Some(2), Some(2), None]
         );
+    }
+
+    #[test]
+    fn a_plain_tar_is_in_as_many_pieces_as_memory_has_room_for() {
+        assert_eq!(Frames::plain(9 << 20).unwrap().spans().len(), 3);
+        assert_eq!(Frames::plain(u64::MAX), None);
     }
 
     #[test]

@@ -46,7 +46,7 @@ impl Packed {
         };
         let mut packed = Self { device, compression, frames: None, table_fault: None };
         match compression {
-            Compression::None => packed.frames = Some(Arc::new(Frames::plain(packed.device.len_bytes()))),
+            Compression::None => packed.frames = Frames::plain(packed.device.len_bytes()).map(Arc::new),
             Compression::Gzip => {}
             Compression::Zstd => match seek_table::read(packed.device.as_ref()) {
                 Ok(frames) => packed.frames = frames.map(Arc::new),
@@ -98,6 +98,11 @@ impl Packed {
     #[must_use]
     pub fn frames(&self) -> Option<&Frames> {
         self.frames.as_deref()
+    }
+
+    /// The same, to be kept.
+    pub(super) fn shared_frames(&self) -> Option<Arc<Frames>> {
+        self.frames.clone()
     }
 
     /// What is wrong with the table of frames at its end.

@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use super::frames::Frames;
 use crate::device::{ReadAt, read_vec};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::fields::{Short, u8_at, u32_at};
 
 const SKIPPABLE_MAGIC: u32 = 0x184d_2a5e;
@@ -16,6 +16,12 @@ const FOOTER_LEN: usize = 9;
 const HEADER_BYTES: u64 = 8;
 const ENTRY_LEN: usize = 8;
 const CHECKSUM_LEN: usize = 4;
+
+/// Shortest frame of zstd (RFC 8878, section 3.1.1): magic number, descriptor, one more byte, and a block of nothing.
+const FRAME_LEAST: u32 = 9;
+
+/// Frames that are kept in memory. An archive with more is read from front to back.
+const FRAMES_MOST: u32 = 1 << 22;
 
 /// Bit of the descriptor: each entry has a checksum behind its lengths. The bits of [`RESERVED`] must be zero.
 const HAS_CHECKSUMS: u8 = 0x80;
@@ -31,6 +37,8 @@ pub(super) enum Fault {
     Magic(u32),
     #[error("the seek table says of itself that it has {said} bytes, but it has {has}")]
     Length { said: u32, has: u64 },
+    #[error("the seek table has a frame of {len} bytes, the shortest have {FRAME_LEAST}")]
+    TooShort { len: u32 },
     #[error(transparent)]
     Short(#[from] Short),
 }
@@ -45,6 +53,10 @@ pub(super) fn read(device: &dyn ReadAt) -> Result<Option<Frames>> {
         return Ok(None);
     }
     let (table_at, table, entry_len) = table(device, &footer)?.map_err(corrupt)?;
+    let mut packed = table.chunks_exact(entry_len).map(|entry| u32_at(entry, 0).unwrap_or(0));
+    if let Some(len) = packed.find(|len| *len < FRAME_LEAST) {
+        return Err(corrupt(Fault::TooShort { len }));
+    }
     let lengths = table.chunks_exact(entry_len).map(|entry| {
         let (packed, raw) = (u32_at(entry, 0).unwrap_or(0), u32_at(entry, 4).unwrap_or(0));
         (u64::from(packed), u64::from(raw))
@@ -67,9 +79,9 @@ fn table(device: &dyn ReadAt, footer: &[u8]) -> Result<Result<(u64, Vec<u8>, usi
         let table = entries_bytes.saturating_add(FOOTER_BYTES).saturating_add(HEADER_BYTES);
         let too_long = Fault::TooLong { entries, table, archive };
         let table_at = archive.checked_sub(table).ok_or(too_long)?;
-        Ok((table_at, entries_bytes, entry_len))
+        Ok((entries, table_at, entries_bytes, entry_len))
     };
-    let (table_at, entries_bytes, entry_len) = match parsed() {
+    let (count, table_at, entries_bytes, entry_len) = match parsed() {
         Ok(parsed) => parsed,
         Err(fault) => return Ok(Err(fault)),
     };
@@ -84,6 +96,10 @@ fn table(device: &dyn ReadAt, footer: &[u8]) -> Result<Result<(u64, Vec<u8>, usi
     };
     if let Err(fault) = checked() {
         return Ok(Err(fault));
+    }
+    if count > FRAMES_MOST {
+        let message = format!("the archive has {count} frames, at most {FRAMES_MOST} are kept in memory");
+        return Err(Error::new(Kind::Limit, message));
     }
     let len = usize::try_from(entries_bytes).unwrap_or(usize::MAX);
     let entries = read_vec(device, table_at.saturating_add(HEADER_BYTES), len)?;
@@ -126,6 +142,18 @@ mod tests {
                 Err(error) => assert!(!error.to_string().is_empty()),
             }
         }
+    }
+
+    #[test]
+    fn frames_that_are_too_short_or_too_many_take_no_memory() {
+        let of = |lengths: &[FrameLengths], content: usize| {
+            [vec![0; content], Compression::Zstd.trailer(lengths)].concat()
+        };
+        let short = of(&[FrameLengths { packed: 8, raw: 1 }], 8);
+        assert!(read(&short).unwrap_err().to_string().contains("shortest"));
+        let many = vec![FrameLengths { packed: 9, raw: 1 }; (1 << 22) + 1];
+        let many = of(&many, 9 * many.len());
+        assert_eq!(read(&many).unwrap_err().kind(), Kind::Limit);
     }
 
     #[test]

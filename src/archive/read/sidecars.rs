@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Mode, OFlags};
+
 use crate::archive::digest::Algorithm;
 use crate::archive::publish::Target;
 use crate::device::{self, Device, Io};
@@ -36,6 +38,8 @@ pub struct Files {
     pub manifest: Option<Result<Device>>,
     /// Checksum files, one for each digest.
     pub checksums: Vec<Checksum>,
+    /// Checksum files that are there but can't be read, and why.
+    pub unread: Vec<(PathBuf, Error)>,
 }
 
 impl Files {
@@ -43,26 +47,55 @@ impl Files {
     ///
     /// # Errors
     ///
-    /// When the archive can't be opened, or a file beside it can't be read.
+    /// When the archive can't be opened.
     pub fn open(path: &Path) -> Result<Self> {
         let archive = device::open(path, Io::Pread)?;
         let manifest_path = Target::new(path, Algorithm::default()).manifest;
         let manifest = manifest_path.try_exists().unwrap_or(true);
         let manifest = manifest.then(|| device::open(&manifest_path, Io::Pread));
-        let checksums =
-            Algorithm::ALL.into_iter().filter_map(|algorithm| checksum(path, algorithm).transpose());
-        let checksums = checksums.collect::<Result<_>>()?;
-        Ok(Self { path: path.to_path_buf(), archive, manifest_path, manifest, checksums })
+        let (mut checksums, mut unread) = (Vec::new(), Vec::new());
+        for algorithm in Algorithm::ALL {
+            let path = Target::new(path, algorithm).checksum;
+            match text(&path) {
+                Ok(Some(text)) => checksums.push(Checksum { path, algorithm, text }),
+                Ok(None) => {}
+                Err(source) => unread.push((path, Error::new(Kind::Source, source))),
+            }
+        }
+        Ok(Self { path: path.to_path_buf(), archive, manifest_path, manifest, checksums, unread })
     }
 }
 
-fn checksum(archive: &Path, algorithm: Algorithm) -> Result<Option<Checksum>> {
-    let path = Target::new(archive, algorithm).checksum;
+/// The text of a checksum file; `None` where there is none. A pipe of that name is not waited for.
+fn text(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = match rustix::fs::open(path, flags, Mode::empty()).map_err(io::Error::from) {
+        Ok(file) => File::from(file),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("is no regular file"));
+    }
     let mut text = Vec::new();
-    let read = File::open(&path).and_then(|file| file.take(CHECKSUM_MOST).read_to_end(&mut text));
-    match read {
-        Ok(_) => Ok(Some(Checksum { path, algorithm, text })),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Error::new(Kind::Source, error).on(&path)),
+    file.take(CHECKSUM_MOST).read_to_end(&mut text)?;
+    Ok(Some(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_checksum_file_that_can_not_be_read_is_told_and_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let archive = folder.path().join("a.tar");
+        std::fs::write(&archive, [0; 1024]).unwrap();
+        let sums = Target::new(&archive, Algorithm::Sha1).checksum;
+        rustix::fs::mknodat(rustix::fs::CWD, &sums, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        let files = Files::open(&archive).unwrap();
+        assert!(files.checksums.is_empty());
+        let [(path, error)] = files.unread.as_slice() else { panic!("{:?}", files.unread) };
+        assert_eq!((path, error.to_string().as_str()), (&sums, "is no regular file"));
     }
 }

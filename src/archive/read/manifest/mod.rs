@@ -3,6 +3,7 @@
 //! A manifest of a million entries is hundreds of megabytes of text. To find one path, the text is searched and one line of it is
 //! understood.
 
+mod capped;
 mod escape;
 mod record;
 mod text;
@@ -113,13 +114,8 @@ impl Manifest {
         Ok(ends)
     }
 
-    /// The frames of the archive, which has `archive_bytes`. Where the manifest itself is made of frames, only its end is
-    /// read.
-    ///
-    /// # Errors
-    ///
-    /// When it has none, or none that can be those of the archive.
-    pub fn frames(&self, archive_bytes: u64) -> Result<Frames> {
+    /// What stands in the last of its own frames, where it has some.
+    fn last(&self) -> Result<Ends> {
         let last = self.packed.frames().and_then(|frames| frames.spans().last().copied());
         let mut ends = Ends::default();
         if let Some(span) = last {
@@ -127,6 +123,36 @@ impl Manifest {
             let lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
             lines.filter_map(|line| record::parse(line).ok()).for_each(|record| ends.take(record));
         }
+        Ok(ends)
+    }
+
+    /// Looks whether it has a form that is known here, is whole, and is that of an archive of `archive_bytes`.
+    ///
+    /// # Errors
+    ///
+    /// When it is not.
+    pub fn check(&self, archive_bytes: u64) -> Result<()> {
+        self.head()?;
+        let tail = match self.last()?.tail {
+            Some(tail) => Some(tail),
+            None => self.ends()?.tail,
+        };
+        let tail = tail.ok_or_else(|| Error::corrupt("it is not whole: it has no end"))?;
+        if tail.archive_bytes == archive_bytes {
+            return Ok(());
+        }
+        let said = tail.archive_bytes;
+        Err(Error::corrupt(format!("it is that of an archive of {said} bytes, this one has {archive_bytes}")))
+    }
+
+    /// The frames of the archive, which has `archive_bytes`. Where the manifest itself is made of frames, only its end is
+    /// read.
+    ///
+    /// # Errors
+    ///
+    /// When it has none, or none that can be those of the archive.
+    pub fn frames(&self, archive_bytes: u64) -> Result<Frames> {
+        let mut ends = self.last()?;
         if ends.frames.is_none() || ends.tail.is_none() {
             ends = self.ends()?;
         }

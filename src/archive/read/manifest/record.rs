@@ -1,5 +1,8 @@
 //! The records of a manifest, typed. `docs/manifest.md` says what the fields are.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
@@ -9,6 +12,7 @@ use super::escape::{bytes, unescaped, unhex};
 use crate::archive::digest::Algorithm;
 use crate::error::{Error, Result};
 use crate::filesystem::{Attribute, Timestamp};
+use crate::printable::harmless;
 
 /// One line.
 #[derive(Debug)]
@@ -141,7 +145,7 @@ pub struct Place {
     /// Bytes of data that are stored.
     pub stored: u64,
     /// Position in the file and length of each hole.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::capped::list")]
     pub holes: Vec<(u64, u64)>,
 }
 
@@ -242,6 +246,7 @@ struct Fields {
 #[derive(Deserialize)]
 struct FramesFields {
     frame_bytes: u64,
+    #[serde(deserialize_with = "super::capped::list")]
     packed: Vec<u64>,
 }
 
@@ -272,6 +277,7 @@ pub(super) fn parse(line: &[u8]) -> Result<Record> {
         "entry" => entry(line),
         "issue" => {
             let IssueFields { message, path, path_hex } = serde_json::from_slice(line).map_err(wrong)?;
+            let message = harmless(&message);
             Ok(Record::Issue { message, path: path.map(|path| bytes(path, path_hex)).transpose()? })
         }
         "frames" => {
@@ -289,7 +295,12 @@ fn wrong(error: serde_json::Error) -> Error {
 
 fn entry(line: &[u8]) -> Result<Record> {
     let fields: Fields = serde_json::from_slice(line).map_err(wrong)?;
-    let content = content(&fields);
+    let content = content(&fields)?;
+    let is_plain =
+        |flags: &String| flags.bytes().all(|byte| byte.is_ascii_lowercase() || b",-".contains(&byte));
+    if fields.flags.as_ref().is_some_and(|flags| !is_plain(flags)) {
+        return Err(Error::corrupt("a line of the manifest has flags that are none"));
+    }
     let time =
         |time: Option<(i64, u32)>| time.map(|(seconds, nanoseconds)| Timestamp { seconds, nanoseconds });
     let kind = match fields.kind.as_str() {
@@ -334,7 +345,7 @@ fn entry(line: &[u8]) -> Result<Record> {
     })))
 }
 
-fn content(fields: &Fields) -> Option<Content> {
+fn content(fields: &Fields) -> Result<Option<Content>> {
     let known = [
         (Algorithm::Sha1, &fields.sha1, false),
         (Algorithm::Sha256, &fields.sha256, false),
@@ -343,7 +354,23 @@ fn content(fields: &Fields) -> Option<Content> {
         (Algorithm::Sha256, &fields.data_sha256, true),
         (Algorithm::Blake3, &fields.data_blake3, true),
     ];
-    known
+    let content = known
         .into_iter()
-        .find_map(|(algorithm, hex, data_only)| Some(Content { algorithm, hex: hex.clone()?, data_only }))
+        .find_map(|(algorithm, hex, data_only)| Some(Content { algorithm, hex: hex.clone()?, data_only }));
+    match content {
+        Some(content) if !is_digest(content.algorithm, &content.hex) => {
+            let name = content.algorithm.name();
+            Err(Error::corrupt(format!("a line of the manifest has a {name} that is none")))
+        }
+        content => Ok(content),
+    }
+}
+
+/// Whether these are the digits of such a digest, as they are written.
+fn is_digest(algorithm: Algorithm, hex: &str) -> bool {
+    let digits = match algorithm {
+        Algorithm::Sha1 => 40,
+        Algorithm::Sha256 | Algorithm::Blake3 => 64,
+    };
+    hex.len() == digits && hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }

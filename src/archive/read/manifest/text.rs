@@ -34,10 +34,10 @@ pub(super) enum Text {
 
 impl Text {
     pub(super) fn new(packed: &Packed) -> Result<Self> {
-        Ok(match packed.frames() {
+        Ok(match packed.shared_frames() {
             Some(frames) => Self::Frames {
                 device: Device::clone(packed.device()),
-                frames: Arc::new(frames.clone()),
+                frames,
                 next: 0,
                 ready: VecDeque::new(),
             },
@@ -75,7 +75,14 @@ impl Text {
                     });
                     let pieces: Result<Vec<Vec<u8>>> =
                         spans.collect::<Vec<_>>().into_par_iter().map(|span| frame(device, *span)).collect();
-                    ready.extend(pieces?);
+                    match pieces {
+                        Ok(pieces) => ready.extend(pieces),
+                        Err(error) => {
+                            // It is told once, and nothing comes behind it.
+                            *next = usize::MAX;
+                            return Err(error);
+                        }
+                    }
                     *next = next.saturating_add(ready.len());
                 }
                 Ok(ready.pop_front())

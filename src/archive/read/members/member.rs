@@ -1,5 +1,7 @@
 //! One member: what its header and the records before it say.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use thiserror::Error;
 
 use super::acl;
@@ -168,8 +170,9 @@ pub(super) fn describe(header: Header, before: Before, global: &Global) -> Resul
     let link_size = header.size;
     let mut reading = Reading::of_header(header, before.name, before.link);
     let own = pax::pairs(&before.records)?;
-    let is_own = |keyword: &[u8]| own.iter().any(|(other, _)| *other == keyword);
-    for (keyword, value) in global.pairs().filter(|(keyword, _)| !is_own(keyword)) {
+    let replaced: BTreeSet<&[u8]> =
+        own.iter().map(|(keyword, _)| *keyword).filter(|keyword| global.has(keyword)).collect();
+    for (keyword, value) in global.pairs().filter(|(keyword, _)| !replaced.contains(keyword)) {
         reading.record((keyword, value))?;
     }
     own.iter().try_for_each(|pair| reading.record(*pair))?;
@@ -179,6 +182,9 @@ pub(super) fn describe(header: Header, before: Before, global: &Global) -> Resul
 /// A member as it is put together.
 struct Reading {
     member: Member,
+    attributes: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// Whether a directory has names behind its header.
+    has_names: bool,
     /// What a pax record says of the stored length.
     size: Option<u64>,
     sparse_name: Option<Vec<u8>>,
@@ -214,6 +220,8 @@ impl Reading {
         };
         Self {
             member,
+            attributes: BTreeMap::new(),
+            has_names: header.kind == b'D',
             size: None,
             sparse_name: None,
             sparse_size: None,
@@ -267,8 +275,7 @@ impl Reading {
     }
 
     fn attribute(&mut self, name: Vec<u8>, value: Vec<u8>) {
-        self.member.attributes.retain(|attribute| attribute.name != name);
-        self.member.attributes.push(Attribute { name, value });
+        self.attributes.insert(name, value);
     }
 
     fn acl(&mut self, name: &str, keyword: &[u8], text: &[u8]) {
@@ -284,6 +291,7 @@ impl Reading {
             MemberKind::File | MemberKind::Other(_) => self.size.unwrap_or(header_size),
             // A link may have the content once more, but only pax says so for certain.
             MemberKind::Link => self.size.unwrap_or(0),
+            MemberKind::Directory if self.has_names => self.size.unwrap_or(header_size),
             // Others write the length of a directory's or a link's inode here, and nothing behind it.
             _ => 0,
         };
@@ -298,8 +306,10 @@ impl Reading {
         if member.path.is_empty() {
             return Err(Fault::NoName);
         }
-        member.attributes.sort_by(|one, other| one.name.cmp(&other.name));
-        member.size = self.sparse_size.unwrap_or(stored);
+        let attributes = self.attributes.into_iter().map(|(name, value)| Attribute { name, value });
+        member.attributes = attributes.collect();
+        let size = self.sparse_size.unwrap_or(stored);
+        member.size = if self.has_names { 0 } else { size };
         let map = match (self.sparse_list, self.has_version, self.sparse_size) {
             (Some(runs), _, _) => Map::Known(runs),
             (None, true, Some(_)) => Map::Lines,
@@ -318,9 +328,9 @@ fn kind(header: &Header) -> MemberKind {
         b'3' => MemberKind::CharacterDevice { major, minor },
         b'4' => MemberKind::BlockDevice { major, minor },
         // GNU's kind for directories in incremental archives has the names of what was in it as its content.
-        b'5' => MemberKind::Directory,
+        b'5' | b'D' => MemberKind::Directory,
         b'6' => MemberKind::Fifo,
-        letter @ (b'D' | b'M' | b'N' | b'V') => MemberKind::Other(letter),
+        letter @ (b'M' | b'N' | b'V') => MemberKind::Other(letter),
         // POSIX: what is not known is a regular file.
         _ => MemberKind::File,
     }

@@ -26,6 +26,9 @@ const BLOCK: u64 = 512;
 /// made here.
 const HEADER_MOST: u64 = 32 << 20;
 
+/// Longest header of records for all members: as long as all of them together may be, with their lengths in front.
+const GLOBAL_HEADER_MOST: u64 = 2 << 20;
+
 /// Blocks that one member's headers and map may take: more would keep a reader busy and say nothing.
 const BLOCKS_MOST: u32 = 1 << 20;
 
@@ -132,6 +135,9 @@ impl<S: TarStream> Members<S> {
             };
             match header.kind {
                 b'g' => {
+                    if header.size > GLOBAL_HEADER_MOST {
+                        return Err(corrupt(Fault::TooManyGlobal));
+                    }
                     let records = self.long(&header).map_err(|error| error.at_byte(at))?;
                     let pairs = pax::pairs(&records).map_err(|fault| corrupt(fault.into()))?;
                     if !self.global.add(&pairs) {
@@ -144,7 +150,15 @@ impl<S: TarStream> Members<S> {
                     match kind {
                         b'L' => before.name = Some(crate::fields::until_nul(&value).to_vec()),
                         b'K' => before.link = Some(crate::fields::until_nul(&value).to_vec()),
-                        _ => before.records.extend(value),
+                        _ => {
+                            // Several headers of records count as one.
+                            let len = before.records.len().saturating_add(value.len());
+                            let len = u64::try_from(len).unwrap_or(u64::MAX);
+                            if len > HEADER_MOST {
+                                return Err(corrupt(Fault::TooLong { len, most: HEADER_MOST }));
+                            }
+                            before.records.extend(value);
+                        }
                     }
                 }
                 _ => {

@@ -45,29 +45,44 @@ fn record(rest: &[u8]) -> Option<(&[u8], usize)> {
 
 /// Records that hold for all members from here on, until others take their place.
 #[derive(Debug, Default)]
-pub(super) struct Global(BTreeMap<Vec<u8>, Vec<u8>>);
+pub(super) struct Global {
+    records: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// Bytes of all keywords and values.
+    bytes: usize,
+}
 
 /// Bytes that global records may take in all.
-const GLOBAL_MOST: usize = 16 << 20;
+const GLOBAL_MOST: usize = 1 << 20;
 
 impl Global {
-    /// Takes on what a global header says. Nothing happens where there would be too much of it.
+    /// Takes on what a global header says, up to where it would be too much: then it says so.
     pub(super) fn add(&mut self, pairs: &[Pair<'_>]) -> bool {
         for (keyword, value) in pairs {
+            if let Some(before) = self.records.remove(*keyword) {
+                self.bytes = self.bytes.saturating_sub(keyword.len().saturating_add(before.len()));
+            }
             // An empty value takes a record away.
             if value.is_empty() {
-                self.0.remove(*keyword);
-            } else {
-                self.0.insert(keyword.to_vec(), value.to_vec());
+                continue;
             }
+            let bytes = self.bytes.saturating_add(keyword.len()).saturating_add(value.len());
+            if bytes > GLOBAL_MOST {
+                return false;
+            }
+            self.bytes = bytes;
+            self.records.insert(keyword.to_vec(), value.to_vec());
         }
-        let bytes = self.0.iter().map(|(keyword, value)| keyword.len().saturating_add(value.len()));
-        bytes.fold(0, usize::saturating_add) <= GLOBAL_MOST
+        true
+    }
+
+    /// Whether there is a record with this keyword.
+    pub(super) fn has(&self, keyword: &[u8]) -> bool {
+        self.records.contains_key(keyword)
     }
 
     /// The records, as those of a member.
     pub(super) fn pairs(&self) -> impl Iterator<Item = Pair<'_>> {
-        self.0.iter().map(|(keyword, value)| (keyword.as_slice(), value.as_slice()))
+        self.records.iter().map(|(keyword, value)| (keyword.as_slice(), value.as_slice()))
     }
 }
 

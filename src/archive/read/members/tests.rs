@@ -188,6 +188,35 @@ fn a_sparse_file_in_lines_has_its_map_before_its_data() {
 }
 
 #[test]
+fn a_directory_of_an_incremental_archive_has_names_behind_its_header_and_is_a_directory() {
+    let mut header = Header::new_gnu();
+    header.set_path("d/").unwrap();
+    header.set_entry_type(EntryType::new(b'D'));
+    let parts =
+        [member(&mut header, b"Yfile\0\0"), member(&mut ustar("d/file", EntryType::Regular), b"x"), end()];
+    let found = all(&parts).unwrap();
+    let kinds: Vec<_> = found.iter().map(|member| (member.kind, member.size)).collect();
+    assert_eq!(kinds, [(MemberKind::Directory, 0), (MemberKind::File, 1)]);
+}
+
+#[test]
+fn records_before_a_member_are_bounded_together() {
+    let records = pax(&record("comment", &vec![b'x'; 20 << 20]));
+    let parts = [records.clone(), records, member(&mut ustar("a", EntryType::Regular), b""), end()];
+    assert!(fault(&parts).contains("at most"));
+}
+
+#[test]
+fn records_for_all_members_are_bounded_together() {
+    let global = |keyword: &str| {
+        member(&mut ustar("g", EntryType::XGlobalHeader), &record(keyword, &vec![b'x'; 600 << 10]))
+    };
+    let file = || member(&mut ustar("a", EntryType::Regular), b"");
+    assert_eq!(all(&[global("comment"), global("comment"), file(), end()]).unwrap().len(), 1);
+    assert!(fault(&[global("one"), global("two"), file(), end()]).contains("more memory"));
+}
+
+#[test]
 fn how_a_tar_ends_is_told() {
     let file = member(&mut ustar("a", EntryType::Regular), b"x");
     let cases = [

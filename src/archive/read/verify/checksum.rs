@@ -6,6 +6,7 @@
 use std::path::Path;
 
 use crate::archive::publish::checksum_line;
+use crate::printable::Printable;
 
 /// How a recorded digest agrees with a computed one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,7 +106,7 @@ fn line(text: &[u8], (digest, path): (&str, &Path)) -> Line {
         let (is, should) = (String::from_utf8_lossy(rest), String::from_utf8_lossy(behind));
         faults.push(format!("behind a digest stands {is:?}, it should be {should:?}"));
     }
-    let shown = String::from_utf8_lossy(recorded).into_owned();
+    let shown = Printable(recorded).to_string();
     Line { agreement: compare(recorded, digest), recorded: shown, faults }
 }
 

@@ -16,6 +16,9 @@ use crate::units::ByteRange;
 /// Holes count in a digest when they are no longer than the data, and this many bytes: as they are written.
 const HOLES_FREE: u64 = 64 << 10;
 
+/// Length of a header in a tar, and what it is aligned to.
+const BLOCK: u64 = 512;
+
 /// Bad lines after which no more are read.
 const BAD_LINES_MOST: u64 = 1_000_000;
 
@@ -110,11 +113,13 @@ pub(super) struct Plan {
     /// Where the entry before ends in the tar stream.
     end: u64,
     raw_bytes: u64,
+    /// By which all digests are.
+    algorithm: Algorithm,
     totals: Totals,
 }
 
 impl Plan {
-    pub(super) fn new(records: Option<Records>, raw_bytes: u64) -> Self {
+    pub(super) fn new(records: Option<Records>, raw_bytes: u64, algorithm: Algorithm) -> Self {
         Self {
             records,
             ahead: None,
@@ -123,6 +128,7 @@ impl Plan {
             handed_over: None,
             end: 0,
             raw_bytes,
+            algorithm,
             totals: Totals::default(),
         }
     }
@@ -242,7 +248,10 @@ impl Plan {
     fn begin(&mut self, entry: &ManifestEntry, task: &mut Task) {
         let Some(place) = &entry.place else { return };
         let data_end = place.data.saturating_add(place.stored);
-        if place.header < self.end || place.data < place.header || data_end > self.raw_bytes {
+        // An entry takes a block at least: entries that take none could be as many as their maker likes.
+        let is_placed = place.header.is_multiple_of(BLOCK)
+            && place.header.checked_add(BLOCK).is_some_and(|least| place.data >= least);
+        if place.header < self.end || !is_placed || data_end > self.raw_bytes {
             let path = Printable(&entry.path);
             let (header, data, stored) = (place.header, place.data, place.stored);
             self.totals.misplaced.add(format!(
@@ -264,7 +273,19 @@ impl Plan {
             data: place.data,
             stored: place.stored,
         });
-        let Some(content) = &entry.content else { return };
+        let Some(content) = &entry.content else {
+            if entry.kind == EntryKind::File && entry.link.is_none() {
+                let path = Printable(&entry.path);
+                self.totals.bad_lines.add(format!("{path} is a file, but it has no digest"));
+            }
+            return;
+        };
+        if content.algorithm != self.algorithm {
+            let (path, name) = (Printable(&entry.path), content.algorithm.name());
+            let others = self.algorithm.name();
+            self.totals.bad_lines.add(format!("{path} has a digest by {name}, others have one by {others}"));
+            return;
+        }
         let holes: &[(u64, u64)] = if content.data_only { &[] } else { &place.holes };
         match pieces(place.data, place.stored, holes) {
             Some(pieces) => {

@@ -43,7 +43,8 @@ impl Whole {
 
 /// The tar stream out of checked frames.
 pub(super) struct InOrder<'a> {
-    results: Receiver<Done>,
+    /// Nothing of a frame at which a worker gave up.
+    results: Receiver<Option<Done>>,
     free: Sender<Bench>,
     early: BTreeMap<usize, Done>,
     next: usize,
@@ -66,7 +67,7 @@ pub(super) struct InOrder<'a> {
 
 impl<'a> InOrder<'a> {
     pub(super) fn new(
-        results: Receiver<Done>,
+        results: Receiver<Option<Done>>,
         free: Sender<Bench>,
         whole: Whole,
         symptoms: Symptoms,
@@ -141,7 +142,8 @@ impl<'a> InOrder<'a> {
         }
         while !self.early.contains_key(&self.next) {
             match self.results.recv() {
-                Ok(done) => drop(self.early.insert(done.index, done)),
+                Ok(Some(done)) => drop(self.early.insert(done.index, done)),
+                Ok(None) => return Err(Error::new(Kind::Interrupted, "a frame could not be checked")),
                 Err(_) => return Ok(false),
             }
         }

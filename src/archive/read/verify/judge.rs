@@ -12,6 +12,7 @@ use super::{Finding, Which};
 use crate::archive::digest::Algorithm;
 use crate::archive::read::manifest::Tail;
 use crate::archive::read::sidecars::Files;
+use crate::printable::Printable;
 
 /// What is known when all is read.
 pub(super) struct Evidence<'a> {
@@ -40,6 +41,9 @@ pub(super) fn judge(evidence: Evidence<'_>) -> Vec<Finding> {
     let witnesses = judging.witnesses();
     let archive_is_good = witnesses.iter().any(|witness| witness.agreement.vouches());
     let archive_is_bad = !witnesses.is_empty() && !archive_is_good;
+    for (path, fault) in &evidence.files.unread {
+        judging.find(Which::Checksum, path.clone(), format!("can't be read: {fault}"));
+    }
     for witness in &witnesses {
         judging.witness(witness, archive_is_good);
     }
@@ -56,7 +60,7 @@ pub(super) fn judge(evidence: Evidence<'_>) -> Vec<Finding> {
     for symptom in &evidence.symptoms.list {
         judging.symptom(symptom, archive_is_good, archive_is_bad, manifest_is_good);
     }
-    judging.more();
+    judging.more(archive_is_good, archive_is_bad, manifest_is_good);
     judging.findings
 }
 
@@ -103,7 +107,7 @@ impl Judging<'_> {
                 which: Which::Manifest,
                 path: files.manifest_path.clone(),
                 algorithm,
-                recorded: hex.to_owned(),
+                recorded: Printable(hex.as_bytes()).to_string(),
                 agreement: checksum::compare(hex.as_bytes(), computed),
             });
         }
@@ -199,14 +203,7 @@ impl Judging<'_> {
         manifest_is_good: Option<bool>,
     ) {
         let files = self.evidence.files;
-        let which = match symptom.sort {
-            Sort::Manifest => Which::Manifest,
-            Sort::Frame | Sort::Structure | Sort::Lost => Which::Archive,
-            // The one of the two that nothing vouches for.
-            Sort::Disagreement if archive_is_bad => Which::Archive,
-            Sort::Disagreement if archive_is_good || manifest_is_good == Some(false) => Which::Manifest,
-            Sort::Disagreement => Which::Archive,
-        };
+        let which = which(symptom.sort, archive_is_good, archive_is_bad, manifest_is_good);
         let file = if which == Which::Manifest { &files.manifest_path } else { &files.path };
         let is_contradiction = match which {
             Which::Archive => archive_is_good,
@@ -221,12 +218,34 @@ impl Judging<'_> {
         self.findings.push(Finding { which, file: file.clone(), path, packed, raw, message });
     }
 
-    fn more(&mut self) {
+    /// Says how many there are that were not kept word by word.
+    fn more(&mut self, archive_is_good: bool, archive_is_bad: bool, manifest_is_good: Option<bool>) {
         let Evidence { files, symptoms, .. } = self.evidence;
-        let told = u64::try_from(symptoms.list.len()).unwrap_or(u64::MAX);
-        let more = symptoms.count.saturating_sub(told);
-        if more > 0 {
-            self.find(Which::Archive, files.path.clone(), format!("{more} more findings of this kind"));
+        let mut of_archive = 0_u64;
+        let mut of_manifest = 0_u64;
+        for (sort, more) in &symptoms.more {
+            let count = match which(*sort, archive_is_good, archive_is_bad, manifest_is_good) {
+                Which::Manifest => &mut of_manifest,
+                _ => &mut of_archive,
+            };
+            *count = count.saturating_add(*more);
         }
+        let both =
+            [(Which::Archive, &files.path, of_archive), (Which::Manifest, &files.manifest_path, of_manifest)];
+        for (which, path, more) in both.into_iter().filter(|(_, _, more)| *more > 0) {
+            self.find(which, path.clone(), format!("{more} more findings of this kind"));
+        }
+    }
+}
+
+/// Which file is to blame for a symptom.
+fn which(sort: Sort, archive_is_good: bool, archive_is_bad: bool, manifest_is_good: Option<bool>) -> Which {
+    match sort {
+        Sort::Manifest => Which::Manifest,
+        Sort::Frame | Sort::Structure | Sort::Lost => Which::Archive,
+        // The one of the two that nothing vouches for.
+        Sort::Disagreement if archive_is_bad => Which::Archive,
+        Sort::Disagreement if archive_is_good || manifest_is_good == Some(false) => Which::Manifest,
+        Sort::Disagreement => Which::Archive,
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::num::NonZeroUsize;
-use std::panic::resume_unwind;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
@@ -78,8 +78,17 @@ pub(super) fn in_frames(
                 let task = plan.task(index, *span);
                 let (done, shared) = (done.clone(), &shared);
                 pool.spawn_fifo(move |_| {
+                    let checked = catch_unwind(AssertUnwindSafe(|| shared.check(task, bench)));
+                    let (result, panic) = match checked {
+                        Ok(checked) => (Some(checked), None),
+                        // The reader must not wait for it: then the panic goes on, out of the pool.
+                        Err(panic) => (None, Some(panic)),
+                    };
                     // Nobody listens when the reader has given up.
-                    let _ = done.send(shared.check(task, bench));
+                    let _ = done.send(result);
+                    if let Some(panic) = panic {
+                        resume_unwind(panic);
+                    }
                 });
                 if let Some(ahead) = frames.spans().get(index.saturating_add(count)) {
                     shared.device.will_need(ahead.packed);

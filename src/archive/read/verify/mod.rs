@@ -194,7 +194,13 @@ fn beside(files: &Files, symptoms: &mut Symptoms) -> Result<Beside> {
         }
     };
     let algorithms: Vec<Algorithm> = files.checksums.iter().map(|checksum| checksum.algorithm).collect();
-    beside.digests = line::digests(device, &algorithms)?;
+    match line::digests(device, &algorithms) {
+        Ok(digests) => beside.digests = digests,
+        Err(error) => {
+            symptoms.add(Symptom::manifest(format!("can't be read: {error}")));
+            return Ok(beside);
+        }
+    }
     let opened = Manifest::open(Device::clone(device)).and_then(|manifest| {
         if let Some(fault) = manifest.table_fault() {
             symptoms.add(Symptom::manifest(fault.to_string()));
@@ -239,7 +245,7 @@ fn look(
     let records = beside.manifest.as_ref().map(Manifest::records).transpose()?;
     let algorithm = beside.manifest.as_ref().map(Manifest::records).transpose()?;
     let algorithm = algorithm.map(Plan::algorithm).transpose()?.flatten().unwrap_or_default();
-    let plan = Plan::new(records, frames.raw_bytes());
+    let plan = Plan::new(records, frames.raw_bytes(), algorithm);
     let shared = Shared { device: Device::clone(packed.device()), algorithm };
     line::in_frames(packed, &frames, plan, shared, algorithms, symptoms, observer)
 }
@@ -268,6 +274,11 @@ fn frames(packed: &Packed, beside: &Beside, symptoms: &mut Symptoms) -> Option<F
                 let error = Error::corrupt("the table of its frames is not at its end");
                 symptoms.add(Symptom::container(&error.at_byte(told.packed_bytes())));
             }
+            let (end, len) = (told.packed_bytes(), packed.device().len_bytes());
+            if packed.compression() == Compression::Gzip && end != len {
+                let error = Error::corrupt("there is something behind its last frame");
+                symptoms.add(Symptom::container(&error.at_byte(end)));
+            }
             Some(told)
         }
     }
@@ -275,7 +286,7 @@ fn frames(packed: &Packed, beside: &Beside, symptoms: &mut Symptoms) -> Option<F
 
 /// Says what could not be checked because a file is not there.
 fn unchecked(files: &Files, beside: &Beside, verdict: &mut Verdict) {
-    if files.checksums.is_empty() {
+    if files.checksums.is_empty() && files.unread.is_empty() {
         let what = match beside.ends.tail {
             Some(_) => "the manifest itself, but for its own checksum: there is no checksum file",
             None => "whether it is as it was made: there is no checksum file",

@@ -13,7 +13,7 @@ const KEPT: usize = 1000;
 const HEADER_LEN: usize = 10;
 
 /// What kind of thing was seen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Sort {
     /// A frame can't be read or unpacked.
     Frame,
@@ -90,7 +90,8 @@ struct Alike {
 #[derive(Debug, Default)]
 pub(super) struct Symptoms {
     pub list: Vec<Symptom>,
-    pub count: u64,
+    /// How many more there are of each sort.
+    pub more: BTreeMap<Sort, u64>,
     headers: BTreeMap<Vec<u8>, Alike>,
     /// The frame that was last seen: it counts when it is not the last one.
     last: Option<(usize, Vec<u8>)>,
@@ -98,9 +99,11 @@ pub(super) struct Symptoms {
 
 impl Symptoms {
     pub(super) fn add(&mut self, symptom: Symptom) {
-        self.count = self.count.saturating_add(1);
         if self.list.len() < KEPT {
             self.list.push(symptom);
+        } else {
+            let more = self.more.entry(symptom.sort).or_default();
+            *more = more.saturating_add(1);
         }
     }
 
