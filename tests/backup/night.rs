@@ -81,7 +81,7 @@ pub fn dry() {
     expect(&output, 1, &[]);
     let text = stdout(&output);
     for words in
-        [VOLUME, "64.0 MiB for changes", "read as it is", "WOULD FAIL", "3 volumes; nothing was done"]
+        [VOLUME, "68.0 MiB for changes", "read as it is", "WOULD FAIL", "3 volumes; nothing was done"]
     {
         assert!(text.contains(words), "{words}: {text}");
     }

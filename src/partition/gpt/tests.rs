@@ -168,7 +168,7 @@ fn a_disk_without_its_end_is_read_with_a_warning() {
     let warning = "backup GPT: the header is to be at LBA 4095, but the device has 2500 sectors; \
         is the image cut off?";
     assert_eq!(table.warnings, [warning]);
-    assert!(table.partitions[1].fault.is_none() && table.partitions[2].fault.is_some());
+    assert!(table.partitions[1].past_end.is_none() && table.partitions[2].past_end.is_some());
 }
 
 #[test]

@@ -231,7 +231,7 @@ fn a_pipe_keeps_nobody_waiting() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("pipe");
     nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
-    assert_eq!(ends(&path).unwrap_err().kind(), Kind::Source);
+    assert_eq!(ends(&path).unwrap_err().kind(), Kind::Corrupt);
     assert_eq!(ends(folder.path()).unwrap_err().kind(), Kind::Corrupt);
     assert_eq!(ends(&folder.path().join("absent")).unwrap_err().kind(), Kind::Source);
 }
