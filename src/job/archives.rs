@@ -20,7 +20,7 @@ pub struct Archived {
     pub volume: String,
     /// The archive's own path.
     pub path: PathBuf,
-    /// When its run began, in seconds since 1970: the time in its name.
+    /// When its snapshot was taken, or reading began, in seconds since 1970: the time in its name.
     pub taken: i64,
     /// Bytes of the archive and what stands beside it.
     pub len_bytes: u64,
