@@ -17,10 +17,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use voltar::archive::{Algorithm, Compression, Nobody, Output, Raw, Report, Request, create};
+use voltar::archive::{Compression, Output, Report, Request, create};
 use voltar::device::{self, Device, Io};
 use voltar::disk::{Held, Volume};
-use voltar::tree::Exclude;
 use voltar::{Disk, Result};
 
 #[path = "bytes_read/journal.rs"]
@@ -31,9 +30,12 @@ mod layout;
 mod needed;
 #[path = "bytes_read/recording.rs"]
 mod recording;
+#[path = "parts/request.rs"]
+mod request;
 
 use needed::Needed;
 use recording::{Reads, Recording};
+use request::request;
 
 /// Fixtures that no archive is made of, or only in parts: there is nothing to compare.
 const NOT_MEASURED: [&str; 8] = [
@@ -167,23 +169,8 @@ fn measure(path: &Path, all: &mut Total) -> Result<()> {
 }
 
 fn archive(disk: &Disk, volume: &Volume) -> Result<Report> {
-    let request = Request {
-        partitions: disk.table().map(|_| volume.number()).into_iter().collect(),
-        exclude: Exclude::new(),
-        compression: Compression::None,
-        level: None,
-        threads: THREADS,
-        digest: Algorithm::Sha1,
-        raw: Raw::Auto,
-        strict: false,
-        keep_going: false,
-        max_output: None,
-        started: 0,
-        snapshot_of: None,
-        clock: || 0,
-        host: None,
-        observer: &Nobody,
-    };
+    let partitions = disk.table().map(|_| volume.number()).into_iter().collect();
+    let request = Request { partitions, ..request(Compression::None, THREADS) };
     create(disk, &request, Output { archive: &mut io::sink(), manifest: None })
 }
 

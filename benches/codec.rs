@@ -13,12 +13,15 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustix::time::{ClockId, clock_gettime};
-use voltar::archive::{Algorithm, Compression, Nobody, Output, Raw, Request, create};
-use voltar::tree::Exclude;
+use voltar::archive::{Compression, Output, Request, create};
 use voltar::{Disk, Result, error};
 
 #[path = "parts/encoders.rs"]
 mod archive;
+#[path = "parts/request.rs"]
+mod request;
+
+use request::request;
 
 const THREADS: usize = 2;
 const RUNS: usize = 3;
@@ -84,23 +87,7 @@ fn create_from(
     to: &mut (dyn std::io::Write + Send),
 ) -> Result<()> {
     let disk = Disk::open(image)?;
-    let request = Request {
-        partitions: partitions.to_vec(),
-        exclude: Exclude::new(),
-        compression,
-        level: None,
-        threads: THREADS,
-        digest: Algorithm::Sha1,
-        raw: Raw::Auto,
-        strict: false,
-        keep_going: false,
-        max_output: None,
-        started: 0,
-        snapshot_of: None,
-        clock: || 0,
-        host: None,
-        observer: &Nobody,
-    };
+    let request = Request { partitions: partitions.to_vec(), ..request(compression, THREADS) };
     create(&disk, &request, Output { archive: to, manifest: None }).map(drop)
 }
 

@@ -11,7 +11,7 @@ use std::io;
 
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
-use voltar::archive::{Algorithm, Compression, Nobody, Output, Raw, Request, create};
+use voltar::archive::{Algorithm, Compression, Output, create};
 use voltar::disk::Volume;
 use voltar::filesystem::{Content, Extent, Filesystem};
 use voltar::tree::{Body, Exclude, Step, Walk};
@@ -21,8 +21,11 @@ use voltar::{Disk, device, error};
 mod archive;
 #[path = "stages/images.rs"]
 mod images;
+#[path = "parts/request.rs"]
+mod request;
 
 use images::{Image, text};
+use request::request;
 
 /// Bytes of a frame.
 const FRAME: usize = 4 << 20;
@@ -134,26 +137,6 @@ impl std::fmt::Display for Whole {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (image, compression, threads) = self.0;
         write!(f, "{image}, {}, {threads}", compression.name())
-    }
-}
-
-fn request(compression: Compression, threads: usize) -> Request<'static> {
-    Request {
-        partitions: Vec::new(),
-        exclude: Exclude::new(),
-        compression,
-        level: None,
-        threads,
-        digest: Algorithm::Sha1,
-        raw: Raw::Auto,
-        strict: false,
-        keep_going: false,
-        max_output: None,
-        started: 0,
-        snapshot_of: None,
-        clock: || 0,
-        host: None,
-        observer: &Nobody,
     }
 }
 
