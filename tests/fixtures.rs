@@ -11,9 +11,10 @@ use common::tools;
 use common::trials::{Needs, run, trial};
 
 /// Images of one filesystem that e2fsck shall have something against, or may.
-const WRONG_ON_PURPOSE: [&str; 9] = [
+const WRONG_ON_PURPOSE: [&str; 10] = [
     "ext3-needs-recovery",
     "ext4-dir-nlink",
+    "ext4-directory-twice",
     "ext4-cut-off",
     "ext4-needs-recovery",
     "ext4-no-first-superblock",

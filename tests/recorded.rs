@@ -1,5 +1,6 @@
-//! Images of `fixtures/recorded` whose archive is not what the kernel shows, or that need more than a mount: corrupt
-//! journals, a journal on another device, encryption, trees too deep. The others are in `tests/kernel_view.rs`.
+//! Images whose archive is not what the kernel shows, or that need more than a mount: corrupt journals, a journal on another device,
+//! encryption, trees too deep, and what this kernel may not mount: folded names, verity, large blocks. The others are in
+//! `tests/kernel_view.rs`.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -13,12 +14,13 @@ use serde_json::Value;
 mod common;
 
 use common::archive;
-use common::diff::assert_none;
+use common::diff::{assert_none, differences};
 use common::images::Image;
 use common::kernel::Mount;
 use common::limits::unexplained;
+use common::record::{Kind, Record, Tree};
 use common::trials::{Needs, run, trial};
-use common::{extract::Reader, tools, tree};
+use common::{extract::Reader, tools, tree, view};
 
 /// Images with three transactions, of which one is damaged: how many are replayed, and what the issue says.
 const CORRUPT: [(&str, usize, &str); 7] = [
@@ -53,7 +55,17 @@ fn main() -> ExitCode {
         trial("of a verity file the content is archived, and not the tree behind it", &[], verity),
         trial("a GPT has entries of any length", &[], long_entries),
         trial("a project id is in the manifest", &[], project),
+        trial("a directory with more names than one is entered once", &[], directory_twice),
     ]);
+    for name in ["kernel-casefold", "kernel-verity"] {
+        trials.push(trial(format!("{name} is what the kernel that made it showed"), &[], move || {
+            view_of(name)
+        }));
+    }
+    let debugfs = [Needs::Root, Needs::Tool("debugfs", "e2fsprogs")];
+    for name in ["ext4-16k-blocks", "ext4-64k-blocks"] {
+        trials.push(trial(format!("{name} is what e2fsprogs read"), &debugfs, move || rdump_of(name)));
+    }
     run(trials)
 }
 
@@ -253,4 +265,57 @@ fn project() {
     let entries = made.records("entry");
     let project = |path: &str| entries.iter().find(|entry| entry["path"] == path).unwrap()["project"].clone();
     assert_eq!((project("folder/lines.txt"), project("hello.txt")), (77.into(), Value::Null));
+}
+
+fn directory_twice() {
+    let (_folder, image) = fixture("ext4-directory-twice");
+    let made = Made::of(&image, &[], 3);
+    let issues = made.records("issue");
+    assert_eq!(issues.len(), 2, "{issues:?}");
+    let twice = |issue: &&Value| issue.to_string().contains("was met before under another name");
+    assert_eq!(issues.iter().filter(twice).count(), 2, "{issues:?}");
+    let inner = made.paths().into_iter().filter(|path| path.ends_with("/inner")).count();
+    assert_eq!(inner, 1, "what is in the directory is archived once");
+    assert!(made.paths().iter().any(|path| path.ends_with("lines.txt")));
+}
+
+/// The kernel that made them is another one: see `fixtures/record-elsewhere`.
+fn view_of(name: &str) {
+    let made = Made::of(recorded(name).path(), &[], 0);
+    let shown = view::read(&format!("{}/fixtures/recorded/{name}.view", env!("CARGO_MANIFEST_DIR")));
+    let members = shown.keys().map(|path| [b"./", path.as_slice()].concat());
+    for reader in [Reader::Manifest, Reader::Strict] {
+        let found = reader.tree(&made.path(), members.clone());
+        assert_none(name, &unexplained(reader, &shown, &found));
+    }
+}
+
+/// debugfs writes files, directories and symlinks with their modes and owners; each name becomes a file of its own.
+fn rdump_of(name: &str) {
+    let (folder, image) = fixture(name);
+    let dumped = folder.path().join("dumped");
+    fs::create_dir(&dumped).unwrap();
+    let request = format!("rdump / {}", dumped.display());
+    tools::run("debugfs", ["-R".as_ref(), request.as_ref(), image.as_os_str()]);
+    let restored = |kind: Kind| matches!(kind, Kind::File | Kind::Directory | Kind::Symlink);
+    let fields = |(path, record): (Vec<u8>, Record)| {
+        let Record { mode, uid, gid, size_bytes, target, content, sha1, .. } = record;
+        let of_links = (record.kind != Kind::Symlink).then_some(mode).flatten();
+        let known = Record { uid, gid, size_bytes, target, content, sha1, ..Record::new(record.kind) };
+        (path, Record { mode: of_links, ..known })
+    };
+    let comparable = |tree: Tree| -> Tree {
+        let entries = tree.into_iter().filter(|(path, record)| !path.is_empty() && restored(record.kind));
+        entries.map(fields).collect()
+    };
+    let dumped = comparable(tree::read(&dumped));
+    assert!(dumped.len() >= 8 && dumped.contains_key(&b"folder/lines.txt"[..]), "{:?}", dumped.keys());
+    let made = Made::of(&image, &[], 0);
+    let members: Vec<Vec<u8>> = made
+        .paths()
+        .into_iter()
+        .map(|path| format!("./{}", path.trim_start_matches('.')).into_bytes())
+        .collect();
+    let found = comparable(Reader::Strict.tree(&made.path(), members.into_iter()));
+    assert_none(name, &differences(&dumped, &found));
 }

@@ -1,7 +1,7 @@
 //! A partition table over any bytes, MBR with logical partitions and GPT with its backup.
 //!
 //! Never a panic, never a hang (10 s), never more than 512 MiB of memory. Partitions come in the order of their numbers, each once,
-//! and one that reaches past the end of the device, or overlaps another, has a fault.
+//! one that reaches past the end of the device says so, and one that overlaps another has a fault.
 #![no_main]
 
 use std::sync::Arc;
@@ -23,7 +23,7 @@ fuzz_target!(|data: &[u8]| {
     let Ok(Some(table)) = partition::read(image.as_ref()) else { return };
     assert!(table.partitions.is_sorted_by(|a, b| a.number < b.number), "{table:?}");
     for one in table.partitions.iter().filter(|one| one.fault.is_none()) {
-        assert!(one.range.end() <= image.len_bytes(), "{one:?}");
+        assert!(one.past_end.is_some() || one.range.end() <= image.len_bytes(), "{one:?}");
         let mut others = table.partitions.iter().take(64).filter(|other| other.number != one.number);
         let overlaps = others.any(|other| {
             !other.is_container

@@ -30,3 +30,4 @@ pub mod tar;
 pub mod tools;
 pub mod tree;
 pub mod trials;
+pub mod view;

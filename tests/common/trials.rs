@@ -1,10 +1,9 @@
 //! Tests that need more than a Rust toolchain: root, loop devices, programs of Debian packages.
 //!
 //! A test whose needs are not met is reported as `ignored`, with the reason; it never counts as passed.
-//! Where the environment variable `CI` is set an unmet need is a failure, unless it is one of the kernel.
+//! Where the environment variable `CI` is set an unmet need is a failure.
 
 use std::os::unix::process::CommandExt;
-use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
@@ -21,16 +20,9 @@ pub enum Needs {
     LoopMounts,
     /// A program, and the Debian package that has it.
     Tool(&'static str, &'static str),
-    /// A feature of the kernel's ext4, by its name in `/sys/fs/ext4/features`.
-    KernelFeature(&'static str),
 }
 
 impl Needs {
-    /// Nothing that can be installed meets it, so it may be unmet even where `CI` is set.
-    fn is_of_the_kernel(self) -> bool {
-        matches!(self, Self::KernelFeature(_))
-    }
-
     /// Why this need is not met; `None` when it is.
     fn unmet(self) -> Option<String> {
         match self {
@@ -43,8 +35,6 @@ impl Needs {
             Self::Tool(program, package) => {
                 tools::find(program).is_none().then(|| format!("needs {program} (Debian package {package})"))
             }
-            Self::KernelFeature(name) => (!Path::new("/sys/fs/ext4/features").join(name).exists())
-                .then(|| format!("needs a kernel whose ext4 has the feature {name}")),
         }
     }
 }
@@ -53,15 +43,14 @@ impl Needs {
 pub fn trial(sentence: impl Into<String>, needs: &[Needs], body: impl FnOnce() + Send + 'static) -> Trial {
     let needs = needs.to_vec();
     Trial::ignorable_test(sentence, move || {
-        let unmet =
-            |needs: &[Needs]| needs.iter().filter_map(|needs| needs.unmet()).collect::<Vec<_>>().join("; ");
-        let reason = unmet(&needs);
-        if !reason.is_empty() {
-            let other: Vec<Needs> = needs.into_iter().filter(|needs| !needs.is_of_the_kernel()).collect();
-            return if in_ci() && !unmet(&other).is_empty() {
-                Err(Failed::from(format!("nothing may be left out where CI is set, but this {reason}")))
-            } else {
-                Ok(Completion::ignored_with(format!("left out: {reason}")))
+        let unmet: Vec<String> = needs.iter().filter_map(|needs| needs.unmet()).collect();
+        if !unmet.is_empty() {
+            let reason = unmet.join("; ");
+            return match in_ci() {
+                true => {
+                    Err(Failed::from(format!("nothing may be left out where CI is set, but this {reason}")))
+                }
+                false => Ok(Completion::ignored_with(format!("left out: {reason}"))),
             };
         }
         body();
