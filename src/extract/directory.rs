@@ -13,7 +13,7 @@ use super::Existing;
 use super::dress::{Open, has_default_acl};
 use super::existing::Then;
 use super::run::{Run, refused, stat_of};
-use super::target::{changed, modified, open_in};
+use super::target::{changed, created, modified, open_in};
 use crate::error::{Error, Kind, Result};
 use crate::place::{Item, ItemKind};
 
@@ -83,23 +83,26 @@ impl Branch {
         self.0.last().cloned().ok_or_else(|| Error::corrupt("the target is not open"))
     }
 
-    /// Leaves all directories.
-    pub(super) fn leave(mut self, run: &Run<'_>) -> Result<()> {
-        while let Some(directory) = self.0.pop() {
-            run.release(directory)?;
+    /// Leaves all directories but the target, which is given back.
+    pub(super) fn leave(mut self, run: &Run<'_>) -> Result<Option<Arc<Directory>>> {
+        while self.0.len() > 1 {
+            if let Some(directory) = self.0.pop() {
+                run.release(directory)?;
+            }
         }
-        Ok(())
+        Ok(self.0.pop())
     }
 }
 
 impl Directory {
     /// Says what it gets when all is in it.
     pub(super) fn will_be(&self, run: &Run<'_>, item: Item) {
-        // What was there, and shall be kept, keeps its metadata too.
+        // What was there, and shall be kept, keeps its metadata too. A run that goes on knows the directories of the first by when they were made.
         let is_kept = run.request.existing == Existing::Keep && !self.is_fresh;
-        let is_since = stat_of(&self.file).is_ok_and(|stat| changed(&stat) >= run.target.began());
+        let is_since = stat_of(&self.file)
+            .is_ok_and(|stat| created(&stat).is_some_and(|created| created >= run.target.began()));
         let mut finish = self.finish.lock().unwrap_or_else(PoisonError::into_inner);
-        if !is_kept || is_since && finish.times.is_some() {
+        if !is_kept || is_since || finish.times.is_some() {
             finish.item = Some(Box::new(item));
         }
     }

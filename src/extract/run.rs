@@ -241,5 +241,5 @@ pub(super) fn stat_at(directory: impl AsFd, name: &[u8]) -> Result<Statx, Errno>
 
 /// The same of what is open.
 pub(super) fn stat_of(open: impl AsFd) -> Result<Statx, Errno> {
-    statx(open, c"", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS)
+    statx(open, c"", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS | StatxFlags::BTIME)
 }

@@ -1,11 +1,12 @@
 //! Goes through the place in order: makes directories, and hands all else over in batches.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
 
 use crossbeam_channel::{Sender, bounded};
 use rustix::fs::{Mode, OFlags};
 
-use super::directory::{Branch, is_directory};
+use super::directory::{Branch, Directory, is_directory};
 use super::existing::{exists, kind_of};
 use super::line::{How, Step};
 use super::name;
@@ -39,7 +40,7 @@ pub(super) fn extract(place: &dyn Place, target: &Target, request: &Request<'_>)
     }
     target.begin()?;
     let (sender, receiver) = bounded(request.threads.saturating_mul(WAITING).max(1));
-    let missing = std::thread::scope(|scope| {
+    let (missing, root) = std::thread::scope(|scope| {
         for _ in 0..request.threads.max(1) {
             scope.spawn(|| run.work(&receiver));
         }
@@ -53,11 +54,13 @@ pub(super) fn extract(place: &dyn Place, target: &Target, request: &Request<'_>)
             moved: BTreeMap::new(),
             seen: BTreeSet::new(),
         };
-        let outcome = scout.go();
-        if let Err(error) = outcome {
+        let root = scout.go().unwrap_or_else(|error| {
             run.fail(error);
-        }
-        wanted.paths.iter().filter(|path| !scout.seen.contains(*path)).cloned().collect::<Vec<_>>()
+            None
+        });
+        let missing =
+            wanted.paths.iter().filter(|path| !scout.seen.contains(*path)).cloned().collect::<Vec<_>>();
+        (missing, root)
     });
     if let Some(error) = run.take_fatal() {
         return Err(error);
@@ -70,6 +73,10 @@ pub(super) fn extract(place: &dyn Place, target: &Target, request: &Request<'_>)
     }
     run.set_late(false);
     target.finish()?;
+    // Nothing is written to the target any more: now it gets what the archive has of it.
+    if let Some(root) = root {
+        run.release(root)?;
+    }
     run.set_late(true);
     Ok(run.report())
 }
@@ -183,7 +190,8 @@ struct Scout<'a> {
 }
 
 impl Scout<'_> {
-    fn go(&mut self) -> Result<()> {
+    /// Goes through all of it; gives back the target, which is open still.
+    fn go(&mut self) -> Result<Option<Arc<Directory>>> {
         let run = self.run;
         let mut branch = Branch::new(run)?;
         match run.place.is_stream() {

@@ -13,13 +13,14 @@ use std::sync::OnceLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{
-    AtFlags, Dir, FlockOperation, Mode, OFlags, ResolveFlags, Statx, flock, openat, openat2, syncfs, unlinkat,
+    AtFlags, Dir, FlockOperation, Mode, OFlags, ResolveFlags, Statx, StatxFlags, flock, openat, openat2,
+    syncfs, unlinkat,
 };
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
+use super::Request;
 use super::run::{refused, stat_of};
-use super::{Existing, Request};
 use crate::error::{Error, Kind, Result};
 use crate::filesystem::Timestamp;
 use crate::printable::Printable;
@@ -66,14 +67,12 @@ impl Source {
     }
 }
 
-/// What a run extracts: the same is gone on with.
+/// What a run extracts: the same is gone on with. What becomes of files that are there may be another thing each time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct What {
     source: Source,
     paths: Vec<String>,
     exclude: Vec<String>,
-    existing: String,
-    devices: bool,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -125,13 +124,6 @@ impl Target {
             source,
             paths: request.paths.iter().map(|path| shown(path)).collect(),
             exclude: request.exclude.patterns().map(shown).collect(),
-            existing: match request.existing {
-                Existing::Refuse => "refuse",
-                Existing::Overwrite => "overwrite",
-                Existing::Keep => "keep",
-            }
-            .to_owned(),
-            devices: request.devices,
         };
         let boot = std::fs::read_to_string(BOOT_ID).unwrap_or_default().trim().to_owned();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
@@ -179,7 +171,7 @@ impl Target {
         };
         if state.what != self.what {
             let message = format!(
-                "here the extraction of {} was interrupted, which is another one than this (other source, paths or options): run that again, or \
+                "here the extraction of {} was interrupted, which is another one than this (other source, paths or exclusions): run that again, or \
                  remove {name}",
                 state.what.source.path
             );
@@ -293,4 +285,10 @@ pub(super) fn modified(stat: &Statx) -> Timestamp {
 
 pub(super) fn changed(stat: &Statx) -> Timestamp {
     Timestamp { seconds: stat.stx_ctime.tv_sec, nanoseconds: stat.stx_ctime.tv_nsec }
+}
+
+/// When an inode was made, where the filesystem keeps that.
+pub(super) fn created(stat: &Statx) -> Option<Timestamp> {
+    (stat.stx_mask & StatxFlags::BTIME.bits() != 0)
+        .then_some(Timestamp { seconds: stat.stx_btime.tv_sec, nanoseconds: stat.stx_btime.tv_nsec })
 }
