@@ -116,13 +116,21 @@ impl Data {
             }
             Source::Stream(packed) => {
                 let Some((_, start, _)) = parts.peek() else { return Ok(()) };
-                let (mut stream, mut buffer) = (packed.stream_at(*start)?, Vec::new());
+                let (mut stream, mut buffer) =
+                    (packed.stream_between(*start, self.source_end(end))?, Vec::new());
                 parts.try_for_each(|(at, start, len)| {
                     stream.skip(start.saturating_sub(stream.position()))?;
                     pieces(len, &mut buffer, at, take, &mut |_, piece| stream.read(piece))
                 })
             }
         }
+    }
+
+    /// Where the last byte before this position of the file ends at the source.
+    fn source_end(&self, end: u64) -> u64 {
+        let count = self.runs.partition_point(|(start, _)| *start < end);
+        let last = count.checked_sub(1).and_then(|last| self.runs.get(last).zip(self.starts.get(last)));
+        last.map_or(0, |((at, len), start)| start.saturating_add(end.saturating_sub(*at).min(*len)))
     }
 
     /// The same with holes as zeros, without positions.

@@ -113,6 +113,20 @@ impl Cache {
         content
     }
 
+    /// Has frames behind this one, up to `last`, unpacked by other threads meanwhile; those up to `asked` were asked for already. Gives back
+    /// up to which they are asked for now.
+    pub(super) fn ahead(self: &Arc<Self>, index: usize, asked: usize, last: usize) -> usize {
+        let to = index.saturating_add(rayon::current_num_threads()).min(last);
+        for next in asked.max(index).saturating_add(1)..=to {
+            if let Some(span) = self.frames.spans().get(next).copied() {
+                let cache = Arc::clone(self);
+                // Whoever reads it finds it here, or the error that it is.
+                rayon::spawn(move || drop(cache.get(next, span)));
+            }
+        }
+        to.max(asked)
+    }
+
     fn unpack(&self, tools: Option<Tools>, mut raw: Vec<u8>, span: Span) -> Result<(Tools, Vec<u8>)> {
         let len = |len: u64| usize::try_from(len).unwrap_or(usize::MAX);
         let mut tools = match tools {

@@ -140,6 +140,20 @@ impl Packed {
         Ok(stream)
     }
 
+    /// The tar stream from `start_bytes` on, of which all up to `end_bytes` will be read: then frames are unpacked ahead, by other threads.
+    ///
+    /// # Errors
+    ///
+    /// As [`Packed::stream_at`].
+    pub fn stream_between(&self, start_bytes: u64, end_bytes: u64) -> Result<Box<dyn TarStream + Send>> {
+        match &self.frames {
+            Some(cache) if start_bytes <= cache.frames().raw_bytes() => {
+                Ok(Box::new(InFrames::new(Arc::clone(cache), start_bytes).up_to(end_bytes)))
+            }
+            _ => self.stream_at(start_bytes),
+        }
+    }
+
     /// All that the file holds, unpacked from the front to the end.
     pub(super) fn reader(&self) -> Result<Box<dyn Read + Send>> {
         self.reader_of(FromDevice::new(Device::clone(&self.device)))

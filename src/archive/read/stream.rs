@@ -11,6 +11,9 @@ use crate::error::{Error, Kind, Result};
 /// Bytes that are read at a time only to be passed.
 const PASSED_LEN: usize = 256 << 10;
 
+/// Bytes of a tar stream for which more than one thread is worth it.
+const AHEAD_LEAST: u64 = 16 << 20;
+
 /// Bytes of a tar stream, in order.
 pub trait TarStream {
     /// Position in the tar stream, in bytes.
@@ -72,11 +75,23 @@ pub(super) struct InFrames {
     position: u64,
     /// The frame that was read last, and its number.
     held: Option<(usize, Arc<Vec<u8>>)>,
+    /// The last frame that will be read, of a stream that is long, and up to which frame others were asked for.
+    ahead: Option<(usize, usize)>,
 }
 
 impl InFrames {
     pub(super) fn new(cache: Arc<Cache>, position: u64) -> Self {
-        Self { cache, position, held: None }
+        Self { cache, position, held: None, ahead: None }
+    }
+
+    /// All up to `end` will be read: where that is long, frames are unpacked ahead, by other threads.
+    pub(super) fn up_to(mut self, end: u64) -> Self {
+        let is_long = end.saturating_sub(self.position) >= AHEAD_LEAST;
+        if is_long && self.cache.compression() != Compression::None {
+            let last = self.cache.frames().at(end.saturating_sub(1));
+            self.ahead = last.map(|(last, _)| (last, 0));
+        }
+        self
     }
 
     /// Bytes of the plain stream are those of the archive: no more are read than are asked for.
@@ -104,6 +119,9 @@ impl TarStream for InFrames {
             _ => {
                 // Let go first: its buffer may be the one that is used again.
                 self.held = None;
+                if let Some((last, asked)) = &mut self.ahead {
+                    *asked = self.cache.ahead(index, *asked, *last);
+                }
                 let raw = self.cache.get(index, span)?;
                 self.held = Some((index, Arc::clone(&raw)));
                 raw
