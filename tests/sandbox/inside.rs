@@ -38,12 +38,15 @@ pub enum Setting {
     LandlockAlone,
     /// The sandbox on a kernel without Landlock.
     SeccompAlone,
+    /// The sandbox of what extracts to the folder.
+    Extracting,
     /// No sandbox.
     None,
 }
 
 impl Setting {
-    const ALL: [Self; 5] = [Self::Both, Self::NoFolder, Self::LandlockAlone, Self::SeccompAlone, Self::None];
+    const ALL: [Self; 6] =
+        [Self::Both, Self::NoFolder, Self::LandlockAlone, Self::SeccompAlone, Self::Extracting, Self::None];
 
     pub fn argument(self) -> String {
         format!("inside-{self:?}")
@@ -52,7 +55,7 @@ impl Setting {
     /// Whether the process is in by Landlock and by seccomp.
     pub fn walls(self) -> (bool, bool) {
         match self {
-            Self::Both | Self::NoFolder => (true, true),
+            Self::Both | Self::NoFolder | Self::Extracting => (true, true),
             Self::LandlockAlone => (true, false),
             Self::SeccompAlone => (false, true),
             Self::None => (false, false),
@@ -121,6 +124,10 @@ fn inside(setting: Setting, place: &Path, names: &[String]) {
     let sandbox = match setting {
         Setting::None => Sandbox { landlock: false, seccomp: false },
         Setting::NoFolder => sandbox::enter(None).unwrap(),
+        Setting::Extracting => {
+            let writing = sandbox::Writing::Extracting { folder: folder.as_fd(), devices: false };
+            sandbox::confine(writing).unwrap()
+        }
         _ => sandbox::enter(Some(folder.as_fd())).unwrap(),
     };
     let walls = match (sandbox.landlock, sandbox.seccomp) {

@@ -46,6 +46,11 @@ fn main() -> ExitCode {
             complete(refused_without_folder),
         ),
         on_kernel(
+            "what extracts writes in its folder, and reads nothing there or elsewhere",
+            Setting::Extracting,
+            complete(extracting_is_confined),
+        ),
+        on_kernel(
             "what publishing and computing need is still there",
             Setting::Both,
             complete(needs_are_met),
@@ -133,6 +138,30 @@ fn refused_by_seccomp() {
 
 fn refused_without_folder() {
     compare(Setting::NoFolder, |_| Some("ENOSYS"));
+}
+
+fn extracting_is_confined() {
+    compare(Setting::Extracting, |attempt| match attempt.name {
+        "write to another archive" | "list the target's folder" => Some(DONE),
+        "read a file of this host"
+        | "read a file in another folder"
+        | "read another archive"
+        | "read the own archive"
+        | "open the source once more"
+        | "write to the source"
+        | "open a file by its descriptor"
+        | "create a file elsewhere"
+        // It would be open for reading too.
+        | "create a file beside the archive"
+        | "list another folder" => Some("EACCES"),
+        "become another program" => Some("ENOSYS"),
+        // Which call it is depends on the C library, and neither wall knows the path.
+        "change a file's permissions" | "change a file's owner" | "change a file's extended attributes" => {
+            None
+        }
+        _ if attempt.landlock.is_none() && attempt.anyone_may => attempt.seccomp,
+        _ => None,
+    });
 }
 
 fn nothing_is_refused() {
