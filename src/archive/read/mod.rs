@@ -7,6 +7,7 @@
 //!
 //! An archive is as hostile as a disk: it may come from anywhere.
 
+mod cache;
 mod frames;
 mod manifest;
 mod members;

@@ -209,6 +209,8 @@ pub struct ManifestEntry {
     pub target: Option<Vec<u8>>,
     /// Inode flags as text.
     pub flags: Option<String>,
+    /// The project that quota counts it for.
+    pub project: Option<u32>,
     /// Extended attributes, sorted by name.
     pub attributes: Vec<Attribute>,
     /// For a further name of an inode: the path of the first.
@@ -257,6 +259,7 @@ struct Fields {
     target: Option<String>,
     target_hex: Option<String>,
     flags: Option<String>,
+    project: Option<u32>,
     #[serde(default)]
     xattrs: BTreeMap<String, String>,
     link: Option<String>,
@@ -365,6 +368,7 @@ fn entry(line: &[u8]) -> Result<Record> {
         device: fields.rdev,
         target: fields.target.map(|target| bytes(target, fields.target_hex)).transpose()?,
         flags: fields.flags,
+        project: fields.project,
         attributes,
         link: fields.link.map(|link| bytes(link, fields.link_hex)).transpose()?,
         content,
