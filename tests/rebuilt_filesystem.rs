@@ -4,6 +4,7 @@
 //! nothing to say about the result, `dumpe2fs` must say the same of both, and the kernel must show the same in every field when it has mounted
 //! the one and the other. What this kernel does not mount is read by our own reader.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -18,10 +19,11 @@ use common::subject::Subject;
 use common::tools;
 use common::tree;
 use common::trials::{Needs, run, trial};
-use voltar::archive::read::Manifest;
+use serde_json::{Value, json};
+use voltar::archive::read::{Head, Manifest};
 use voltar::device::{Io, Target, WritableWindow, open_writable};
 use voltar::filesystem::ext::Geometry;
-use voltar::place::{Location, Place};
+use voltar::place::{Item, ItemKind, Location, Place};
 use voltar::restore::ext::{self, Outcome};
 use voltar::units::ByteRange;
 
@@ -100,6 +102,10 @@ impl Rebuilt {
     }
 
     fn make(place: &dyn Place, geometry: &Geometry) -> Self {
+        Self::try_make(place, geometry).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    fn try_make(place: &dyn Place, geometry: &Geometry) -> voltar::Result<Self> {
         // Behind something else, and before something else: nothing of them may change.
         const BEFORE: u64 = 1 << 20;
         let file = tempfile::NamedTempFile::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary file");
@@ -109,32 +115,36 @@ impl Rebuilt {
             ext::format(file.path(), range, geometry).unwrap_or_else(|error| panic!("format: {error}"));
         let whole = open_writable(file.path()).expect("the image");
         let window: Target = Arc::new(WritableWindow::new(whole, range).expect("a window"));
-        let outcome = ext::fill(window, place, b"", geometry, &mut |_| Ok(()));
-        let outcome = outcome.unwrap_or_else(|error| panic!("fill: {error}"));
+        let outcome = ext::fill(window, place, b"", geometry, &mut |_| Ok(()))?;
         let alone = tempfile::NamedTempFile::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary file");
         let (from, to) = (file.path().to_str().expect("a path"), alone.path().to_str().expect("a path"));
         let (from, to) = (format!("if={from}"), format!("of={to}"));
         tools::run("dd", [&from, &to, "bs=1M", "skip=1", "conv=sparse,notrunc", "status=none"]);
         alone.as_file().set_len(geometry.len_bytes()).expect("a sparse file");
-        Self { file: alone, geometry: geometry.clone(), outcome, notes }
+        Ok(Self { file: alone, geometry: geometry.clone(), outcome, notes })
     }
 
     fn path(&self) -> &Path {
         self.file.path()
     }
 
+    fn check_with_e2fsck(&self, name: &str) {
+        let output = tools::output("e2fsck", ["-f".as_ref(), "-n".as_ref(), self.path().as_os_str()]);
+        tools::assert_success(&format!("{name}: e2fsck"), &output);
+    }
+
+    /// What our own reader finds on the disk.
+    fn geometry_on_disk(&self) -> Geometry {
+        let disk = voltar::Disk::open(self.path()).expect("a disk");
+        let filesystem = disk.volumes()[0].filesystem().expect("a filesystem");
+        filesystem.summary().geometry.clone().expect("a geometry")
+    }
+
     /// What other programs say of it.
     fn check(&self, name: &str) {
         assert_eq!(self.outcome.issues, [""; 0], "{name}");
-        let output = tools::output("e2fsck", ["-f".as_ref(), "-n".as_ref(), self.path().as_os_str()]);
-        tools::assert_success(&format!("{name}: e2fsck"), &output);
-        let made = voltar::Disk::open(self.path()).expect("a disk").volumes()[0]
-            .filesystem()
-            .expect("a filesystem")
-            .summary()
-            .geometry
-            .clone()
-            .expect("a geometry");
+        self.check_with_e2fsck(name);
+        let made = self.geometry_on_disk();
         let shown = |geometry: &Geometry| serde_json::to_value(geometry).expect("JSON");
         let (made, wanted) = (shown(&made), shown(&self.geometry));
         for (field, wanted) in wanted.as_object().expect("fields") {
@@ -146,12 +156,17 @@ impl Rebuilt {
     }
 }
 
-/// What the manifest of an archive says of its one filesystem.
-fn geometry(archive: &Archive) -> Option<Geometry> {
+/// The first record of an archive's manifest.
+fn head(archive: &Archive) -> voltar::Result<Head> {
     let mut path = archive.path.clone().into_os_string();
     path.push(".manifest.jsonl.zst");
     let device = voltar::device::open(Path::new(&path), Io::Pread).expect("the manifest");
-    let head = Manifest::open(device).expect("a manifest").head().expect("a head");
+    Manifest::open(device)?.head()
+}
+
+/// What the manifest of an archive says of its one filesystem.
+fn geometry(archive: &Archive) -> Option<Geometry> {
+    let head = head(archive).expect("a head");
     let volume = head.volumes.iter().find(|volume| volume.member.as_deref() == Some("."))?;
     Some(volume.geometry().expect("the geometry").clone())
 }

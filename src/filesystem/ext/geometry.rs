@@ -194,7 +194,7 @@ impl Geometry {
             groups_per_flex: 1_u32.checked_shl(u32::from(u8_at(bytes, 0x174)?)).unwrap_or(0),
             reserved_descriptor_blocks: u16_at(bytes, 0xce)?,
             backups: superblock.backup_groups.iter().fold(0, |sum, group| sum + u8::from(*group != 0)),
-            features: features.names_of(),
+            features: features.lasting().names_of(),
             uuid: superblock.uuid,
             label_hex: superblock.label.clone(),
             hash_seed: Uuid::from_bytes(bytes_at(bytes, 0xec)?),
