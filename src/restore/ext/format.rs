@@ -229,7 +229,7 @@ fn arguments(range: ByteRange, geometry: &Geometry) -> Vec<String> {
 /// How far the filesystem can grow later: `mke2fs` keeps space for the descriptors of as many groups.
 fn resize(geometry: &Geometry) -> Option<String> {
     let descriptor = if geometry.features.has("64bit") { 64 } else { 32 };
-    let per_block = u64::from(geometry.block_bytes / descriptor);
+    let per_block = u64::from(geometry.block_bytes).checked_div(descriptor).unwrap_or(1);
     let per_group = u64::from(geometry.blocks_per_group).max(1);
     let groups = geometry.blocks.div_ceil(per_group);
     let reserved = u64::from(geometry.reserved_descriptor_blocks);

@@ -2,7 +2,6 @@
 
 use super::content::Content;
 use super::groups::put_halves;
-use super::quota;
 use super::record::{self, Rest};
 use super::tree::Folder;
 use super::{LINKS_MOST, Writer, directory, seal};
