@@ -17,7 +17,7 @@ mod source;
 use source::{Written, paths, tokens, tree};
 
 /// From left to right.
-const LAYERS: [&str; 12] = [
+const LAYERS: [&str; 13] = [
     "device",
     "partition",
     "filesystem",
@@ -26,6 +26,7 @@ const LAYERS: [&str; 12] = [
     "archive",
     "place",
     "extract",
+    "restore",
     "snapshot",
     "job",
     "sandbox",

@@ -20,7 +20,8 @@ mod verify;
 
 pub use frames::{Frames, Span};
 pub use manifest::{
-    Content, EntryKind, Head, Manifest, ManifestEntry, Place, Record, Records, Tail, VolumeRecord,
+    Content, EntryKind, FilesystemRecord, Head, Manifest, ManifestEntry, Place, Record, Records, Tail,
+    VolumeRecord,
 };
 pub use members::{End, Member, MemberKind, MemberPlace, Members};
 pub use packed::Packed;

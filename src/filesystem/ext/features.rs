@@ -4,6 +4,8 @@
 
 use thiserror::Error;
 
+use super::geometry::FeatureNames;
+
 /// Flags that a reader may ignore, that a writer may ignore, and that nobody may.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Features {
@@ -91,8 +93,11 @@ macro_rules! tests {
 
 tests! {
     has_journal: compat & 0x4, "There is a journal.";
+    has_directory_index: compat & 0x20, "Large directories have an index of hashes.";
     has_sparse_super2: compat & 0x200, "Backups of the superblock are in two named groups only.";
     needs_recovery: incompat & 0x4, "The journal holds changes that are not in their place yet.";
+    has_file_types: incompat & 0x2, "Names have the type of what they are of.";
+    has_extents: incompat & 0x40, "Files may have an extent tree.";
     has_meta_bg: incompat & 0x10, "Group descriptors lie in the groups that they describe.";
     is_64bit: incompat & 0x80, "Block numbers have 64 bits.";
     has_ea_inode: incompat & 0x400, "Large attribute values have an inode of their own.";
@@ -101,6 +106,8 @@ tests! {
     has_sparse_super: ro_compat & 0x1, "Backups of the superblock are in some groups only.";
     has_huge_file: ro_compat & 0x8, "A file's number of blocks has 48 bits.";
     has_group_checksums: ro_compat & 0x10, "Group descriptors have a CRC-16.";
+    has_uncounted_directories: ro_compat & 0x20, "A directory with very many directories counts none of them.";
+    has_quota: ro_compat & 0x100, "The use of space is counted in hidden files.";
     has_bigalloc: ro_compat & 0x200, "Blocks are allocated in clusters.";
     has_metadata_checksums: ro_compat & 0x400, "All metadata have a CRC-32C.";
     has_project: ro_compat & 0x2000, "Inodes belong to a project.";
@@ -122,14 +129,33 @@ impl Features {
 
     /// The names of all features that are set.
     pub(super) fn names(&self) -> Vec<String> {
-        [
-            (self.compat, &COMPAT[..], 'C'),
-            (self.incompat, &INCOMPAT[..], 'I'),
-            (self.ro_compat, &RO_COMPAT[..], 'R'),
-        ]
-        .into_iter()
-        .flat_map(|(set, table, letter)| names(set, table, letter))
-        .collect()
+        self.names_of().all().map(str::to_owned).collect()
+    }
+
+    /// Those that are no state that the filesystem is in: a journal to be replayed, orphans.
+    pub(super) fn lasting(self) -> Self {
+        const NEEDS_RECOVERY: u32 = 0x4;
+        const ORPHAN_PRESENT: u32 = 0x1_0000;
+        let (incompat, ro_compat) = (self.incompat & !NEEDS_RECOVERY, self.ro_compat & !ORPHAN_PRESENT);
+        Self { compat: self.compat, incompat, ro_compat }
+    }
+
+    /// The same in the three sets.
+    pub(super) fn names_of(self) -> FeatureNames {
+        FeatureNames {
+            compat: names(self.compat, &COMPAT, 'C'),
+            incompat: names(self.incompat, &INCOMPAT, 'I'),
+            ro_compat: names(self.ro_compat, &RO_COMPAT, 'R'),
+        }
+    }
+
+    /// The features with these names; those that nobody knows are none.
+    pub(super) fn of_names(names: &FeatureNames) -> Self {
+        Self {
+            compat: bits(&names.compat, &COMPAT),
+            incompat: bits(&names.incompat, &INCOMPAT),
+            ro_compat: bits(&names.ro_compat, &RO_COMPAT),
+        }
     }
 
     /// What people call a filesystem with these features.
@@ -142,6 +168,12 @@ impl Features {
             "ext2"
         }
     }
+}
+
+/// The bits with these names.
+fn bits(names: &[String], table: &[(u32, &str)]) -> u32 {
+    let known = |name: &String| table.iter().find(|(_, known)| known == name).map(|(bit, _)| *bit);
+    names.iter().filter_map(known).fold(0, |set, bit| set | bit)
 }
 
 /// The names of the bits of `set`; one without a name is called as e2fsprogs does, `FEATURE_I18`.

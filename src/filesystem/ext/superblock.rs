@@ -28,7 +28,7 @@ const DESCRIPTOR_SIZE_64BIT: u16 = 64;
 /// Every descriptor is looked at when the filesystem is opened. With the 128 MiB that a group of 4 KiB blocks has, this
 /// many are 512 TiB.
 const GROUPS_MOST: u64 = 1 << 22;
-const CHECKSUM_AT: usize = 0x3fc;
+pub(super) const CHECKSUM_AT: usize = 0x3fc;
 const CHECKSUM_TYPE_CRC32C: u8 = 1;
 
 /// What makes a superblock useless.
@@ -82,8 +82,10 @@ pub(super) struct Superblock {
     pub inodes_per_group: u32,
     pub first_inode: u32,
     pub inode_size: u16,
+    pub want_extra_isize: u16,
     pub descriptor_size: u16,
     pub first_meta_bg: u32,
+    pub reserved_descriptor_blocks: u16,
     pub backup_groups: [u32; 2],
     pub overhead_clusters: u32,
     pub uuid: Uuid,
@@ -94,6 +96,8 @@ pub(super) struct Superblock {
     pub copy_in_group: u16,
     /// Where the checksums of all other structures begin.
     pub seed: Crc,
+    /// All of it as it lies on the device.
+    pub record: Vec<u8>,
 }
 
 /// Reads a superblock of [`LEN`] bytes.
@@ -148,8 +152,10 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Superblock, Fault> {
         inodes_per_group: u32_at(bytes, 0x28)?,
         first_inode: s_first_ino,
         inode_size: s_inode_size,
+        want_extra_isize: u16_at(bytes, 0x15e)?,
         descriptor_size: descriptor_size(bytes, features)?,
         first_meta_bg: u32_at(bytes, 0x104)?,
+        reserved_descriptor_blocks: u16_at(bytes, 0xce)?,
         backup_groups: [u32_at(bytes, 0x24c)?, u32_at(bytes, 0x250)?],
         overhead_clusters: u32_at(bytes, 0x248)?,
         uuid: Uuid::from_bytes(bytes_at(bytes, 0x68)?),
@@ -158,6 +164,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Superblock, Fault> {
         journal_uuid: Uuid::from_bytes(bytes_at(bytes, 0xd0)?),
         copy_in_group: u16_at(bytes, 0x5a)?,
         seed,
+        record: bytes.to_vec(),
     };
     superblock.groups = groups(&superblock)?;
     Ok(superblock)
@@ -256,6 +263,17 @@ impl Superblock {
         self.block_position(self.group_start(group))
     }
 
+    /// Blocks of a cluster, at least 1.
+    pub(super) fn blocks_per_cluster(&self) -> u64 {
+        u64::from(self.cluster_size.checked_div(self.block_size).unwrap_or(1).max(1))
+    }
+
+    /// Clusters of a group.
+    pub(super) fn clusters_per_group(&self) -> u32 {
+        let clusters = u64::from(self.blocks_per_group).checked_div(self.blocks_per_cluster());
+        clusters.and_then(|clusters| u32::try_from(clusters).ok()).unwrap_or(self.blocks_per_group)
+    }
+
     /// Blocks that files can have: without those of the filesystem's own structures, as `df` counts.
     pub(super) fn usable_blocks(&self) -> u64 {
         let per_cluster = u64::from(self.cluster_size.checked_div(self.block_size).unwrap_or(1));
@@ -304,93 +322,4 @@ fn is_power_of(mut number: u64, base: u64) -> bool {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use super::*;
-    use crate::filesystem::ext::fixture;
-
-    /// The superblock of a sound ext4 with checksums.
-    pub(in crate::filesystem::ext) fn sound() -> Superblock {
-        parse(&bytes()).unwrap()
-    }
-
-    fn bytes() -> Vec<u8> {
-        fixture("ext4")[1024..2048].to_vec()
-    }
-
-    /// The superblock with some bytes replaced, and its checksum repaired.
-    fn with(at: usize, replacement: &[u8]) -> Vec<u8> {
-        let mut bytes = bytes();
-        bytes[at..at + replacement.len()].copy_from_slice(replacement);
-        let checksum = Crc::START.with(&bytes[..CHECKSUM_AT]).value();
-        bytes[CHECKSUM_AT..].copy_from_slice(&checksum.to_le_bytes());
-        bytes
-    }
-
-    #[test]
-    fn a_superblock_that_lies_is_refused_for_the_right_reason() {
-        let sound = sound();
-        let block_size = sound.block_size;
-        let per_group = sound.blocks_per_group;
-        let bits = u64::from(block_size) * 8;
-        let cases: [(usize, &[u8], Fault); 12] = [
-            (0x38, &[0, 0], Fault::Magic(0)),
-            (0x60, &[0xff, 0xff, 0xff, 0xff], {
-                let features = Features { incompat: u32::MAX, ..Features::default() };
-                Fault::Feature(features.check().unwrap_err())
-            }),
-            (0x18, &[7, 0, 0, 0], Fault::BlockSize(7)),
-            (0x18, &[255, 255, 255, 255], Fault::BlockSize(u32::MAX)),
-            (0x58, &[0, 0], Fault::InodeSize { inode_size: 0, block_size }),
-            (0x58, &[129, 0], Fault::InodeSize { inode_size: 129, block_size }),
-            (0xfe, &[0, 0], Fault::DescriptorSize(0)),
-            (0xfe, &[0, 8], Fault::DescriptorSize(2048)),
-            (0x20, &[0; 4], Fault::BlocksPerGroup { blocks_per_group: 0, most: bits }),
-            (0x28, &[0; 4], {
-                let least = sound.inodes_per_block();
-                Fault::InodesPerGroup { inodes_per_group: 0, least, most: bits }
-            }),
-            (0x0, &[1, 0, 0, 0], {
-                let (groups, inodes_per_group) = (sound.groups, sound.inodes_per_group);
-                Fault::InodesCount { inodes_count: 1, groups, inodes_per_group }
-            }),
-            (0x150, &[255, 255, 255, 255], {
-                let blocks_count = wide(u32::MAX, u32::try_from(sound.blocks_count).unwrap());
-                Fault::TooLarge { blocks_count, block_size }
-            }),
-        ];
-        assert!(per_group > 0);
-        for (at, replacement, fault) in cases {
-            assert_eq!(parse(&with(at, replacement)).unwrap_err(), fault, "{at:#x}: {replacement:?}");
-        }
-    }
-
-    #[test]
-    fn one_wrong_bit_anywhere_is_noticed() {
-        for at in [0, 0x20, 0x68, 0x200, CHECKSUM_AT] {
-            let mut bytes = bytes();
-            bytes[at] ^= 1;
-            assert!(matches!(parse(&bytes), Err(Fault::Checksum { .. })), "{at:#x}");
-        }
-    }
-
-    #[test]
-    fn a_superblock_of_any_length_is_an_error_and_not_a_panic() {
-        let bytes = bytes();
-        for len in 0..bytes.len() {
-            assert!(parse(&bytes[..len]).is_err(), "{len}");
-        }
-    }
-
-    #[test]
-    fn copies_are_where_the_features_say() {
-        let mut superblock = sound();
-        superblock.features.ro_compat |= 1;
-        superblock.features.compat &= !0x200;
-        let groups: Vec<u64> = (0..100).filter(|group| superblock.group_has_copy(*group)).collect();
-        assert_eq!(groups, [0, 1, 3, 5, 7, 9, 25, 27, 49, 81]);
-        superblock.features.compat |= 0x200;
-        superblock.backup_groups = [1, 42];
-        let groups: Vec<u64> = (0..100).filter(|group| superblock.group_has_copy(*group)).collect();
-        assert_eq!(groups, [0, 1, 42]);
-    }
-}
+pub(super) mod tests;

@@ -19,7 +19,9 @@ use crate::archive::codec::Compression;
 use crate::device::Device;
 use crate::error::{Error, Kind, Result};
 
-pub use self::record::{Content, EntryKind, Head, ManifestEntry, Place, Record, Tail, VolumeRecord};
+pub use self::record::{
+    Content, EntryKind, FilesystemRecord, Head, ManifestEntry, Place, Record, Tail, VolumeRecord,
+};
 
 /// The form that is understood here.
 const FORMAT: u32 = crate::archive::manifest::FORMAT;

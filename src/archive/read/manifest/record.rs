@@ -10,7 +10,8 @@ use serde_json::Value;
 
 use super::escape::{bytes, unescaped, unhex};
 use crate::archive::digest::Algorithm;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
+use crate::filesystem::ext::Geometry;
 use crate::filesystem::{Attribute, Timestamp};
 use crate::printable::harmless;
 
@@ -70,6 +71,32 @@ pub struct VolumeRecord {
     /// What it holds.
     #[serde(default)]
     pub holds: String,
+    /// The filesystem whose files were read.
+    #[serde(default)]
+    pub filesystem: Option<FilesystemRecord>,
+}
+
+impl VolumeRecord {
+    /// What it takes to make the volume's filesystem again.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Unsupported`] where the archive does not say it.
+    pub fn geometry(&self) -> Result<&Geometry> {
+        self.filesystem.as_ref().and_then(|filesystem| filesystem.geometry.as_ref()).ok_or_else(|| {
+            let message = "the manifest does not say how its filesystem was made: this archive is of an older version, or its \
+                           superblock made no sense. Files can be had with `voltar extract`, or with any tar";
+            Error::new(Kind::Unsupported, message)
+        })
+    }
+}
+
+/// A filesystem whose files were read.
+#[derive(Clone, Debug, Deserialize)]
+pub struct FilesystemRecord {
+    /// What it takes to make it again.
+    #[serde(default)]
+    pub geometry: Option<Geometry>,
 }
 
 /// What an archive came to.
@@ -262,7 +289,7 @@ struct IssueFields {
 }
 
 #[derive(Deserialize)]
-struct Kind {
+struct Name {
     record: String,
 }
 
@@ -274,8 +301,8 @@ pub(super) fn parse(line: &[u8]) -> Result<Record> {
     if line.starts_with(ENTRY_START) {
         return entry(line);
     }
-    let kind: Kind = serde_json::from_slice(line).map_err(wrong)?;
-    match kind.record.as_str() {
+    let name: Name = serde_json::from_slice(line).map_err(wrong)?;
+    match name.record.as_str() {
         "head" => serde_json::from_slice(line).map(|head| Record::Head(Box::new(head))).map_err(wrong),
         "entry" => entry(line),
         "issue" => {

@@ -1,0 +1,3 @@
+//! From an archive back to a disk.
+
+pub mod ext;
