@@ -19,7 +19,7 @@ mod verify;
 
 pub use frames::{Frames, Span};
 pub use manifest::{
-    Content, EntryKind, Head, Manifest, ManifestEntry, Place, Record, Records, Tail, VolumeRecord,
+    Area, Content, EntryKind, Head, Manifest, ManifestEntry, Place, Record, Records, Tail, VolumeRecord,
 };
 pub use members::{End, Member, MemberKind, MemberPlace, Members};
 pub use packed::Packed;

@@ -9,6 +9,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::escape::{bytes, unescaped, unhex};
+use crate::archive::areas::RECORD_BYTES;
+use crate::archive::base64;
 use crate::archive::digest::Algorithm;
 use crate::error::{Error, Result};
 use crate::filesystem::{Attribute, Timestamp};
@@ -19,6 +21,8 @@ use crate::printable::harmless;
 pub enum Record {
     /// The first.
     Head(Box<Head>),
+    /// Bytes of the disk that are in no file.
+    Area(Area),
     /// An entry.
     Entry(Box<ManifestEntry>),
     /// Something that could not be read when the archive was made.
@@ -56,8 +60,56 @@ pub struct Head {
     #[serde(default)]
     pub compression: String,
     /// The volumes of the disk.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::capped::list")]
     pub volumes: Vec<VolumeRecord>,
+    /// What the archive is of.
+    #[serde(default)]
+    pub source: SourceRecord,
+    /// The disk's partition table.
+    #[serde(default)]
+    pub table: Option<TableRecord>,
+    /// What there is of areas outside of the files; `None` in manifests that are older than those.
+    #[serde(default)]
+    pub areas: Option<AreasRecord>,
+}
+
+/// What an archive is of.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct SourceRecord {
+    /// Length of the device or image in bytes.
+    #[serde(default)]
+    pub len_bytes: u64,
+}
+
+/// A partition table.
+#[derive(Clone, Debug, Deserialize)]
+pub struct TableRecord {
+    /// Bytes of the sectors that it counts in.
+    pub sector_bytes: u32,
+}
+
+/// The areas that follow.
+#[derive(Clone, Debug, Deserialize)]
+pub struct AreasRecord {
+    /// Number of records.
+    pub records: u64,
+    /// Bytes in all of them.
+    pub len_bytes: u64,
+}
+
+/// Bytes of the disk that are in no file: of its table, of boot loaders, of headers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Area {
+    /// Position on the source.
+    pub start_bytes: u64,
+    /// What lies there.
+    pub data: Vec<u8>,
+}
+
+#[derive(Deserialize)]
+struct AreaFields {
+    start_bytes: u64,
+    data: String,
 }
 
 /// A volume of the disk, and what the archive calls it.
@@ -70,6 +122,12 @@ pub struct VolumeRecord {
     /// What it holds.
     #[serde(default)]
     pub holds: String,
+    /// Where it lies on the source.
+    #[serde(default)]
+    pub start_bytes: u64,
+    /// Its length.
+    #[serde(default)]
+    pub len_bytes: u64,
 }
 
 /// What an archive came to.
@@ -279,6 +337,11 @@ pub(super) fn parse(line: &[u8]) -> Result<Record> {
             let IssueFields { message, path, path_hex } = serde_json::from_slice(line).map_err(wrong)?;
             let message = harmless(&message);
             Ok(Record::Issue { message, path: path.map(|path| bytes(path, path_hex)).transpose()? })
+        }
+        "area" => {
+            let AreaFields { start_bytes, data } = serde_json::from_slice(line).map_err(wrong)?;
+            let data = base64::decode(&data, RECORD_BYTES)?;
+            Ok(Record::Area(Area { start_bytes, data }))
         }
         "frames" => {
             let FramesFields { frame_bytes, packed } = serde_json::from_slice(line).map_err(wrong)?;
