@@ -4,7 +4,7 @@
 //! permission on the device is all it needs.
 //!
 //! ```text
-//! device ▶ partition ▶ filesystem ▶ tree ▶ disk ▶ archive ▶ place ▶ snapshot ▶ job ▶ sandbox ▶ cli
+//! device ▶ partition ▶ filesystem ▶ tree ▶ disk ▶ archive ▶ place ▶ restore ▶ snapshot ▶ job ▶ sandbox ▶ cli
 //! ```
 //!
 //! Each of these is a module, and uses only those to its left.
@@ -38,6 +38,7 @@ pub mod job;
 pub mod partition;
 pub mod place;
 pub mod printable;
+pub mod restore;
 pub mod sandbox;
 pub mod snapshot;
 pub mod tree;

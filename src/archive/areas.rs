@@ -55,6 +55,8 @@ pub(super) struct Areas {
     pub warnings: Vec<String>,
     /// What could not be read.
     pub faults: Vec<Error>,
+    /// Whether they are those of a disk with its table, or of one volume.
+    of_disk: bool,
 }
 
 impl Areas {
@@ -68,6 +70,7 @@ impl Areas {
         let device = disk.device();
         let mut ranges = Vec::new();
         if let Some(table) = disk.table().filter(|_| !is_bare) {
+            areas.of_disk = true;
             ranges.extend(table.structures.iter().copied());
             ranges.extend(gaps(table, device.len_bytes()));
         }
@@ -116,7 +119,8 @@ impl Areas {
         }
         match self.areas.last_mut() {
             Some(last)
-                if last.end_bytes() == start && last.data.len().saturating_add(piece.len()) <= RECORD_BYTES =>
+                if last.end_bytes() == start
+                    && last.data.len().saturating_add(piece.len()) <= RECORD_BYTES =>
             {
                 last.data.extend_from_slice(piece);
             }
@@ -131,7 +135,8 @@ impl Areas {
 
     /// What the head says of them: that they are there at all tells that a disk can be made of the archive.
     pub(super) fn summary(&self) -> Value {
-        json!({ "records": self.areas.len(), "len_bytes": self.len_bytes() })
+        let of = if self.of_disk { "disk" } else { "volume" };
+        json!({ "of": of, "records": self.areas.len(), "len_bytes": self.len_bytes() })
     }
 }
 
@@ -152,7 +157,7 @@ fn gaps(table: &Table, device_bytes: u64) -> Vec<ByteRange> {
     let mut taken: Vec<ByteRange> =
         table.partitions.iter().map(|partition| partition.range).filter(|range| !range.is_empty()).collect();
     taken.sort_unstable();
-    let (mut gaps, mut at, mut looked_at) = (Vec::new(), 0, 0_u64);
+    let (mut gaps, mut at, mut looked_at) = (Vec::new(), 0_u64, 0_u64);
     for range in taken.into_iter().chain(ByteRange::new(device_bytes, 0)) {
         let most = match at {
             0 => BEFORE_FIRST_BYTES,

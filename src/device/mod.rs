@@ -1,7 +1,7 @@
 //! Bytes by absolute position, from block devices and image files.
 //!
-//! Nothing here knows what the bytes mean. Every device is opened read-only, has no cursor, and may be read from
-//! any number of threads at once.
+//! Nothing here knows what the bytes mean. A device has no cursor, and may be read from any number of threads at once. All are
+//! opened read-only, but for what a disk is restored onto ([`WriteAt`]).
 
 mod container;
 mod counting;
@@ -10,6 +10,7 @@ mod file;
 mod mapped;
 mod open;
 mod window;
+mod write;
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use crate::units::ByteRange;
 pub use counting::Counting;
 pub use open::{Io, open};
 pub use window::Window;
+pub use write::{Target, WritableWindow, WriteAt, from_file, open_writable};
 
 /// A device that any thread may hold.
 pub type Device = Arc<dyn ReadAt>;

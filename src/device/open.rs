@@ -90,7 +90,7 @@ fn backing(file: &File) -> Result<Backing> {
 }
 
 /// The logical sector of a block device, as the kernel tells it below `/sys/dev/block`; 512 where it does not.
-fn sector_bytes(rdev: u64) -> u32 {
+pub(super) fn sector_bytes(rdev: u64) -> u32 {
     let (major, minor) = (rustix::fs::major(rdev), rustix::fs::minor(rdev));
     ["queue", "../queue"]
         .iter()

@@ -5,6 +5,8 @@ use std::fmt;
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::ext::Geometry;
+
 /// Number of an inode; never 0.
 pub type InodeNumber = u64;
 
@@ -31,6 +33,9 @@ pub struct Summary {
     pub features: Vec<String>,
     /// What should be known of it, though nothing is lost by it.
     pub warnings: Vec<String>,
+    /// What it takes to make the same filesystem again, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub geometry: Option<Geometry>,
 }
 
 /// A point in time: seconds since 1970 (may be before) and nanoseconds, which count forward.

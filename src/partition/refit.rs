@@ -82,7 +82,8 @@ impl Table {
                 && last.range.end() <= partition.range.end()
         });
         // The length of an extended partition has a bound of its own.
-        let container_start = container.map(|container| container.range.start().checked_div(sector).unwrap_or(0));
+        let container_start =
+            container.map(|container| container.range.start().checked_div(sector).unwrap_or(0));
         let end = end.min(container_start.map_or(u64::MAX, |start| start.saturating_add(u32::MAX.into())));
         let range = ByteRange::between(last.range.start(), end.saturating_mul(sector));
         let Some(range) = range.filter(|range| range.len() > last.range.len()) else { return Ok(refit) };
@@ -104,7 +105,8 @@ impl Table {
                 break;
             }
         }
-        let record = record.ok_or_else(|| Error::corrupt("the entry of the last partition is not where it was"))?;
+        let record =
+            record.ok_or_else(|| Error::corrupt("the entry of the last partition is not where it was"))?;
         if let Some(container_start) = container_start {
             for (at, bytes) in &mut refit.pieces {
                 for entry in ENTRIES_AT {

@@ -3,24 +3,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
+use super::data::pieces;
 use super::issues::Issues;
 use super::item::{Body, Item, ItemKind};
 use super::name::{clean, depth_below, goes_up, is_below, of_entry, parent};
-use super::{Each, Part, Place, Take, missing, no_content, parts, zeros};
+use super::{AtHand, Data, Each, EachWith, Place, TakeAt, missing, no_content};
 use crate::archive::Compression;
-use crate::archive::read::{Manifest, Members, Packed, Record, TarStream as _};
+use crate::archive::read::{Manifest, Members, Packed, Record, TarStream};
 use crate::error::{Error, Kind, Result};
 use crate::printable::Printable;
-use crate::units::ByteRange;
 
 /// Symbolic links that are followed on the way, `MAXSYMLINKS` in the kernel.
 const MAX_LINKS: u32 = 40;
 
 /// Symbolic links and devices that are remembered for their further names.
 const FIRST_MOST: usize = 1 << 20;
-
-/// Bytes of content that are read at once.
-const READ_LEN: usize = 1 << 20;
 
 /// An archive.
 pub(super) struct Archive {
@@ -208,6 +205,23 @@ fn led_to(root: &[u8], link: &Item, rest: &[u8]) -> Vec<u8> {
     clean(&[root, b"/", &inside].concat())
 }
 
+/// The content of the member at which a stream stands.
+struct Current<'a, S> {
+    members: &'a mut Members<S>,
+    /// Those that were not given yet.
+    runs: Vec<(u64, u64)>,
+}
+
+impl<S: TarStream> AtHand for Current<'_, S> {
+    fn read(&mut self, take: &mut TakeAt<'_>) -> Result<()> {
+        let mut buffer = Vec::new();
+        for (start, len) in std::mem::take(&mut self.runs) {
+            pieces(len, &mut buffer, start, take, &mut |_, piece| self.members.read(piece))?;
+        }
+        Ok(())
+    }
+}
+
 impl Place for Archive {
     fn walk(&self, below: &[u8], each: &mut Each<'_>) -> Result<()> {
         self.all(below, &mut |item| if is_below(&item.path, below) { each(item) } else { Ok(()) })
@@ -266,13 +280,13 @@ impl Place for Archive {
         Err(Error::new(Kind::Limit, format!("too many symbolic links in {}", Printable(&path))))
     }
 
-    fn read(&self, item: &Item, range: ByteRange, take: &mut Take<'_>) -> Result<()> {
+    fn open(&self, item: &Item) -> Result<Data> {
         if let Some(first) = &item.link {
             let first = self.entries(&[first])?.pop().ok_or_else(|| missing(first))?;
             if first.link.is_some() {
                 return Err(Error::corrupt(format!("{} is a link to a link", Printable(&item.path))));
             }
-            return self.read(&first, range, take);
+            return self.open(&first);
         }
         let (Body::Member(header), true) = (&item.body, item.kind.has_content()) else {
             return Err(no_content(&item.path));
@@ -291,36 +305,20 @@ impl Place for Archive {
                 "{path} has {has} bytes, but {said} by the manifest: it is that of another archive, or damaged"
             )));
         }
-        let runs = member.data_runs();
-        let mut buffer = vec![0; READ_LEN.min(usize::try_from(member.place.stored).unwrap_or(usize::MAX))];
-        // Position among the stored bytes, as far as the stream is.
-        let mut at = 0_u64;
-        // Bytes in the runs before the one that is read.
-        let (mut counted, mut before) = (0_usize, 0_u64);
-        for part in parts(&runs, member.size, range) {
-            match part {
-                Part::Hole(len) => zeros(len, take)?,
-                Part::Data(index, within, len) => {
-                    let passed = runs.get(counted..index).unwrap_or_default();
-                    before = passed.iter().fold(before, |sum, (_, len)| sum.saturating_add(*len));
-                    counted = index;
-                    let start = before.saturating_add(within);
-                    members.stream().skip(start.saturating_sub(at))?;
-                    let mut rest = len;
-                    while rest > 0 {
-                        let most = usize::try_from(rest).unwrap_or(usize::MAX).min(buffer.len());
-                        let read = members.stream().read(buffer.get_mut(..most).unwrap_or_default())?;
-                        if read == 0 {
-                            return Err(Error::corrupt(format!(
-                                "{}: the archive ends within it",
-                                Printable(&item.path)
-                            )));
-                        }
-                        take(buffer.get(..read).unwrap_or_default())?;
-                        rest = rest.saturating_sub(u64::try_from(read).unwrap_or(rest));
-                    }
-                    at = start.saturating_add(len);
-                }
+        let packed = self.packed().clone();
+        Ok(Data::in_stream(packed, member.place.data, member.data_runs(), member.size))
+    }
+
+    fn is_stream(&self) -> bool {
+        self.packed().frames().is_none()
+    }
+
+    fn pour(&self, each: &mut EachWith<'_>) -> Result<()> {
+        let mut members = Members::new(self.packed().stream()?);
+        while let Some(member) = members.next()? {
+            let runs = member.data_runs();
+            if let Some(item) = Item::of_member(member) {
+                each(item, &mut Current { members: &mut members, runs })?;
             }
         }
         Ok(())

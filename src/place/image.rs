@@ -5,17 +5,12 @@ use std::sync::OnceLock;
 use super::issues::Issues;
 use super::item::{Body, Item};
 use super::name::{base_name, clean, is_below, parent};
-use super::{Each, Part, Place, Take, missing, no_content, parts, zeros};
+use super::{Data, Each, EachWith, Place, missing, no_content};
 use crate::archive::is_empty;
-use crate::device::ReadAt;
 use crate::disk::{Disk, Held, Volume};
 use crate::error::{Error, Result};
 use crate::filesystem::{Content, FileKind, Filesystem, Inode};
 use crate::tree::{self, Exclude, Step, Walk};
-use crate::units::ByteRange;
-
-/// Bytes of content that are read at once.
-const READ_LEN: usize = 1 << 20;
 
 /// A disk.
 pub(super) struct Image {
@@ -243,66 +238,34 @@ impl Place for Image {
         found().map_err(|error| place.volume.locate(error))
     }
 
-    fn read(&self, item: &Item, range: ByteRange, take: &mut Take<'_>) -> Result<()> {
-        let device = |number: u32| self.disk.volume(number).map(|volume| volume.device().clone());
+    fn open(&self, item: &Item) -> Result<Data> {
         match &item.body {
             Body::Volume(number) => {
-                let end = range.end().min(item.size);
-                let device = device(*number)?;
-                copy(device.as_ref(), range.start(), end.saturating_sub(range.start()), take)
+                let device = self.disk.volume(*number)?.device().clone();
+                Ok(Data::on_device(device, std::iter::once((0, 0, item.size)), item.size))
             }
-            Body::Inline(bytes) => {
-                let len = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-                let runs = if bytes.is_empty() { Vec::new() } else { vec![(0, len)] };
-                give(&runs, item.size, range, take, |_, within, len, take| copy(bytes, within, len, take))
-            }
+            Body::Inline(bytes) => Ok(Data::here(bytes.clone(), item.size)),
             Body::Extents(number, extents) => {
                 let place = self.volumes().find(|place| place.volume.number() == *number);
                 let place = place.ok_or_else(|| missing(&item.path))?;
                 let device = self.filesystem(&place)?.device().clone();
-                let runs: Vec<(u64, u64)> =
-                    extents.iter().map(|extent| (extent.file_bytes, extent.len_bytes)).collect();
-                give(&runs, item.size, range, take, |index, within, len, take| {
-                    let start = extents.get(index).map_or(0, |extent| extent.device_bytes);
-                    copy(device.as_ref(), start.saturating_add(within), len, take)
-                })
+                let extents = extents.iter();
+                let extents =
+                    extents.map(|extent| (extent.file_bytes, extent.device_bytes, extent.len_bytes));
+                Ok(Data::on_device(device, extents, item.size))
             }
             Body::Nowhere | Body::Member(_) => Err(no_content(&item.path)),
         }
     }
 
+    fn pour(&self, each: &mut EachWith<'_>) -> Result<()> {
+        self.walk(b"", &mut |item| {
+            let mut content = self.open(&item).ok();
+            each(item, &mut content)
+        })
+    }
+
     fn issues(&self) -> Vec<String> {
         self.issues.list()
     }
-}
-
-/// Gives a range of a file with these runs of data, each of which `data` gives.
-fn give(
-    runs: &[(u64, u64)],
-    size: u64,
-    range: ByteRange,
-    take: &mut Take<'_>,
-    mut data: impl FnMut(usize, u64, u64, &mut Take<'_>) -> Result<()>,
-) -> Result<()> {
-    for part in parts(runs, size, range) {
-        match part {
-            Part::Hole(len) => zeros(len, take)?,
-            Part::Data(index, within, len) => data(index, within, len, take)?,
-        }
-    }
-    Ok(())
-}
-
-fn copy(device: &dyn ReadAt, start: u64, len_bytes: u64, take: &mut Take<'_>) -> Result<()> {
-    let mut buffer = vec![0; READ_LEN.min(usize::try_from(len_bytes).unwrap_or(usize::MAX))];
-    let (mut at, mut rest) = (start, len_bytes);
-    while rest > 0 {
-        let len = usize::try_from(rest).unwrap_or(usize::MAX).min(buffer.len());
-        let part = buffer.get_mut(..len).unwrap_or_default();
-        device.read_at(at, part)?;
-        take(part)?;
-        let len = u64::try_from(len).unwrap_or(rest);
-        (at, rest) = (at.saturating_add(len), rest.saturating_sub(len));
-    }
-    Ok(())
 }

@@ -5,6 +5,11 @@ use crate::archive::flags_text;
 use crate::archive::read::{Content, EntryKind, ManifestEntry, Member, MemberKind};
 use crate::filesystem::{Attribute, Extent, FileKind, Inode, Timestamp};
 
+/// Whether a path begins at the root.
+fn is_absolute(path: &[u8]) -> bool {
+    path.starts_with(b"/")
+}
+
 /// What an entry is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ItemKind {
@@ -104,8 +109,14 @@ pub struct Item {
     pub attributes: Vec<Attribute>,
     /// Inode flags as text.
     pub flags: Option<String>,
+    /// The project that quota counts it for, where that is known.
+    pub project: Option<u32>,
     /// Digest of the content, where it is known without reading it.
     pub content: Option<Content>,
+    /// What the archive says of it in a way that is not understood here, by its keywords: it is lost.
+    pub lost: Vec<String>,
+    /// Whether the archive has a slash in front of its path, or of the name that it is the same as.
+    pub is_absolute: bool,
     pub(super) body: Body,
 }
 
@@ -140,7 +151,10 @@ impl Item {
             link: None,
             attributes: Vec::new(),
             flags: None,
+            project: None,
             content: None,
+            lost: Vec::new(),
+            is_absolute: false,
             body: Body::Nowhere,
         }
     }
@@ -169,9 +183,11 @@ impl Item {
             inode: entry.inode,
             links: entry.links,
             target: entry.target,
+            is_absolute: is_absolute(&entry.path) || entry.link.as_deref().is_some_and(is_absolute),
             link: entry.link.map(|link| of_entry(&link)),
             attributes: entry.attributes,
             flags: entry.flags,
+            project: entry.project,
             content: entry.content,
             body,
             ..Self::new(of_entry(&entry.path), kind, entry.mode.unwrap_or(0o600))
@@ -189,6 +205,8 @@ impl Item {
             MemberKind::Fifo => ItemKind::Fifo,
             MemberKind::Other(_) => return None,
         };
+        let is_absolute =
+            is_absolute(&member.path) || member.kind == MemberKind::Link && is_absolute(&member.link);
         let (target, link) = match member.kind {
             MemberKind::Symlink => (Some(member.link), None),
             MemberKind::Link => (None, Some(of_entry(&member.link))),
@@ -209,6 +227,8 @@ impl Item {
             link,
             attributes: member.attributes,
             flags: member.flags,
+            lost: member.lost,
+            is_absolute,
             body: Body::Member(member.place.header),
             ..Self::new(of_entry(&member.path), kind, member.mode)
         })
@@ -239,6 +259,7 @@ impl Item {
             inode: Some(inode.number),
             links: Some(inode.links),
             flags: flags_text(inode.flags),
+            project: inode.project.filter(|project| *project != 0),
             ..Self::new(path, kind, inode.mode)
         }
     }

@@ -4,6 +4,7 @@
 //! entries have the same names and the same fields: a partition is `p2/`, a device with one filesystem is its own root.
 
 mod archive;
+mod data;
 mod image;
 mod issues;
 mod item;
@@ -14,6 +15,7 @@ use crate::error::{Error, Kind, Result};
 use crate::printable::Printable;
 use crate::units::ByteRange;
 
+pub use data::Data;
 pub use item::{Item, ItemKind};
 pub use location::{Location, Opened};
 pub use name::{base_name, clean, depth_below, is_below, parent};
@@ -23,6 +25,22 @@ pub type Each<'a> = dyn FnMut(Item) -> Result<()> + 'a;
 
 /// What takes bytes, piece by piece; an error ends it.
 pub type Take<'a> = dyn FnMut(&[u8]) -> Result<()> + 'a;
+
+/// What takes data with their position in the file, piece by piece; an error ends it.
+pub type TakeAt<'a> = dyn FnMut(u64, &[u8]) -> Result<()> + 'a;
+
+/// What takes entries with their content; an error ends it.
+pub type EachWith<'a> = dyn FnMut(Item, &mut dyn AtHand) -> Result<()> + 'a;
+
+/// The content of the entry at which a place that is only read from front to back stands.
+pub trait AtHand {
+    /// Gives the data, each piece with its position in the file; of holes nothing. It can be asked for once.
+    ///
+    /// # Errors
+    ///
+    /// When the place can't be read, and what `take` fails with.
+    fn read(&mut self, take: &mut TakeAt<'_>) -> Result<()>;
+}
 
 /// An archive, an image or a device that is open for looking into.
 pub trait Place: Send + Sync {
@@ -48,12 +66,34 @@ pub trait Place: Send + Sync {
     /// [`Kind::Source`] when there is nothing under this path; otherwise as [`Place::walk`].
     fn find(&self, path: &[u8], follow: bool) -> Result<Item>;
 
+    /// Opens the content of a file; that of a further name is that of the first.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Usage`] when it has no content; when it can't be read.
+    fn open(&self, item: &Item) -> Result<Data>;
+
     /// Gives a range of a file's content, holes as zeros.
     ///
     /// # Errors
     ///
-    /// [`Kind::Usage`] when it has no content; when it can't be read, and what `take` fails with.
-    fn read(&self, item: &Item, range: ByteRange, take: &mut Take<'_>) -> Result<()>;
+    /// As [`Place::open`], when it can't be read, and what `take` fails with.
+    fn read(&self, item: &Item, range: ByteRange, take: &mut Take<'_>) -> Result<()> {
+        self.open(item)?.read_all(range, take)
+    }
+
+    /// Whether it can only be read from front to back: then [`Place::open`] reads all that is before a file, each time, and whoever
+    /// wants many of them asks [`Place::pour`].
+    fn is_stream(&self) -> bool {
+        false
+    }
+
+    /// All entries with their content, in the order of the place, in one pass.
+    ///
+    /// # Errors
+    ///
+    /// As [`Place::walk`].
+    fn pour(&self, each: &mut EachWith<'_>) -> Result<()>;
 
     /// What could not be read so far.
     fn issues(&self) -> Vec<String>;
@@ -79,36 +119,4 @@ fn zeros(len_bytes: u64, take: &mut Take<'_>) -> Result<()> {
         rest = rest.saturating_sub(u64::try_from(len).unwrap_or(rest));
     }
     Ok(())
-}
-
-/// A piece of a range of a file: a hole, or data by their position among the runs of data.
-enum Part {
-    Hole(u64),
-    /// Which run, position in it, and length.
-    Data(usize, u64, u64),
-}
-
-/// Takes a range of a file with these runs of data apart.
-fn parts(runs: &[(u64, u64)], size: u64, range: ByteRange) -> Vec<Part> {
-    let end = range.end().min(size);
-    let (mut parts, mut at) = (Vec::new(), range.start());
-    for (index, (start, len)) in runs.iter().enumerate() {
-        let run_end = start.saturating_add(*len).min(end);
-        if run_end <= at {
-            continue;
-        }
-        if *start >= end {
-            break;
-        }
-        if *start > at {
-            parts.push(Part::Hole(start.saturating_sub(at)));
-            at = *start;
-        }
-        parts.push(Part::Data(index, at.saturating_sub(*start), run_end.saturating_sub(at)));
-        at = run_end;
-    }
-    if at < end {
-        parts.push(Part::Hole(end.saturating_sub(at)));
-    }
-    parts
 }

@@ -7,6 +7,7 @@
 //!
 //! An archive is as hostile as a disk: it may come from anywhere.
 
+mod cache;
 mod frames;
 mod manifest;
 mod members;
@@ -19,7 +20,8 @@ mod verify;
 
 pub use frames::{Frames, Span};
 pub use manifest::{
-    Area, Content, EntryKind, Head, Manifest, ManifestEntry, Place, Record, Records, Tail, VolumeRecord,
+    Area, AreasOf, AreasRecord, Content, EntryKind, FilesystemRecord, Head, Manifest, ManifestEntry, Place,
+    Record, Records, SourceRecord, TableRecord, Tail, VolumeRecord,
 };
 pub use members::{End, Member, MemberKind, MemberPlace, Members};
 pub use packed::Packed;

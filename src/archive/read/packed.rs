@@ -3,6 +3,7 @@
 use std::io::{BufReader, Read};
 use std::sync::Arc;
 
+use super::cache::Cache;
 use super::frames::Frames;
 use super::members;
 use super::seek_table;
@@ -28,7 +29,8 @@ const READ_LEN: usize = 1 << 20;
 pub struct Packed {
     device: Device,
     compression: Compression,
-    frames: Option<Arc<Frames>>,
+    /// The frames, where they are known; those that were unpacked last are shared by all clones.
+    frames: Option<Arc<Cache>>,
     /// Why there are no frames though the archive has a table of them.
     table_fault: Option<Arc<Error>>,
 }
@@ -44,17 +46,16 @@ impl Packed {
             let message = "is no archive that is known: neither zstd, nor gzip, nor a tar";
             return Err(Error::new(Kind::Unrecognised, message));
         };
-        let mut packed = Self { device, compression, frames: None, table_fault: None };
-        match compression {
-            Compression::None => packed.frames = Frames::plain(packed.device.len_bytes()).map(Arc::new),
-            Compression::Gzip => {}
-            Compression::Zstd => match seek_table::read(packed.device.as_ref()) {
-                Ok(frames) => packed.frames = frames.map(Arc::new),
+        let plain = (compression == Compression::None).then(|| Frames::plain(device.len_bytes())).flatten();
+        let mut packed = Self { device, compression, frames: None, table_fault: None }.with(plain);
+        if compression == Compression::Zstd {
+            match seek_table::read(packed.device.as_ref()) {
+                Ok(frames) => packed = packed.with(frames),
                 Err(error) if error.kind() == Kind::Read => return Err(error),
                 // Sound, but of frames too long to be unpacked at once: then it is read from the front.
                 Err(error) if error.kind() == Kind::Limit => {}
                 Err(error) => packed.table_fault = Some(Arc::new(error)),
-            },
+            }
         }
         Ok(packed)
     }
@@ -77,9 +78,14 @@ impl Packed {
 
     /// Gives the frames that the manifest tells, where the archive has no table of its own.
     #[must_use]
-    pub fn or_frames(mut self, frames: Frames) -> Self {
-        self.frames.get_or_insert_with(|| Arc::new(frames));
-        self
+    pub fn or_frames(self, frames: Frames) -> Self {
+        if self.frames.is_some() { self } else { self.with(Some(frames)) }
+    }
+
+    fn with(self, frames: Option<Frames>) -> Self {
+        let (device, compression) = (Device::clone(&self.device), self.compression);
+        let cache = |frames| Arc::new(Cache::new(device, compression, Arc::new(frames)));
+        Self { frames: frames.map(cache), ..self }
     }
 
     /// The file.
@@ -97,12 +103,12 @@ impl Packed {
     /// Its frames, where they are known: then any part of the tar stream can be read on its own.
     #[must_use]
     pub fn frames(&self) -> Option<&Frames> {
-        self.frames.as_deref()
+        self.frames.as_deref().map(|cache| cache.frames().as_ref())
     }
 
     /// The same, to be kept.
     pub(super) fn shared_frames(&self) -> Option<Arc<Frames>> {
-        self.frames.clone()
+        self.frames.as_deref().map(|cache| Arc::clone(cache.frames()))
     }
 
     /// What is wrong with the table of frames at its end.
@@ -118,7 +124,7 @@ impl Packed {
     /// When no memory is there to unpack it.
     pub fn stream(&self) -> Result<Box<dyn TarStream + Send>> {
         Ok(match &self.frames {
-            Some(frames) => Box::new(self.in_frames(frames, 0)?),
+            Some(cache) => Box::new(InFrames::new(Arc::clone(cache), 0)),
             None => Box::new(InOneGo::new(self.reader()?)),
         })
     }
@@ -132,10 +138,6 @@ impl Packed {
         let mut stream = self.stream()?;
         stream.skip(position_bytes)?;
         Ok(stream)
-    }
-
-    fn in_frames(&self, frames: &Arc<Frames>, position: u64) -> Result<InFrames> {
-        InFrames::new(Device::clone(&self.device), self.compression, Arc::clone(frames), position)
     }
 
     /// All that the file holds, unpacked from the front to the end.

@@ -3,8 +3,7 @@
 use std::io::{self, Read};
 use std::sync::Arc;
 
-use super::frames::Frames;
-use super::unpack::Unpacker;
+use super::cache::Cache;
 use crate::archive::codec::Compression;
 use crate::device::Device;
 use crate::error::{Error, Kind, Result};
@@ -69,42 +68,22 @@ pub(super) fn cut_off(position: u64) -> Error {
 
 /// A stream out of frames that can be unpacked in any order: passing costs nothing.
 pub(super) struct InFrames {
-    device: Device,
-    compression: Compression,
-    frames: Arc<Frames>,
+    cache: Arc<Cache>,
     position: u64,
-    /// Number of the frame in `raw`.
-    held: Option<usize>,
-    packed: Vec<u8>,
-    raw: Vec<u8>,
-    unpacker: Unpacker,
+    /// The frame that was read last, and its number.
+    held: Option<(usize, Arc<Vec<u8>>)>,
 }
 
 impl InFrames {
-    pub(super) fn new(
-        device: Device,
-        compression: Compression,
-        frames: Arc<Frames>,
-        position: u64,
-    ) -> Result<Self> {
-        let unpacker = Unpacker::new(compression)?;
-        Ok(Self {
-            device,
-            compression,
-            frames,
-            position,
-            held: None,
-            packed: Vec::new(),
-            raw: Vec::new(),
-            unpacker,
-        })
+    pub(super) fn new(cache: Arc<Cache>, position: u64) -> Self {
+        Self { cache, position, held: None }
     }
 
     /// Bytes of the plain stream are those of the archive: no more are read than are asked for.
     fn read_plain(&mut self, buffer: &mut [u8]) -> Result<usize> {
-        let rest = self.frames.raw_bytes().saturating_sub(self.position);
+        let rest = self.cache.frames().raw_bytes().saturating_sub(self.position);
         let len = usize::try_from(rest).unwrap_or(usize::MAX).min(buffer.len());
-        self.device.read_at(self.position, buffer.get_mut(..len).unwrap_or_default())?;
+        self.cache.device().read_at(self.position, buffer.get_mut(..len).unwrap_or_default())?;
         self.position = self.position.saturating_add(u64::try_from(len).unwrap_or(u64::MAX));
         Ok(len)
     }
@@ -116,22 +95,22 @@ impl TarStream for InFrames {
     }
 
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
-        if self.compression == Compression::None {
+        if self.cache.compression() == Compression::None {
             return self.read_plain(buffer);
         }
-        let Some((index, span)) = self.frames.at(self.position) else { return Ok(0) };
-        if self.held != Some(index) {
-            self.held = None;
-            let len = |len: u64| usize::try_from(len).unwrap_or(usize::MAX);
-            self.packed.resize(len(span.packed.len()), 0);
-            self.device.read_at(span.packed.start(), &mut self.packed)?;
-            self.unpacker
-                .unpack(&self.packed, &mut self.raw, len(span.raw.len()))
-                .map_err(|error| error.at_byte(span.packed.start()))?;
-            self.held = Some(index);
-        }
+        let Some((index, span)) = self.cache.frames().at(self.position) else { return Ok(0) };
+        let raw = match &self.held {
+            Some((held, raw)) if *held == index => Arc::clone(raw),
+            _ => {
+                // Let go first: its buffer may be the one that is used again.
+                self.held = None;
+                let raw = self.cache.get(index, span)?;
+                self.held = Some((index, Arc::clone(&raw)));
+                raw
+            }
+        };
         let from = usize::try_from(self.position.saturating_sub(span.raw.start())).unwrap_or(usize::MAX);
-        let rest = self.raw.get(from..).unwrap_or_default();
+        let rest = raw.get(from..).unwrap_or_default();
         let len = rest.len().min(buffer.len());
         if let (Some(to), Some(from)) = (buffer.get_mut(..len), rest.get(..len)) {
             to.copy_from_slice(from);
@@ -142,8 +121,9 @@ impl TarStream for InFrames {
 
     fn skip(&mut self, len_bytes: u64) -> Result<()> {
         let to = self.position.saturating_add(len_bytes);
-        if to > self.frames.raw_bytes() {
-            return Err(cut_off(self.frames.raw_bytes()));
+        let end = self.cache.frames().raw_bytes();
+        if to > end {
+            return Err(cut_off(end));
         }
         self.position = to;
         Ok(())

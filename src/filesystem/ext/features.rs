@@ -4,6 +4,8 @@
 
 use thiserror::Error;
 
+use super::geometry::FeatureNames;
+
 /// Flags that a reader may ignore, that a writer may ignore, and that nobody may.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Features {
@@ -122,14 +124,25 @@ impl Features {
 
     /// The names of all features that are set.
     pub(super) fn names(&self) -> Vec<String> {
-        [
-            (self.compat, &COMPAT[..], 'C'),
-            (self.incompat, &INCOMPAT[..], 'I'),
-            (self.ro_compat, &RO_COMPAT[..], 'R'),
-        ]
-        .into_iter()
-        .flat_map(|(set, table, letter)| names(set, table, letter))
-        .collect()
+        self.names_of().all().map(str::to_owned).collect()
+    }
+
+    /// The same in the three sets.
+    pub(super) fn names_of(self) -> FeatureNames {
+        FeatureNames {
+            compat: names(self.compat, &COMPAT, 'C'),
+            incompat: names(self.incompat, &INCOMPAT, 'I'),
+            ro_compat: names(self.ro_compat, &RO_COMPAT, 'R'),
+        }
+    }
+
+    /// The features with these names; those that nobody knows are none.
+    pub(super) fn of_names(names: &FeatureNames) -> Self {
+        Self {
+            compat: bits(&names.compat, &COMPAT),
+            incompat: bits(&names.incompat, &INCOMPAT),
+            ro_compat: bits(&names.ro_compat, &RO_COMPAT),
+        }
     }
 
     /// What people call a filesystem with these features.
@@ -142,6 +155,12 @@ impl Features {
             "ext2"
         }
     }
+}
+
+/// The bits with these names.
+fn bits(names: &[String], table: &[(u32, &str)]) -> u32 {
+    let known = |name: &String| table.iter().find(|(_, known)| known == name).map(|(bit, _)| *bit);
+    names.iter().filter_map(known).fold(0, |set, bit| set | bit)
 }
 
 /// The names of the bits of `set`; one without a name is called as e2fsprogs does, `FEATURE_I18`.

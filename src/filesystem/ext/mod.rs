@@ -10,6 +10,7 @@ mod directory;
 mod edits;
 mod extent;
 mod features;
+mod geometry;
 mod group;
 mod indirect;
 mod inode;
@@ -20,6 +21,8 @@ mod metadata;
 mod recovery;
 mod superblock;
 mod table;
+
+pub use self::geometry::{Fault as GeometryFault, FeatureNames, Geometry};
 
 use self::inode::Private;
 use self::metadata::Metadata;
@@ -63,8 +66,10 @@ pub(super) fn open(device: Device, journal: Option<Device>) -> Result<Box<dyn Fi
             format!("the filesystem has {needed} bytes, the device only {there}; is the image cut off?");
         return Err(Error::corrupt(message));
     }
-    let summary = Summary { warnings: warning.into_iter().collect(), ..summary(&recovered.superblock) };
+    let summary = summary(&recovered.superblock);
     let metadata = Metadata::new(recovered.device, recovered.superblock);
+    let geometry = Geometry::of(&metadata.superblock, journal_bytes(&metadata));
+    let summary = Summary { warnings: warning.into_iter().collect(), geometry, ..summary };
     let mut faults: Vec<Error> = unreadable.into_iter().chain(opening_faults(&metadata)).collect();
     faults.extend(recovered.faults);
     let mut ext = Ext { metadata, summary, faults };
@@ -106,7 +111,16 @@ fn summary(superblock: &Superblock) -> Summary {
         used_inodes: u64::from(superblock.inodes_count.saturating_sub(superblock.free_inodes_count)),
         features: superblock.features.names(),
         warnings: Vec::new(),
+        geometry: None,
     }
+}
+
+/// The length of the journal in the filesystem itself; of one that can't be read it is not known.
+fn journal_bytes(metadata: &Metadata) -> Option<u64> {
+    let number = Some(metadata.superblock.journal_inode).filter(|number| *number != 0)?;
+    let has_journal = metadata.superblock.features.has_journal();
+    let inode = has_journal.then(|| metadata.inode(u64::from(number)).ok()).flatten()?;
+    Some(inode.size_bytes)
 }
 
 impl Ext {

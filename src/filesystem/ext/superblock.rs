@@ -94,6 +94,8 @@ pub(super) struct Superblock {
     pub copy_in_group: u16,
     /// Where the checksums of all other structures begin.
     pub seed: Crc,
+    /// All of it as it lies on the device.
+    pub record: Vec<u8>,
 }
 
 /// Reads a superblock of [`LEN`] bytes.
@@ -158,6 +160,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Superblock, Fault> {
         journal_uuid: Uuid::from_bytes(bytes_at(bytes, 0xd0)?),
         copy_in_group: u16_at(bytes, 0x5a)?,
         seed,
+        record: bytes.to_vec(),
     };
     superblock.groups = groups(&superblock)?;
     Ok(superblock)

@@ -9,8 +9,8 @@ use super::{Copies, PRIMARY_LBA, SECTOR_SIZES};
 use crate::device::{ReadAt, read_vec};
 use crate::error::{Error, Result};
 use crate::fields::u64_at;
-use crate::partition::refit::{Refit, protect, put, sector_count_of};
 use crate::partition::Table;
+use crate::partition::refit::{Refit, protect, put, sector_count_of};
 use crate::units::ByteRange;
 
 /// In a header: places of its checksum, of its own and the other's position, of the last sector for partitions, of the position and the
@@ -67,7 +67,8 @@ pub(in crate::partition) fn refit(
     let mut refit = Refit::default();
     if let Some(last) = table.last().filter(|_| grow) {
         let end = bytes(last_usable.saturating_add(1));
-        let range = ByteRange::between(last.range.start(), end).filter(|range| range.len() > last.range.len());
+        let range =
+            ByteRange::between(last.range.start(), end).filter(|range| range.len() > last.range.len());
         if let Some(range) = range {
             let size = usize::try_from(copy.header.sizeof_partition_entry).map_err(|_| gone())?;
             let number = usize::try_from(last.number).map_err(|_| gone())?;
@@ -109,9 +110,7 @@ pub(super) fn structures(copies: &Copies, device: &dyn ReadAt) -> (Vec<ByteRange
             u64::from(header.num_partition_entries).saturating_mul(header.sizeof_partition_entry.into());
         behind = array.div_ceil(sector.max(1)).saturating_add(1).saturating_mul(sector);
         let places = [(header.my_lba, sector), (header.partition_entry_lba, array)];
-        ranges.extend(
-            places.iter().filter_map(|(lba, len)| ByteRange::new(lba.checked_mul(sector)?, *len)),
-        );
+        ranges.extend(places.iter().filter_map(|(lba, len)| ByteRange::new(lba.checked_mul(sector)?, *len)));
     }
     (ranges, behind)
 }

@@ -4,6 +4,7 @@
 //! understood.
 
 mod capped;
+mod disk;
 mod escape;
 mod record;
 mod text;
@@ -20,9 +21,8 @@ use crate::archive::codec::Compression;
 use crate::device::Device;
 use crate::error::{Error, Kind, Result};
 
-pub use self::record::{
-    Area, Content, EntryKind, Head, ManifestEntry, Place, Record, Tail, VolumeRecord,
-};
+pub use self::record::{Content, EntryKind, Head, ManifestEntry, Place, Record, Tail};
+pub use disk::{Area, AreasOf, AreasRecord, FilesystemRecord, SourceRecord, TableRecord, VolumeRecord};
 
 /// Areas of one manifest at most: each is a sector at least.
 const AREAS_MOST: usize = 1 << 16;

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::disk::{Area, AreasRecord, SourceRecord, TableRecord, VolumeRecord};
 use super::escape::{bytes, unescaped, unhex};
 use crate::archive::areas::RECORD_BYTES;
 use crate::archive::base64;
@@ -73,61 +74,10 @@ pub struct Head {
     pub areas: Option<AreasRecord>,
 }
 
-/// What an archive is of.
-#[derive(Clone, Debug, Default, Deserialize)]
-pub struct SourceRecord {
-    /// Length of the device or image in bytes.
-    #[serde(default)]
-    pub len_bytes: u64,
-}
-
-/// A partition table.
-#[derive(Clone, Debug, Deserialize)]
-pub struct TableRecord {
-    /// Bytes of the sectors that it counts in.
-    pub sector_bytes: u32,
-}
-
-/// The areas that follow.
-#[derive(Clone, Debug, Deserialize)]
-pub struct AreasRecord {
-    /// Number of records.
-    pub records: u64,
-    /// Bytes in all of them.
-    pub len_bytes: u64,
-}
-
-/// Bytes of the disk that are in no file: of its table, of boot loaders, of headers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Area {
-    /// Position on the source.
-    pub start_bytes: u64,
-    /// What lies there.
-    pub data: Vec<u8>,
-}
-
 #[derive(Deserialize)]
 struct AreaFields {
     start_bytes: u64,
     data: String,
-}
-
-/// A volume of the disk, and what the archive calls it.
-#[derive(Clone, Debug, Deserialize)]
-pub struct VolumeRecord {
-    /// Number of the partition; 0 is the whole device.
-    pub number: u32,
-    /// What it became: `p2`, `.`, `p1.img`; `None` when it was left out.
-    pub member: Option<String>,
-    /// What it holds.
-    #[serde(default)]
-    pub holds: String,
-    /// Where it lies on the source.
-    #[serde(default)]
-    pub start_bytes: u64,
-    /// Its length.
-    #[serde(default)]
-    pub len_bytes: u64,
 }
 
 /// What an archive came to.
@@ -240,6 +190,8 @@ pub struct ManifestEntry {
     pub target: Option<Vec<u8>>,
     /// Inode flags as text.
     pub flags: Option<String>,
+    /// The project that quota counts it for.
+    pub project: Option<u32>,
     /// Extended attributes, sorted by name.
     pub attributes: Vec<Attribute>,
     /// For a further name of an inode: the path of the first.
@@ -288,6 +240,7 @@ struct Fields {
     target: Option<String>,
     target_hex: Option<String>,
     flags: Option<String>,
+    project: Option<u32>,
     #[serde(default)]
     xattrs: BTreeMap<String, String>,
     link: Option<String>,
@@ -317,7 +270,7 @@ struct IssueFields {
 }
 
 #[derive(Deserialize)]
-struct Kind {
+struct Name {
     record: String,
 }
 
@@ -329,8 +282,8 @@ pub(super) fn parse(line: &[u8]) -> Result<Record> {
     if line.starts_with(ENTRY_START) {
         return entry(line);
     }
-    let kind: Kind = serde_json::from_slice(line).map_err(wrong)?;
-    match kind.record.as_str() {
+    let name: Name = serde_json::from_slice(line).map_err(wrong)?;
+    match name.record.as_str() {
         "head" => serde_json::from_slice(line).map(|head| Record::Head(Box::new(head))).map_err(wrong),
         "entry" => entry(line),
         "issue" => {
@@ -401,6 +354,7 @@ fn entry(line: &[u8]) -> Result<Record> {
         device: fields.rdev,
         target: fields.target.map(|target| bytes(target, fields.target_hex)).transpose()?,
         flags: fields.flags,
+        project: fields.project,
         attributes,
         link: fields.link.map(|link| bytes(link, fields.link_hex)).transpose()?,
         content,

@@ -1,0 +1,199 @@
+//! What is written where, onto a target of a certain length.
+
+use super::blueprint::{Blueprint, Holds, Volume};
+use crate::error::{Error, Kind, Result};
+use crate::filesystem::ext::Geometry;
+use crate::partition::{Refit, Table};
+use crate::units::{ByteRange, Bytes};
+
+/// What an ext filesystem leaves to boot loaders, and what a header of swap space may take: there areas lie in a volume.
+const EXT_BOOT_BYTES: u64 = 1024;
+const SWAP_HEADER_BYTES: u64 = 64 << 10;
+
+/// Whether a piece is of one sector: areas are taken apart so far.
+const SECTOR: usize = 512;
+
+/// A plan: nothing of it is written yet.
+#[derive(Debug)]
+pub struct Plan {
+    /// The target's length in bytes.
+    pub target_bytes: u64,
+    /// What becomes of each volume, by position.
+    pub steps: Vec<Step>,
+    /// The format of the table: `gpt`, `mbr`; `None` where one volume has all of the target.
+    pub scheme: Option<crate::partition::Scheme>,
+    /// Bytes of the sectors that the table counts in.
+    pub sector_bytes: Option<u32>,
+    /// Boot code and headers: position and bytes.
+    pub(super) boot: Vec<(u64, Vec<u8>)>,
+    /// The table: position and bytes.
+    pub(super) table: Vec<(u64, Vec<u8>)>,
+}
+
+/// One volume.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Step {
+    /// Number of the partition; 0 is the whole target.
+    pub number: u32,
+    /// Where it lies on the target.
+    pub range: ByteRange,
+    /// Whether it is longer than it was.
+    pub grown: bool,
+    /// What becomes of it.
+    pub work: Work,
+    /// What it holds, as `blkid` calls it.
+    pub holds: String,
+    /// Its label.
+    pub label: String,
+    /// What the table's type is called.
+    pub type_name: String,
+}
+
+/// What becomes of a volume.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Work {
+    /// A filesystem is made, and the files below this path of the archive go into it.
+    Ext {
+        /// Path in the archive; empty for all of it.
+        below: Vec<u8>,
+        /// What the filesystem is like.
+        geometry: Box<Geometry>,
+    },
+    /// The bytes of this member of the archive.
+    Raw {
+        /// Its name.
+        member: Vec<u8>,
+    },
+    /// Swap space with the header that it had.
+    Swap,
+    /// Nothing is in it.
+    Nothing,
+}
+
+impl Blueprint {
+    /// What is to be written onto a target of `target_bytes`. Where `grow` is set, the last partition, or the one volume, grows to
+    /// fill it.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Source`] when the target is too short, [`Kind::Unsupported`] when what is last can't grow.
+    pub fn plan(&self, target_bytes: u64, grow: bool) -> Result<Plan> {
+        match &self.table {
+            Some(table) => self.plan_disk(table, target_bytes, grow),
+            None => self.plan_volume(target_bytes, grow),
+        }
+    }
+
+    fn plan_disk(&self, table: &Table, target_bytes: u64, grow: bool) -> Result<Plan> {
+        let Refit { pieces, grown } = table.refit(&self.skeleton, target_bytes, grow)?;
+        let mut steps = Vec::new();
+        for volume in &self.volumes {
+            let new = grown.filter(|(number, _)| *number == volume.number).map(|(_, range)| range);
+            steps.push(step(volume, new.unwrap_or(volume.range), new.is_some())?);
+        }
+        steps.sort_by_key(|step| step.range);
+        let structures: Vec<ByteRange> = table.structures.clone();
+        let lies_in = |at: u64, len: u64, range: &ByteRange| {
+            ByteRange::new(at, len).is_some_and(|piece| piece.overlaps(range))
+        };
+        // What of the table lies in a partition is the partition's: it has these bytes.
+        let is_free = |at: u64, len: u64| !steps.iter().any(|step| lies_in(at, len, &step.range));
+        let table_pieces = pieces
+            .into_iter()
+            .filter(|(at, bytes)| is_free(*at, u64::try_from(bytes.len()).unwrap_or(u64::MAX)))
+            .collect();
+        let mut boot = Vec::new();
+        for (at, piece) in self.sectors() {
+            let len = u64::try_from(piece.len()).unwrap_or(u64::MAX);
+            if at.saturating_add(len) > target_bytes || structures.iter().any(|range| lies_in(at, len, range))
+            {
+                continue;
+            }
+            let inside = steps.iter().find(|step| lies_in(at, len, &step.range));
+            if inside.is_none_or(|step| has_header_at(step, at, len)) {
+                boot.push((at, piece.to_vec()));
+            }
+        }
+        Ok(Plan {
+            target_bytes,
+            steps,
+            scheme: Some(table.scheme),
+            sector_bytes: Some(table.sector_bytes),
+            boot,
+            table: table_pieces,
+        })
+    }
+
+    fn plan_volume(&self, target_bytes: u64, grow: bool) -> Result<Plan> {
+        let Some(volume) = self.volumes.first() else { return Err(Error::corrupt("there is no volume")) };
+        let needed = self.needed_bytes();
+        if target_bytes < needed {
+            let lacks = Bytes(needed.saturating_sub(target_bytes));
+            let message = format!("has {target_bytes} bytes, but {needed} are needed: {lacks} more");
+            return Err(Error::new(Kind::Source, message));
+        }
+        let old = volume.range.len().min(target_bytes);
+        let new = if grow { target_bytes } else { old };
+        let range = ByteRange::new(0, new).unwrap_or(ByteRange::EMPTY);
+        let step = step(volume, range, new > old)?;
+        let start = volume.range.start();
+        let boot = self.sectors().filter_map(|(at, piece)| {
+            let at = at.checked_sub(start)?;
+            let len = u64::try_from(piece.len()).ok()?;
+            has_header_at(&step, at, len).then(|| (at, piece.to_vec()))
+        });
+        let boot = boot.collect();
+        Ok(Plan {
+            target_bytes,
+            steps: vec![step],
+            scheme: None,
+            sector_bytes: None,
+            boot,
+            table: Vec::new(),
+        })
+    }
+
+    /// The areas by sector.
+    fn sectors(&self) -> impl Iterator<Item = (u64, &[u8])> {
+        self.skeleton.areas().iter().flat_map(|area| {
+            let starts = (area.start_bytes..).step_by(SECTOR);
+            starts.zip(area.data.chunks(SECTOR))
+        })
+    }
+}
+
+/// Whether a piece is of what areas have of this volume, and all of it.
+fn has_header_at(step: &Step, at: u64, len: u64) -> bool {
+    let most = match step.work {
+        Work::Ext { .. } => EXT_BOOT_BYTES,
+        Work::Swap => SWAP_HEADER_BYTES,
+        Work::Raw { .. } | Work::Nothing => 0,
+    };
+    let end = step.range.start().saturating_add(most).min(step.range.end());
+    at >= step.range.start() && at.saturating_add(len) <= end
+}
+
+fn step(volume: &Volume, range: ByteRange, grown: bool) -> Result<Step> {
+    let work = match &volume.holds {
+        Holds::Ext { below, geometry } => Work::Ext { below: below.clone(), geometry: geometry.clone() },
+        Holds::Raw { .. } | Holds::Swap if grown => {
+            let message = format!(
+                "is the last, but {} can't grow: leave out --grow, and enlarge it afterwards",
+                volume.name
+            );
+            return Err(Error::new(Kind::Unsupported, message).in_partition(volume.number));
+        }
+        Holds::Raw { member } => Work::Raw { member: member.clone() },
+        Holds::Swap => Work::Swap,
+        Holds::Nothing => Work::Nothing,
+    };
+    Ok(Step {
+        number: volume.number,
+        range,
+        grown,
+        work,
+        holds: volume.name.clone(),
+        label: volume.label.clone(),
+        type_name: volume.type_name.clone(),
+    })
+}
