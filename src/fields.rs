@@ -50,6 +50,61 @@ pub fn be32_at(bytes: &[u8], at: usize) -> Result<u32, Short> {
     bytes_at(bytes, at).map(u32::from_be_bytes)
 }
 
+/// Writes `field` at `at`; a structure that is shorter than that stays as it is, as whoever made it knows its length.
+fn put(bytes: &mut [u8], at: usize, field: &[u8]) {
+    if let Some(place) = at.checked_add(field.len()).and_then(|end| bytes.get_mut(at..end)) {
+        place.copy_from_slice(field);
+    }
+}
+
+/// Writes bytes.
+pub fn put_bytes(bytes: &mut [u8], at: usize, field: &[u8]) {
+    put(bytes, at, field);
+}
+
+/// Writes one byte.
+pub fn put_u8(bytes: &mut [u8], at: usize, field: u8) {
+    put(bytes, at, &[field]);
+}
+
+/// Writes two bytes, little-endian.
+pub fn put_u16(bytes: &mut [u8], at: usize, field: u16) {
+    put(bytes, at, &field.to_le_bytes());
+}
+
+/// Writes four bytes, little-endian.
+pub fn put_u32(bytes: &mut [u8], at: usize, field: u32) {
+    put(bytes, at, &field.to_le_bytes());
+}
+
+/// The lower half of a 64-bit number.
+#[must_use]
+pub fn low_half(number: u64) -> u32 {
+    let [a, b, c, d, ..] = number.to_le_bytes();
+    u32::from_le_bytes([a, b, c, d])
+}
+
+/// The upper half of a 64-bit number.
+#[must_use]
+pub fn high_half(number: u64) -> u32 {
+    let [.., a, b, c, d] = number.to_le_bytes();
+    u32::from_le_bytes([a, b, c, d])
+}
+
+/// The lower half of a 32-bit number.
+#[must_use]
+pub fn low_quarter(number: u32) -> u16 {
+    let [a, b, ..] = number.to_le_bytes();
+    u16::from_le_bytes([a, b])
+}
+
+/// The upper half of a 32-bit number.
+#[must_use]
+pub fn high_quarter(number: u32) -> u16 {
+    let [.., a, b] = number.to_le_bytes();
+    u16::from_le_bytes([a, b])
+}
+
 /// Two halves of a 64-bit number that ext keeps in different places.
 #[must_use]
 pub fn wide(high: u32, low: u32) -> u64 {

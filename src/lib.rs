@@ -4,7 +4,7 @@
 //! permission on the device is all it needs.
 //!
 //! ```text
-//! device ▶ partition ▶ filesystem ▶ tree ▶ disk ▶ archive ▶ place ▶ restore ▶ snapshot ▶ job ▶ sandbox ▶ cli
+//! device ▶ partition ▶ filesystem ▶ tree ▶ disk ▶ archive ▶ place ▶ extract ▶ restore ▶ snapshot ▶ job ▶ sandbox ▶ cli
 //! ```
 //!
 //! Each of these is a module, and uses only those to its left.
@@ -32,6 +32,7 @@ pub mod cli;
 pub mod device;
 pub mod disk;
 pub mod error;
+pub mod extract;
 mod fields;
 pub mod filesystem;
 pub mod job;

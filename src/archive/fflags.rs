@@ -27,3 +27,23 @@ pub fn text(flags: Flags) -> Option<String> {
         NAMES.iter().filter(|(value, _)| flags.0 & value != 0).map(|(_, name)| *name).collect();
     (!names.is_empty()).then(|| names.join(","))
 }
+
+/// The flags that have these names, which commas part; names that are not known count for nothing.
+#[must_use]
+pub fn of_text(text: &str) -> Flags {
+    let value = |name: &str| NAMES.iter().find(|(_, known)| *known == name).map_or(0, |(value, _)| *value);
+    Flags(text.split(',').map(value).fold(0, |flags, value| flags | value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_come_back_from_their_names() {
+        for flags in [0x10, 0x2000_0040, NAMES.iter().fold(0, |all, (value, _)| all | value)] {
+            assert_eq!(of_text(&text(Flags(flags)).unwrap()), Flags(flags));
+        }
+        assert_eq!(of_text("nodump,unknown,"), Flags(0x40));
+    }
+}

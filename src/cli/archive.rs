@@ -210,7 +210,7 @@ fn summarise(
     let mut text = String::new();
     // Writing to a String does not fail.
     let _ = writeln!(text, "{}", Printable::path(path));
-    let _ = writeln!(text, "  {}", entries(report));
+    let _ = writeln!(text, "  {}", counted(&report.entries));
     let rate = Bytes(per_second(report.data_bytes, elapsed));
     let (data, size) = (Bytes(report.data_bytes), Bytes(report.archive_bytes));
     let seconds = elapsed.as_secs_f64();
@@ -225,7 +225,7 @@ fn summarise(
 }
 
 /// `1234 entries: 1000 files, 200 directories, 34 symlinks`.
-fn entries(report: &Report) -> String {
+pub(super) fn counted(entries: &std::collections::BTreeMap<String, u64>) -> String {
     const NAMES: [(&str, &str, &str); 9] = [
         ("file", "file", "files"),
         ("dir", "directory", "directories"),
@@ -238,11 +238,11 @@ fn entries(report: &Report) -> String {
         ("image", "partition as it is", "partitions as they are"),
     ];
     let counted = NAMES.iter().filter_map(|(type_name, one, many)| {
-        let count = report.entries.get(*type_name)?;
+        let count = entries.get(*type_name)?;
         Some(format!("{count} {}", if *count == 1 { one } else { many }))
     });
     let counted: Vec<String> = counted.collect();
-    let total = report.entry_count();
+    let total = entries.values().fold(0_u64, |sum, count| sum.saturating_add(*count));
     let word = if total == 1 { "entry" } else { "entries" };
     format!("{total} {word}: {}", counted.join(", "))
 }

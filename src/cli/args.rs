@@ -72,6 +72,7 @@ pub(super) enum Command {
     Tree(super::tree::TreeArguments),
     Stat(super::stat::StatArguments),
     Cat(super::cat::CatArguments),
+    Extract(Box<super::extract::ExtractArguments>),
     Find(super::find::FindArguments),
     Diff(super::diff::DiffArguments),
     History(super::history::HistoryArguments),

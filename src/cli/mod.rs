@@ -8,6 +8,7 @@ mod clean;
 mod config;
 mod console;
 mod diff;
+mod extract;
 mod find;
 mod formats;
 mod generate;
@@ -64,6 +65,7 @@ pub fn main() -> ExitCode {
         Command::Restore(arguments) => restore::run(&arguments),
         Command::Stat(arguments) => stat::run(&arguments),
         Command::Cat(arguments) => cat::run(&arguments),
+        Command::Extract(arguments) => extract::run(&arguments),
         Command::Find(arguments) => find::run(&arguments),
         Command::Diff(arguments) => diff::run(&arguments),
         Command::History(arguments) => history::run(&arguments),

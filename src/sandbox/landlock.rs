@@ -2,12 +2,12 @@
 //!
 //! <https://docs.kernel.org/userspace-api/landlock.html>
 
-use std::os::fd::BorrowedFd;
-
 use landlock::{
     ABI, Access as _, AccessFs, AccessNet, BitFlags, PathBeneath, Ruleset, RulesetAttr as _,
     RulesetCreatedAttr as _, RulesetError, RulesetStatus, Scope, make_bitflags,
 };
+
+use super::Writing;
 
 /// The newest Landlock whose rights are all given up; of an older one, those that it knows. Newer rights are about
 /// sockets, and there are none to be had: seccomp refuses to make them.
@@ -16,13 +16,27 @@ const NEWEST: ABI = ABI::V6;
 /// What `rename(2)`, `link(2)` and `unlink(2)` take within one folder. To open a file takes others.
 const PUBLISHING: BitFlags<AccessFs> = make_bitflags!(AccessFs::{MakeReg | RemoveFile});
 
+/// What making a tree takes: files of all kinds, and their names. Nothing is read but directories.
+const EXTRACTING: BitFlags<AccessFs> = make_bitflags!(AccessFs::{
+    MakeReg | MakeDir | MakeSym | MakeFifo | RemoveFile | RemoveDir | Refer | WriteFile | Truncate | ReadDir
+});
+
+/// Device nodes besides.
+const DEVICES: BitFlags<AccessFs> = make_bitflags!(AccessFs::{MakeChar | MakeBlock});
+
 /// Whether the kernel has Landlock; if so, the calling thread has given up all that it handles.
-pub(super) fn restrict(folder: Option<BorrowedFd<'_>>) -> Result<bool, RulesetError> {
+pub(super) fn restrict(writing: Writing<'_>) -> Result<bool, RulesetError> {
+    let (folder, rights) = match writing {
+        Writing::Nowhere => (None, BitFlags::EMPTY),
+        Writing::Publishing(folder) => (Some(folder), PUBLISHING),
+        Writing::Extracting { folder, devices: false } => (Some(folder), EXTRACTING),
+        Writing::Extracting { folder, devices: true } => (Some(folder), EXTRACTING | DEVICES),
+    };
     let ruleset = Ruleset::default()
         .handle_access(AccessFs::from_all(NEWEST))?
         .handle_access(AccessNet::from_all(NEWEST))?
         .scope(Scope::from_all(NEWEST))?
         .create()?
-        .add_rules(folder.map(|folder| Ok::<_, RulesetError>(PathBeneath::new(folder, PUBLISHING))))?;
+        .add_rules(folder.map(|folder| Ok::<_, RulesetError>(PathBeneath::new(folder, rights))))?;
     Ok(ruleset.restrict_self()?.ruleset != RulesetStatus::NotEnforced)
 }

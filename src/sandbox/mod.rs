@@ -4,8 +4,8 @@
 //! parser or a compressor be made to do what it was not written for, it has what is open already, and nothing else:
 //!
 //! - no new privileges: no program that it starts would gain any (`PR_SET_NO_NEW_PRIVS`);
-//! - Landlock: no path can be opened, and files can be renamed and removed in one folder only;
-//! - seccomp: no system call but those that reading, computing and publishing take.
+//! - Landlock: no path can be opened, and files can be renamed and removed in one folder only (or made there, by what extracts);
+//! - seccomp: no system call but those that reading, computing and publishing (or extracting) take.
 //!
 //! Each of the last two stands where the kernel lacks the other. All of it lasts until the process ends.
 
@@ -49,6 +49,22 @@ impl Sandbox {
     }
 }
 
+/// Where something can still be written.
+#[derive(Clone, Copy, Debug)]
+pub enum Writing<'a> {
+    /// Nowhere, but to what is open.
+    Nowhere,
+    /// In this folder files can be renamed and removed.
+    Publishing(BorrowedFd<'a>),
+    /// In this folder files of all kinds can be made, written and removed; none can be read.
+    Extracting {
+        /// The folder.
+        folder: BorrowedFd<'a>,
+        /// Whether device nodes can be made too.
+        devices: bool,
+    },
+}
+
 /// Puts the calling thread, and every thread that it starts from now on, into the sandbox, for good.
 ///
 /// Call it before any other thread is started: those that are there stay outside. In `folder`, and nowhere else, files
@@ -59,22 +75,31 @@ impl Sandbox {
 /// [`Kind::Limit`] when the kernel has what it takes, but refuses it. That it has not is no error: see
 /// [`Sandbox::gap`].
 pub fn enter(folder: Option<BorrowedFd<'_>>) -> Result<Sandbox> {
+    confine(folder.map_or(Writing::Nowhere, Writing::Publishing))
+}
+
+/// As [`enter`], with what can still be written.
+///
+/// # Errors
+///
+/// As [`enter`].
+pub fn confine(writing: Writing<'_>) -> Result<Sandbox> {
     // Without it, both of the others take privileges; and they must not confuse a setuid program.
     rustix::thread::set_no_new_privs(true).map_err(refused)?;
-    let landlock = landlock::restrict(folder).map_err(refused)?;
+    let landlock = landlock::restrict(writing).map_err(refused)?;
     // Last, because it takes away the system calls of the others.
-    let seccomp = restrict_calls(folder.is_some())?;
+    let seccomp = restrict_calls(writing)?;
     Ok(Sandbox { landlock, seccomp })
 }
 
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64"))]
-fn restrict_calls(publishes: bool) -> Result<bool> {
-    seccomp::restrict(publishes).map_err(refused)
+fn restrict_calls(writing: Writing<'_>) -> Result<bool> {
+    seccomp::restrict(writing).map_err(refused)
 }
 
 /// Filters are compiled for some architectures only.
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")))]
-fn restrict_calls(_publishes: bool) -> Result<bool> {
+fn restrict_calls(_writing: Writing<'_>) -> Result<bool> {
     Ok(false)
 }
 

@@ -15,6 +15,8 @@ use seccompiler::{
     SeccompFilter, SeccompRule, apply_filter,
 };
 
+use super::Writing;
+
 /// Calls that are harmless whatever their arguments.
 const ALLOWED: &[c_long] = &[
     // What is open: reading, writing, hints. Nothing here takes a path.
@@ -91,6 +93,48 @@ const PUBLISHING_HERE: &[c_long] = &[libc::SYS_renameat];
 #[cfg(target_arch = "riscv64")]
 const PUBLISHING_HERE: &[c_long] = &[];
 
+/// Calls that make a tree. Those that take a path beside a descriptor are kept in the folder by Landlock, but for modes, owners,
+/// times and attributes, which it leaves alone: what extracts sets these by descriptors.
+const EXTRACTING: &[c_long] = &[
+    libc::SYS_openat,
+    libc::SYS_openat2,
+    libc::SYS_getdents64,
+    libc::SYS_readlinkat,
+    libc::SYS_mkdirat,
+    libc::SYS_mknodat,
+    libc::SYS_symlinkat,
+    libc::SYS_linkat,
+    libc::SYS_unlinkat,
+    libc::SYS_renameat2,
+    libc::SYS_ftruncate,
+    libc::SYS_fchmod,
+    libc::SYS_fchmodat,
+    libc::SYS_fchown,
+    libc::SYS_fchownat,
+    libc::SYS_utimensat,
+    libc::SYS_setxattr,
+    libc::SYS_fsetxattr,
+    libc::SYS_fgetxattr,
+    libc::SYS_fremovexattr,
+    libc::SYS_fstatfs,
+    libc::SYS_flock,
+    libc::SYS_syncfs,
+    // Who runs it.
+    libc::SYS_geteuid,
+    libc::SYS_getegid,
+    libc::SYS_getgroups,
+];
+
+/// The same by the names that some of the architectures have.
+#[cfg(not(target_arch = "riscv64"))]
+const EXTRACTING_HERE: &[c_long] = &[libc::SYS_renameat];
+#[cfg(target_arch = "riscv64")]
+const EXTRACTING_HERE: &[c_long] = &[];
+
+/// The ioctls that get and set the flags of an inode (`linux/fs.h`).
+const GET_FLAGS: u64 = 0x8008_6601;
+const SET_FLAGS: u64 = 0x4008_6602;
+
 /// The ioctls that ask whether something is a terminal and how large it is (`asm-generic/ioctls.h`). Others type into
 /// a terminal, or send any command to a disk that is open for reading.
 const TCGETS: u64 = 0x5401;
@@ -110,9 +154,9 @@ const MORE_THAN_A_THREAD: i32 = libc::CLONE_NEWNS
     | libc::CLONE_PARENT;
 
 /// Whether the kernel has filters; if so, the calling thread is left with the calls above and below, and with those
-/// that publish where it does.
-pub(super) fn restrict(publishes: bool) -> Result<bool, Error> {
-    match apply_filter(&program(publishes)?) {
+/// that publish or extract where it does.
+pub(super) fn restrict(writing: Writing<'_>) -> Result<bool, Error> {
+    match apply_filter(&program(writing)?) {
         Ok(()) => Ok(true),
         Err(Error::Seccomp(source)) if is_missing(&source) => Ok(false),
         Err(error) => Err(error),
@@ -124,18 +168,23 @@ fn is_missing(source: &io::Error) -> bool {
     matches!(source.raw_os_error(), Some(libc::ENOSYS | libc::EINVAL | libc::EPERM))
 }
 
-fn program(publishes: bool) -> Result<BpfProgram, BackendError> {
-    let publishing = [PUBLISHING, PUBLISHING_HERE].into_iter().filter(|_| publishes);
-    let always = [ALLOWED, ALLOWED_HERE].into_iter().chain(publishing).flatten();
+fn program(writing: Writing<'_>) -> Result<BpfProgram, BackendError> {
+    let extracts = matches!(writing, Writing::Extracting { .. });
+    let besides: [&[c_long]; 2] = match writing {
+        Writing::Nowhere => [&[], &[]],
+        Writing::Publishing(_) => [PUBLISHING, PUBLISHING_HERE],
+        Writing::Extracting { .. } => [EXTRACTING, EXTRACTING_HERE],
+    };
+    let always = [ALLOWED, ALLOWED_HERE].into_iter().chain(besides).flatten();
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> = always.map(|call| (*call, Vec::new())).collect();
-    rules.extend(by_argument()?);
+    rules.extend(by_argument(extracts)?);
     let otherwise = SeccompAction::Errno(libc::ENOSYS.unsigned_abs());
     let architecture = std::env::consts::ARCH.try_into()?;
     SeccompFilter::new(rules, otherwise, SeccompAction::Allow, architecture)?.try_into()
 }
 
 /// Calls that are harmless with some arguments only.
-fn by_argument() -> Result<[(i64, Vec<SeccompRule>); 8], BackendError> {
+fn by_argument(extracts: bool) -> Result<[(i64, Vec<SeccompRule>); 8], BackendError> {
     use SeccompCmpOp::{Eq, MaskedEq};
     let rule = |argument, operator, value| {
         let condition = SeccompCondition::new(argument, SeccompCmpArgLen::Dword, operator, value)?;
@@ -152,6 +201,9 @@ fn by_argument() -> Result<[(i64, Vec<SeccompRule>); 8], BackendError> {
         SeccompCondition::new(2, SeccompCmpArgLen::Qword, Eq, 0)?,
     ];
     let flags = [libc::F_GETFD, libc::F_SETFD, libc::F_GETFL, libc::F_DUPFD_CLOEXEC].map(bits);
+    let terminal: &[u64] = &[TCGETS, TCGETS2, TIOCGWINSZ];
+    let with_flags: &[u64] = &[TCGETS, TCGETS2, TIOCGWINSZ, GET_FLAGS, SET_FLAGS];
+    let ioctls = if extracts { with_flags } else { terminal };
     let names = [libc::PR_SET_NAME, libc::PR_GET_NAME, libc::PR_SET_VMA].map(bits);
     Ok([
         (libc::SYS_mmap, not_executable()?),
@@ -162,7 +214,7 @@ fn by_argument() -> Result<[(i64, Vec<SeccompRule>); 8], BackendError> {
         (libc::SYS_prlimit64, vec![SeccompRule::new(limits_are_read)?]),
         (libc::SYS_fcntl, one_of(1, &flags)?),
         (libc::SYS_prctl, one_of(0, &names)?),
-        (libc::SYS_ioctl, one_of(1, &[TCGETS, TCGETS2, TIOCGWINSZ])?),
+        (libc::SYS_ioctl, one_of(1, ioctls)?),
     ])
 }
 

@@ -25,7 +25,7 @@ const NO_NUMBER: u32 = u32::MAX;
 pub(super) enum Fault {
     #[error(transparent)]
     Short(#[from] Short),
-    #[error("version {0}, only 1 is known")]
+    #[error("version {0} is not known")]
     Version(u32),
     #[error("tag {0:#x} is not known")]
     Tag(u16),
@@ -55,6 +55,30 @@ pub(super) fn to_attribute(list: &[u8]) -> Result<Vec<u8>, Fault> {
     Ok(attribute)
 }
 
+/// The list on the disk for an attribute value.
+pub(super) fn to_disk(attribute: &[u8]) -> Result<Vec<u8>, Fault> {
+    let a_version = u32_at(attribute, 0)?;
+    if a_version != ATTRIBUTE_VERSION {
+        return Err(Fault::Version(a_version));
+    }
+    let mut list = DISK_VERSION.to_le_bytes().to_vec();
+    let mut at = 4_usize;
+    while at < attribute.len() {
+        let e_tag = u16_at(attribute, at)?;
+        let e_perm = u16_at(attribute, at.saturating_add(2))?;
+        let e_id = u32_at(attribute, at.saturating_add(4))?;
+        list.extend(e_tag.to_le_bytes());
+        list.extend(e_perm.to_le_bytes());
+        match e_tag {
+            tag if NUMBERED.contains(&tag) => list.extend(e_id.to_le_bytes()),
+            tag if UNNUMBERED.contains(&tag) => {}
+            tag => return Err(Fault::Tag(tag)),
+        }
+        at = at.saturating_add(LONG_LEN);
+    }
+    Ok(list)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -64,6 +88,8 @@ mod tests {
         let disk = [1, 0, 0, 0, 0x01, 0, 7, 0, 0x02, 0, 5, 0, 0xe8, 3, 0, 0];
         let attribute = [2, 0, 0, 0, 1, 0, 7, 0, 255, 255, 255, 255, 2, 0, 5, 0, 0xe8, 3, 0, 0];
         assert_eq!(to_attribute(&disk).unwrap(), attribute);
+        assert_eq!(to_disk(&attribute).unwrap(), disk);
+        assert_eq!(to_disk(&attribute[..7]), Err(Fault::Short(Short { at: 6, have: 7 })));
     }
 
     #[test]

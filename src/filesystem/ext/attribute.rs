@@ -12,12 +12,12 @@ use crate::error::{Error, Result, Salvaged};
 use crate::fields::{Short, slice_at, u8_at, u16_at, u32_at};
 use crate::filesystem::{Attribute, Content, Inode};
 
-const MAGIC: u32 = 0xea02_0000;
+pub(super) const MAGIC: u32 = 0xea02_0000;
 /// Length of the magic before the entries in an inode.
 const INODE_HEADER_LEN: usize = 4;
-const BLOCK_HEADER_LEN: usize = 0x20;
-const BLOCK_CHECKSUM_AT: usize = 0x10;
-const ENTRY_LEN: usize = 16;
+pub(super) const BLOCK_HEADER_LEN: usize = 0x20;
+pub(super) const BLOCK_CHECKSUM_AT: usize = 0x10;
+pub(super) const ENTRY_LEN: usize = 16;
 /// `XATTR_SIZE_MAX` in `linux/limits.h`, for values that have an inode of their own.
 const VALUE_MOST: u32 = 64 << 10;
 

@@ -13,12 +13,12 @@ use crate::fields::{Short, slice_at, u8_at, u16_at, u32_at};
 use crate::filesystem::Listing;
 
 /// Inode, record length, name length and file type, before the name.
-const HEAD_LEN: usize = 8;
+pub(super) const HEAD_LEN: usize = 8;
 /// An entry begins at a multiple of this.
-const ALIGNMENT: usize = 4;
+pub(super) const ALIGNMENT: usize = 4;
 /// `struct ext4_dir_entry_tail`: an unused entry of this length and type holds the block's checksum.
-const TAIL_LEN: usize = 12;
-const TAIL_TYPE: u8 = 0xde;
+pub(super) const TAIL_LEN: usize = 12;
+pub(super) const TAIL_TYPE: u8 = 0xde;
 /// Where the index in the first block of a hashed directory begins, behind `.` and `..`.
 const ROOT_INFO_AT: usize = 0x18;
 /// Where the index in a later block begins, behind the entry that fills the block.

@@ -8,14 +8,14 @@ use super::metadata::Metadata;
 use crate::error::{Error, Result};
 use crate::fields::{slice_at, u16_at, u32_at, wide};
 
-const MAGIC: u16 = 0xf30a;
+pub(super) const MAGIC: u16 = 0xf30a;
 /// `EXT4_MAX_EXTENT_DEPTH`.
 const MAX_DEPTH: u16 = 5;
-const HEADER_LEN: usize = 12;
-const ENTRY_LEN: usize = 12;
+pub(super) const HEADER_LEN: usize = 12;
+pub(super) const ENTRY_LEN: usize = 12;
 const CHECKSUM_LEN: usize = 4;
 /// `EXT_INIT_MAX_LEN`: a longer run was allocated, but never written, and reads as zeros.
-const INITIALISED_MOST: u16 = 0x8000;
+pub(super) const INITIALISED_MOST: u16 = 0x8000;
 
 /// The header of one node: `entries` is at most `max`, and `max` entries are in the node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

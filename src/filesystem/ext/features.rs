@@ -93,8 +93,11 @@ macro_rules! tests {
 
 tests! {
     has_journal: compat & 0x4, "There is a journal.";
+    has_directory_index: compat & 0x20, "Large directories have an index of hashes.";
     has_sparse_super2: compat & 0x200, "Backups of the superblock are in two named groups only.";
     needs_recovery: incompat & 0x4, "The journal holds changes that are not in their place yet.";
+    has_file_types: incompat & 0x2, "Names have the type of what they are of.";
+    has_extents: incompat & 0x40, "Files may have an extent tree.";
     has_meta_bg: incompat & 0x10, "Group descriptors lie in the groups that they describe.";
     is_64bit: incompat & 0x80, "Block numbers have 64 bits.";
     has_ea_inode: incompat & 0x400, "Large attribute values have an inode of their own.";
@@ -103,6 +106,8 @@ tests! {
     has_sparse_super: ro_compat & 0x1, "Backups of the superblock are in some groups only.";
     has_huge_file: ro_compat & 0x8, "A file's number of blocks has 48 bits.";
     has_group_checksums: ro_compat & 0x10, "Group descriptors have a CRC-16.";
+    has_uncounted_directories: ro_compat & 0x20, "A directory with very many directories counts none of them.";
+    has_quota: ro_compat & 0x100, "The use of space is counted in hidden files.";
     has_bigalloc: ro_compat & 0x200, "Blocks are allocated in clusters.";
     has_metadata_checksums: ro_compat & 0x400, "All metadata have a CRC-32C.";
     has_project: ro_compat & 0x2000, "Inodes belong to a project.";

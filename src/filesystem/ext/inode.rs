@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use super::checksum::{Crc, inode_seed};
 use super::superblock::Superblock;
-use crate::fields::{Short, slice_at, u16_at, u32_at, wide};
+use crate::fields::{Short, high_quarter, low_quarter, put_u16, slice_at, u16_at, u32_at, wide};
 use crate::filesystem::{FileKind, Flags, Inode, Timestamp};
 
 /// Length with all extra fields that the kernel knows (`sizeof(struct ext4_inode)`).
@@ -16,16 +16,16 @@ pub(super) const BASE_LEN: usize = 128;
 const CHECKSUM_LOW_AT: usize = 0x7c;
 const CHECKSUM_HIGH_AT: usize = 0x82;
 const GENERATION_AT: usize = 0x64;
-const I_BLOCK_AT: usize = 0x28;
+pub(super) const I_BLOCK_AT: usize = 0x28;
 const I_BLOCK_LEN: usize = 60;
 const NANOSECONDS_MOST: u32 = 999_999_999;
 
 /// Flags with a meaning for the reader: `EXT4_*_FL`.
 const EXTENTS_FL: u32 = 0x8_0000;
-const INDEX_FL: u32 = 0x1000;
+pub(super) const INDEX_FL: u32 = 0x1000;
 const ENCRYPT_FL: u32 = 0x800;
-const HUGE_FILE_FL: u32 = 0x4_0000;
-const EA_INODE_FL: u32 = 0x20_0000;
+pub(super) const HUGE_FILE_FL: u32 = 0x4_0000;
+pub(super) const EA_INODE_FL: u32 = 0x20_0000;
 const INLINE_DATA_FL: u32 = 0x1000_0000;
 /// `EXT4_FL_USER_VISIBLE`.
 const USER_VISIBLE: u32 = 0x725b_dfff;
@@ -275,6 +275,19 @@ fn checksum_mismatch(
     if !superblock.features.has_metadata_checksums() {
         return Ok(None);
     }
+    let computed = computed_checksum(superblock, number, extra, record)?;
+    let has_high = extra.has(CHECKSUM_HIGH_AT, 2);
+    let stored_high = if has_high { u16_at(record, CHECKSUM_HIGH_AT)? } else { 0 };
+    let stored = joined(stored_high, u16_at(record, CHECKSUM_LOW_AT)?);
+    Ok((stored != computed).then_some(Mismatch { stored, computed }))
+}
+
+fn computed_checksum(
+    superblock: &Superblock,
+    number: u64,
+    extra: Extra,
+    record: &[u8],
+) -> Result<u32, Short> {
     let has_high = extra.has(CHECKSUM_HIGH_AT, 2);
     let between = |start: usize, end: usize| slice_at(record, start, end.saturating_sub(start));
     let low = between(CHECKSUM_LOW_AT.saturating_add(2), BASE_LEN)?;
@@ -291,10 +304,21 @@ fn checksum_mismatch(
     } else {
         crc = crc.with(between(BASE_LEN, record.len())?);
     }
-    let stored_high = if has_high { u16_at(record, CHECKSUM_HIGH_AT)? } else { 0 };
-    let stored = joined(stored_high, u16_at(record, CHECKSUM_LOW_AT)?);
-    let computed = if has_high { crc.value() } else { u32::from(crc.low_half()) };
-    Ok((stored != computed).then_some(Mismatch { stored, computed }))
+    Ok(if has_high { crc.value() } else { u32::from(crc.low_half()) })
+}
+
+/// Puts the checksum into the record of an inode, where there are checksums.
+pub(super) fn seal(superblock: &Superblock, number: u64, record: &mut [u8]) -> Result<(), Fault> {
+    if !superblock.features.has_metadata_checksums() {
+        return Ok(());
+    }
+    let extra = extra_fields(record)?;
+    let computed = computed_checksum(superblock, number, extra, record)?;
+    put_u16(record, CHECKSUM_LOW_AT, low_quarter(computed));
+    if extra.has(CHECKSUM_HIGH_AT, 2) {
+        put_u16(record, CHECKSUM_HIGH_AT, high_quarter(computed));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ mod metadata;
 mod recovery;
 mod superblock;
 mod table;
+pub mod writer;
 
 pub use self::geometry::{Fault as GeometryFault, FeatureNames, Geometry};
 

@@ -28,7 +28,7 @@ const DESCRIPTOR_SIZE_64BIT: u16 = 64;
 /// Every descriptor is looked at when the filesystem is opened. With the 128 MiB that a group of 4 KiB blocks has, this
 /// many are 512 TiB.
 const GROUPS_MOST: u64 = 1 << 22;
-const CHECKSUM_AT: usize = 0x3fc;
+pub(super) const CHECKSUM_AT: usize = 0x3fc;
 const CHECKSUM_TYPE_CRC32C: u8 = 1;
 
 /// What makes a superblock useless.
@@ -82,8 +82,10 @@ pub(super) struct Superblock {
     pub inodes_per_group: u32,
     pub first_inode: u32,
     pub inode_size: u16,
+    pub want_extra_isize: u16,
     pub descriptor_size: u16,
     pub first_meta_bg: u32,
+    pub reserved_descriptor_blocks: u16,
     pub backup_groups: [u32; 2],
     pub overhead_clusters: u32,
     pub uuid: Uuid,
@@ -150,8 +152,10 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Superblock, Fault> {
         inodes_per_group: u32_at(bytes, 0x28)?,
         first_inode: s_first_ino,
         inode_size: s_inode_size,
+        want_extra_isize: u16_at(bytes, 0x15e)?,
         descriptor_size: descriptor_size(bytes, features)?,
         first_meta_bg: u32_at(bytes, 0x104)?,
+        reserved_descriptor_blocks: u16_at(bytes, 0xce)?,
         backup_groups: [u32_at(bytes, 0x24c)?, u32_at(bytes, 0x250)?],
         overhead_clusters: u32_at(bytes, 0x248)?,
         uuid: Uuid::from_bytes(bytes_at(bytes, 0x68)?),
@@ -257,6 +261,17 @@ impl Superblock {
     /// The position of a group's first block, in bytes.
     pub(super) fn group_position(&self, group: u64) -> u64 {
         self.block_position(self.group_start(group))
+    }
+
+    /// Blocks of a cluster, at least 1.
+    pub(super) fn blocks_per_cluster(&self) -> u64 {
+        u64::from(self.cluster_size.checked_div(self.block_size).unwrap_or(1).max(1))
+    }
+
+    /// Clusters of a group.
+    pub(super) fn clusters_per_group(&self) -> u32 {
+        let clusters = u64::from(self.blocks_per_group).checked_div(self.blocks_per_cluster());
+        clusters.and_then(|clusters| u32::try_from(clusters).ok()).unwrap_or(self.blocks_per_group)
     }
 
     /// Blocks that files can have: without those of the filesystem's own structures, as `df` counts.

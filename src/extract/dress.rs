@@ -1,0 +1,186 @@
+//! Metadata: owner, attributes, mode, times, flags, in the order in which one does not undo the other.
+
+use std::os::fd::{AsRawFd as _, BorrowedFd};
+
+use rustix::fs::{
+    AtFlags, Gid, IFlags, Mode, Timespec, Timestamps, UTIME_OMIT, Uid, XattrFlags, chownat, fchmod, fchown,
+    fgetxattr, fremovexattr, fsetxattr, futimens, ioctl_getflags, ioctl_setflags, setxattr, utimensat,
+};
+use rustix::io::Errno;
+
+use super::late::LATE;
+use super::left::What;
+use super::run::{Run, refused};
+use crate::archive::flags_of_text;
+use crate::error::Result;
+use crate::filesystem::{Attribute, Timestamp};
+use crate::place::{Item, ItemKind};
+
+const ACCESS_ACL: &[u8] = b"system.posix_acl_access";
+const DEFAULT_ACL: &[u8] = b"system.posix_acl_default";
+/// A change of owner removes it, so it comes after that.
+const CAPABILITY: &[u8] = b"security.capability";
+
+const SET_ID: u16 = 0o6000;
+
+/// What is dressed: open, and not reached by its name any more.
+#[derive(Clone, Copy)]
+pub(super) struct Open<'a> {
+    pub file: BorrowedFd<'a>,
+    /// Whether it is open as a place in the tree only (`O_PATH`), as links and devices are.
+    pub is_place: bool,
+    /// Whether it may have ACLs of the directory that it was made in.
+    pub inherits: bool,
+}
+
+impl Run<'_> {
+    /// Sets all that the entry has, as far as it can be set here.
+    pub(super) fn dress(&self, open: Open<'_>, item: &Item) -> Result<()> {
+        let is_owned = self.own(open, item)?;
+        if open.inherits && !open.is_place {
+            // That there is none is as good.
+            let _ = fremovexattr(open.file, ACCESS_ACL);
+            if item.kind == ItemKind::Directory {
+                let _ = fremovexattr(open.file, DEFAULT_ACL);
+            }
+        }
+        let (capability, others): (Vec<_>, Vec<_>) =
+            item.attributes.iter().partition(|attribute| attribute.name == CAPABILITY);
+        others.into_iter().try_for_each(|attribute| self.attribute(open, attribute))?;
+        if !open.is_place {
+            let mut mode = item.mode;
+            if !is_owned && mode & SET_ID != 0 && item.kind != ItemKind::Directory {
+                self.left.add(What::SetId);
+                mode &= !SET_ID;
+            }
+            fchmod(open.file, Mode::from(u32::from(mode))).map_err(|errno| refused("mode", errno))?;
+        }
+        capability.into_iter().try_for_each(|attribute| self.attribute(open, attribute))?;
+        self.times(open, item);
+        if item.project.is_some() {
+            self.left.add(What::Project);
+        }
+        self.flags(open, item);
+        Ok(())
+    }
+
+    /// Whether the owner and the group are those of the entry now.
+    fn own(&self, open: Open<'_>, item: &Item) -> Result<bool> {
+        // The last number stands for no change in the system call.
+        let number = |id: u64| u32::try_from(id).ok().filter(|id| *id != u32::MAX);
+        let (Some(uid), Some(gid)) = (number(item.uid), number(item.gid)) else {
+            self.left.add(What::Owner);
+            return Ok(false);
+        };
+        let rights = &self.rights;
+        let is_own = rights.uid == uid;
+        let may_have_group = rights.is_root || rights.groups.contains(&gid) || rights.gid == gid;
+        let owner = rights.is_root.then(|| Uid::from_raw(uid));
+        let group = may_have_group.then(|| Gid::from_raw(gid));
+        if owner.is_some() || group.is_some() {
+            let outcome = match open.is_place {
+                true => chownat(open.file, c"", owner, group, AtFlags::EMPTY_PATH),
+                false => fchown(open.file, owner, group),
+            };
+            match outcome {
+                Ok(()) => {}
+                // In a user namespace, root is not root of all numbers.
+                Err(Errno::PERM | Errno::INVAL) => {
+                    self.left.add(What::Owner);
+                    return Ok(false);
+                }
+                Err(errno) => return Err(refused("owner", errno)),
+            }
+        }
+        let is_owned = (rights.is_root || is_own) && may_have_group;
+        if !is_owned {
+            self.left.add(What::Owner);
+        }
+        Ok(is_owned)
+    }
+
+    fn attribute(&self, open: Open<'_>, attribute: &Attribute) -> Result<()> {
+        let Attribute { name, value } = attribute;
+        let is_trusted = name.starts_with(b"trusted.");
+        if is_trusted && !self.rights.is_root {
+            self.left.add(What::TrustedAttribute);
+            return Ok(());
+        }
+        let outcome = match open.is_place {
+            // The kernel takes no attributes by such a descriptor, but by its path: that leads to what is open, whatever has its name by now.
+            true => setxattr(
+                format!("/proc/self/fd/{}", open.file.as_raw_fd()),
+                name.as_slice(),
+                value,
+                XattrFlags::empty(),
+            ),
+            false => fsetxattr(open.file, name.as_slice(), value, XattrFlags::empty()),
+        };
+        match outcome {
+            Ok(()) => {}
+            Err(Errno::PERM | Errno::ACCESS) if !self.rights.is_root => self.left.add(What::DeniedAttribute),
+            Err(errno) if matches!(errno, Errno::NOSPC | Errno::DQUOT) && !is_full(open, errno) => {
+                self.left.add(What::Attribute);
+            }
+            Err(errno @ (Errno::NOSPC | Errno::DQUOT | Errno::IO | Errno::ROFS)) => {
+                return Err(refused("attributes", errno));
+            }
+            Err(_) => self.left.add(What::Attribute),
+        }
+        Ok(())
+    }
+
+    fn times(&self, open: Open<'_>, item: &Item) {
+        let times =
+            Timestamps { last_access: timespec(item.accessed), last_modification: timespec(item.modified) };
+        let outcome = match open.is_place {
+            true => utimensat(open.file, c"", &times, AtFlags::EMPTY_PATH),
+            false => futimens(open.file, &times),
+        };
+        if outcome.is_err() {
+            self.left.add(What::Times);
+        }
+    }
+
+    /// Sets the flags that can be set now. Those that let nothing be changed any more come when the entry has its name.
+    fn flags(&self, open: Open<'_>, item: &Item) {
+        let Some(text) = &item.flags else { return };
+        let flags = flags_of_text(text).0;
+        if open.is_place || !matches!(item.kind, ItemKind::File | ItemKind::Directory | ItemKind::Image) {
+            return;
+        }
+        let now = flags & !LATE;
+        let set = |wanted: u32| {
+            let there = ioctl_getflags(open.file)?;
+            ioctl_setflags(open.file, there | IFlags::from_bits_retain(wanted))
+        };
+        if now != 0 && set(now).is_err() {
+            // One of them may be to blame.
+            let bits = (0..32).map(|bit| 1_u32 << bit).filter(|bit| now & bit != 0);
+            if bits.filter(|bit| set(*bit).is_err()).count() > 0 {
+                self.left.add(What::Flags);
+            }
+        }
+    }
+}
+
+/// Whether it is the filesystem that has no space, and not the inode: ext4 says the same when attributes are too large for one.
+fn is_full(open: Open<'_>, errno: Errno) -> bool {
+    errno == Errno::DQUOT || rustix::fs::fstatvfs(open.file).is_ok_and(|stat| stat.f_bfree < 16)
+}
+
+/// Whether what is made in this directory gets ACLs that nobody asked for.
+pub(super) fn has_default_acl(directory: BorrowedFd<'_>) -> bool {
+    // What is too long for the buffer is there all the same.
+    !matches!(
+        fgetxattr(directory, DEFAULT_ACL, &mut [0_u8; 8][..]),
+        Err(Errno::NODATA | Errno::NOTSUP | Errno::NOSYS)
+    )
+}
+
+fn timespec(time: Option<Timestamp>) -> Timespec {
+    match time {
+        Some(time) => Timespec { tv_sec: time.seconds, tv_nsec: time.nanoseconds.min(999_999_999).into() },
+        None => Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
+    }
+}

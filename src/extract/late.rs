@@ -1,0 +1,77 @@
+//! Flags that let nothing be changed any more: they are set when all else is there.
+
+use rustix::fs::{IFlags, Mode, OFlags, Statx, ioctl_getflags, ioctl_setflags};
+
+use super::left::What;
+use super::name::names;
+use super::run::Run;
+use crate::archive::flags_of_text;
+use crate::place::{Item, ItemKind};
+
+/// `FS_APPEND_FL` and `FS_IMMUTABLE_FL` (`linux/fs.h`).
+pub(super) const LATE: u32 = 0x30;
+
+/// Entries with such flags that are remembered. There are few of them on a system.
+const MOST: usize = 1 << 20;
+
+/// An entry that gets such flags.
+#[derive(Debug)]
+pub(super) struct Late {
+    path: Vec<u8>,
+    kind: ItemKind,
+    flags: u32,
+    /// Device and number of the inode: what has its name by then may be another.
+    inode: (u32, u32, u64),
+}
+
+/// What tells an inode from all others of this host.
+pub(super) fn identity(stat: &Statx) -> (u32, u32, u64) {
+    (stat.stx_dev_major, stat.stx_dev_minor, stat.stx_ino)
+}
+
+impl Run<'_> {
+    /// Remembers an entry, if it has such flags.
+    pub(super) fn later(&self, item: &Item, stat: &Statx) {
+        let flags = item.flags.as_ref().map_or(0, |text| flags_of_text(text).0 & LATE);
+        if flags == 0 {
+            return;
+        }
+        if !self.rights.is_root {
+            self.left.add(What::DeniedFlags);
+            return;
+        }
+        let mut late = self.late();
+        if late.len() < MOST {
+            late.push(Late { path: item.path.clone(), kind: item.kind, flags, inode: identity(stat) });
+        } else {
+            self.left.add(What::Flags);
+        }
+    }
+
+    /// Sets what was remembered: of what lies deepest first, of the root when `with_root` says so.
+    pub(super) fn set_late(&self, with_root: bool) {
+        let mut late = std::mem::take(&mut *self.late());
+        late.sort_by_key(|one| std::cmp::Reverse(one.path.len()));
+        let (now, then) = late.into_iter().partition(|one: &Late| with_root || !one.path.is_empty());
+        *self.late() = then;
+        for one in &now {
+            if !self.set_one(one) {
+                self.left.add(What::Flags);
+            }
+        }
+    }
+
+    fn set_one(&self, one: &Late) -> bool {
+        let flags = match one.kind {
+            ItemKind::Directory => OFlags::RDONLY | OFlags::DIRECTORY,
+            _ => OFlags::WRONLY | OFlags::NONBLOCK,
+        };
+        let Ok(names) = names(&one.path) else { return false };
+        let Ok(file) = self.target.open_below(&names, flags, Mode::empty()) else { return false };
+        let is_same = super::run::stat_of(&file).is_ok_and(|stat| identity(&stat) == one.inode);
+        is_same
+            && ioctl_getflags(&file)
+                .and_then(|there| ioctl_setflags(&file, there | IFlags::from_bits_retain(one.flags)))
+                .is_ok()
+    }
+}

@@ -1,0 +1,67 @@
+//! The line of batches between the scout and the threads that make files.
+
+use std::sync::Arc;
+
+use crossbeam_channel::Receiver;
+
+use super::directory::Directory;
+use super::run::Run;
+use crate::error::Result;
+use crate::place::Item;
+use crate::units::ByteRange;
+
+/// An entry to be made.
+pub(super) struct Step {
+    pub directory: Arc<Directory>,
+    pub name: Vec<u8>,
+    pub item: Item,
+    pub how: How,
+}
+
+/// How it is made.
+pub(super) enum How {
+    /// With the content that the place has of it.
+    FromPlace,
+    /// With the content of another entry of the place.
+    Like(Box<Item>),
+    /// With this content.
+    Here(Vec<(u64, Vec<u8>)>),
+    /// As a further name of what has this path.
+    Link(Vec<u8>),
+}
+
+impl Run<'_> {
+    /// Makes what comes, until there is no more.
+    pub(super) fn work(&self, batches: &Receiver<Vec<Step>>) {
+        for step in batches.iter().flatten() {
+            let Step { directory, name, item, how } = step;
+            let outcome = match self.has_ended() {
+                true => Ok(()),
+                false => self.settle(&item.path, self.step(&directory, &name, &item, how)),
+            };
+            let outcome = outcome.and_then(|()| self.release(directory));
+            if let Err(error) = outcome {
+                self.fail(error);
+            }
+            self.end(&item.path);
+        }
+    }
+
+    fn step(&self, directory: &Directory, name: &[u8], item: &Item, how: How) -> Result<()> {
+        let from_place = |source: &Item| {
+            self.make(directory, name, item, |fill| {
+                let data = self.place.open(source)?;
+                let all = ByteRange::between(0, data.size_bytes()).unwrap_or(ByteRange::EMPTY);
+                fill(Some(data.data_bytes()), &mut |take| data.read(all, take))
+            })
+        };
+        match how {
+            How::FromPlace => from_place(item),
+            How::Like(source) => from_place(&source),
+            How::Here(pieces) => self.make(directory, name, item, |fill| {
+                fill(None, &mut |take| pieces.iter().try_for_each(|(at, bytes)| take(*at, bytes)))
+            }),
+            How::Link(first) => self.link(directory, name, item, &first),
+        }
+    }
+}

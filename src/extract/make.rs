@@ -1,0 +1,210 @@
+//! Makes one entry: under a temporary name, with all its metadata; then it gets its own.
+
+use std::fs::File;
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::sync::atomic::Ordering::Relaxed;
+
+use rustix::fs::{
+    AtFlags, FileType, Mode, OFlags, RenameFlags, chmod, linkat, makedev, mknodat, openat, renameat,
+    renameat_with, symlinkat, unlinkat,
+};
+use rustix::io::Errno;
+
+use super::content::Read;
+use super::directory::Directory;
+use super::dress::Open;
+use super::existing::{Then, kind_of};
+use super::late::identity;
+use super::left::What;
+use super::name;
+use super::run::{Run, refused, stat_at, stat_of};
+use crate::error::{Error, Kind, Result};
+use crate::place::{Item, ItemKind};
+
+const NEW_FILE: OFlags =
+    OFlags::WRONLY.union(OFlags::CREATE).union(OFlags::EXCL).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+impl Run<'_> {
+    /// Makes an entry that is no directory and no further name. `read` gives its content, `data_bytes` is how much that is, where it is known.
+    pub(super) fn make(
+        &self,
+        directory: &Directory,
+        name: &[u8],
+        item: &Item,
+        content: impl FnOnce(&mut dyn FnMut(Option<u64>, &mut Read<'_>) -> Result<()>) -> Result<()>,
+    ) -> Result<()> {
+        let Some(then) = self.ahead(directory, name, item)? else { return Ok(()) };
+        let temporary = self.temporary_name();
+        let outcome = self.prepare(directory, &temporary, item, content);
+        let outcome = outcome.and_then(|()| self.publish(directory, &temporary, name, item, then));
+        if outcome.is_err() {
+            let _ = unlinkat(&directory.file, &temporary, AtFlags::empty());
+        } else {
+            self.made(item.kind.name());
+            if item.flags.is_some()
+                && let Ok(stat) = stat_at(&directory.file, name)
+            {
+                self.later(item, &stat);
+            }
+        }
+        outcome
+    }
+
+    /// What is to be done, or `None` where nothing is.
+    fn ahead(&self, directory: &Directory, name: &[u8], item: &Item) -> Result<Option<Then>> {
+        // What somebody else put into a directory that is fresh is seen when the entry gets its name.
+        let then = if directory.is_fresh { Then::Make } else { self.look(directory, name, item)? };
+        if then == Then::Leave {
+            self.done.fetch_add(item.size, Relaxed);
+            return Ok(None);
+        }
+        Ok(Some(then))
+    }
+
+    fn prepare(
+        &self,
+        directory: &Directory,
+        temporary: &[u8],
+        item: &Item,
+        content: impl FnOnce(&mut dyn FnMut(Option<u64>, &mut Read<'_>) -> Result<()>) -> Result<()>,
+    ) -> Result<()> {
+        let folder = directory.file.as_fd();
+        let node = |kind, device| {
+            // The mode comes by the descriptor, whatever the process takes away from new files.
+            mknodat(folder, temporary, kind, Mode::from(0o600), device)
+        };
+        let device = |kind, major, minor| {
+            node(kind, makedev(major, minor)).map_err(|errno| refused("device node", errno))
+        };
+        match item.kind {
+            ItemKind::File | ItemKind::Image => {
+                let file = openat(folder, temporary, NEW_FILE, Mode::from(0o600));
+                let file = File::from(file.map_err(|errno| refused("it can't be made", errno))?);
+                content(&mut |data_bytes, read| self.fill(&file, item, data_bytes, read))?;
+                let open = Open { file: file.as_fd(), is_place: false, inherits: directory.inherits };
+                return self.dress(open, item);
+            }
+            ItemKind::Symlink => {
+                let target = item.target.as_deref().unwrap_or_default();
+                symlinkat(target, folder, temporary).map_err(|errno| refused("symbolic link", errno))?;
+            }
+            ItemKind::Fifo => node(FileType::Fifo, 0).map_err(|errno| refused("fifo", errno))?,
+            ItemKind::CharacterDevice(major, minor) => device(FileType::CharacterDevice, major, minor)?,
+            ItemKind::BlockDevice(major, minor) => device(FileType::BlockDevice, major, minor)?,
+            ItemKind::Socket | ItemKind::Directory => {
+                return Err(Error::new(Kind::Unsupported, "is nothing that is made in this way"));
+            }
+        }
+        let open = self.open_node(directory, temporary, item)?;
+        if item.kind != ItemKind::Symlink {
+            let path = format!("/proc/self/fd/{}", open.as_raw_fd());
+            chmod(path, Mode::from(u32::from(item.mode))).map_err(|errno| refused("mode", errno))?;
+        }
+        self.dress(Open { file: open.as_fd(), is_place: true, inherits: false }, item)
+    }
+
+    /// Opens what was made without looking into it, and makes sure that it is that.
+    fn open_node(&self, directory: &Directory, temporary: &[u8], item: &Item) -> Result<OwnedFd> {
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let open = openat(&directory.file, temporary, flags, Mode::empty());
+        let open = open.map_err(|errno| refused("what was made", errno))?;
+        let stat = stat_of(&open).map_err(|errno| refused("what was made", errno))?;
+        let kind = match item.kind {
+            ItemKind::Symlink => 0o120_000,
+            ItemKind::Fifo => 0o010_000,
+            ItemKind::CharacterDevice(..) => 0o020_000,
+            _ => 0o060_000,
+        };
+        if kind_of(&stat) != kind || stat.stx_nlink != 1 || stat.stx_uid != self.rights.uid {
+            let message = "not extracted: somebody else changes the directory at the same time";
+            return Err(Error::new(Kind::Unsupported, message));
+        }
+        Ok(open)
+    }
+
+    /// Gives an entry its name.
+    fn publish(
+        &self,
+        directory: &Directory,
+        temporary: &[u8],
+        name: &[u8],
+        item: &Item,
+        then: Then,
+    ) -> Result<()> {
+        let folder = &directory.file;
+        let failed = |errno: Errno| match errno {
+            Errno::ISDIR | Errno::NOTEMPTY | Errno::EXIST => {
+                Error::new(Kind::Unsupported, "not extracted: a directory has its name")
+            }
+            Errno::PERM if then == Then::Replace => refused(
+                "what has its name can't be replaced, perhaps it is immutable (lsattr, chattr -ia)",
+                errno,
+            ),
+            errno => refused("its name", errno),
+        };
+        if then == Then::Make {
+            match renameat_with(folder, temporary, folder, name, RenameFlags::NOREPLACE) {
+                Ok(()) => return Ok(()),
+                // Some filesystems don't know how not to replace.
+                Err(Errno::EXIST | Errno::INVAL | Errno::NOSYS) => {
+                    if self.look(directory, name, item)? == Then::Leave {
+                        return unlinkat(folder, temporary, AtFlags::empty()).map_err(failed);
+                    }
+                }
+                Err(errno) => return Err(failed(errno)),
+            }
+        }
+        renameat(folder, temporary, folder, name).map_err(failed)
+    }
+
+    /// Gives what is below the target under the path `first` a further name.
+    pub(super) fn link(&self, directory: &Directory, name: &[u8], item: &Item, first: &[u8]) -> Result<()> {
+        let names = name::names(first)?;
+        let Some((base, above)) = names.split_last() else {
+            return Err(Error::corrupt("it is a further name of the root"));
+        };
+        let missing = || {
+            let first = crate::printable::Printable(first);
+            Error::new(
+                Kind::Unsupported,
+                format!("not extracted: {first}, which it is a further name of, is not there"),
+            )
+        };
+        let flags = OFlags::PATH | OFlags::DIRECTORY;
+        let from = self.target.open_below(above, flags, Mode::empty()).map_err(|_| missing())?;
+        let there = stat_at(&from, base).map_err(|_| missing())?;
+        let own = stat_at(&directory.file, name);
+        if own.is_ok_and(|own| identity(&own) == identity(&there)) {
+            let count = if self.target.is_resumed() { &self.made_before } else { &self.kept };
+            count.fetch_add(1, Relaxed);
+            return Ok(());
+        }
+        let Some(then) = self.ahead(directory, name, item)? else { return Ok(()) };
+        let temporary = self.temporary_name();
+        let outcome = linkat(&from, *base, &directory.file, &temporary, AtFlags::empty());
+        let outcome = outcome.map_err(|errno| refused("further name", errno));
+        let outcome = outcome.and_then(|()| self.publish(directory, &temporary, name, item, then));
+        if outcome.is_err() {
+            let _ = unlinkat(&directory.file, &temporary, AtFlags::empty());
+        } else {
+            self.made("link");
+        }
+        outcome
+    }
+
+    /// Whether an entry is one that is not made, because of what it is; then it is counted.
+    pub(super) fn is_left(&self, item: &Item) -> bool {
+        let what = match item.kind {
+            ItemKind::Socket => What::Socket,
+            ItemKind::CharacterDevice(..) | ItemKind::BlockDevice(..) if !self.request.devices => {
+                What::Device
+            }
+            ItemKind::CharacterDevice(..) | ItemKind::BlockDevice(..) if !self.rights.is_root => {
+                What::DeniedDevice
+            }
+            _ => return false,
+        };
+        self.left.add(what);
+        true
+    }
+}

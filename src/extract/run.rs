@@ -1,0 +1,245 @@
+//! What all threads of an extraction share.
+
+use std::collections::{BTreeMap, HashSet};
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use rustix::fd::AsFd;
+use rustix::fs::{AtFlags, Statx, StatxFlags, statx};
+use rustix::io::Errno;
+use rustix::process::{getegid, geteuid, getgroups};
+
+use super::late::Late;
+use super::left::Left;
+use super::target::Target;
+use super::{Report, Request};
+use crate::error::{Error, Issue, Kind, Result};
+use crate::place::Place;
+
+/// What this process may set.
+#[derive(Debug)]
+pub(super) struct Rights {
+    pub is_root: bool,
+    pub uid: u32,
+    pub gid: u32,
+    /// Groups that its files may have besides.
+    pub groups: Vec<u32>,
+}
+
+impl Rights {
+    fn of_this_process() -> Self {
+        let groups = getgroups().unwrap_or_default();
+        Self {
+            is_root: geteuid().is_root(),
+            uid: geteuid().as_raw(),
+            gid: getegid().as_raw(),
+            groups: groups.into_iter().map(|group| group.as_raw()).collect(),
+        }
+    }
+}
+
+/// One extraction.
+pub(super) struct Run<'a> {
+    pub place: &'a dyn Place,
+    pub target: &'a Target,
+    pub request: &'a Request<'a>,
+    pub rights: Rights,
+    pub left: Left,
+    /// Bytes of content so far, and bytes of the place that they stand for.
+    pub written: AtomicU64,
+    pub done: AtomicU64,
+    pub verified: AtomicU64,
+    pub made_before: AtomicU64,
+    pub kept: AtomicU64,
+    issues: AtomicU64,
+    entries: Mutex<BTreeMap<&'static str, u64>>,
+    temporary: AtomicU64,
+    late: Mutex<Vec<Late>>,
+    /// Paths that some thread is busy with.
+    busy: Mutex<HashSet<Vec<u8>>>,
+    less_busy: Condvar,
+    ended: AtomicBool,
+    fatal: Mutex<Option<Error>>,
+}
+
+impl<'a> Run<'a> {
+    pub(super) fn new(place: &'a dyn Place, target: &'a Target, request: &'a Request<'a>) -> Self {
+        Self {
+            place,
+            target,
+            request,
+            rights: Rights::of_this_process(),
+            left: Left::default(),
+            written: AtomicU64::new(0),
+            done: AtomicU64::new(0),
+            verified: AtomicU64::new(0),
+            made_before: AtomicU64::new(0),
+            kept: AtomicU64::new(0),
+            issues: AtomicU64::new(0),
+            entries: Mutex::default(),
+            temporary: AtomicU64::new(0),
+            late: Mutex::default(),
+            busy: Mutex::default(),
+            less_busy: Condvar::new(),
+            ended: AtomicBool::new(false),
+            fatal: Mutex::default(),
+        }
+    }
+
+    /// Records what was wrong with an entry; gives back what ends the run.
+    pub(super) fn settle(&self, path: &[u8], outcome: Result<()>) -> Result<()> {
+        match outcome {
+            Err(error) if ends_the_run(&error) => Err(error),
+            Err(error) => {
+                self.issue(Some(path), error);
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+
+    pub(super) fn issue(&self, path: Option<&[u8]>, error: Error) {
+        self.issues.fetch_add(1, Relaxed);
+        self.request.observer.issue(&Issue { path: path.map(<[u8]>::to_vec), error });
+    }
+
+    /// Counts an entry that was made.
+    pub(super) fn made(&self, type_name: &'static str) {
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = entries.entry(type_name).or_default();
+        *count = count.saturating_add(1);
+    }
+
+    /// Counts content, and looks whether the run shall go on.
+    pub(super) fn progress(&self, len: usize) -> Result<()> {
+        let len = u64::try_from(len).unwrap_or(u64::MAX);
+        let written = self.written.fetch_add(len, Relaxed).saturating_add(len);
+        self.request.observer.progress(self.done.load(Relaxed).saturating_add(written), written);
+        if self.request.max_output.is_some_and(|most| written > most) {
+            let message = "the content is longer than --max-output allows; what is complete stays";
+            return Err(Error::new(Kind::Limit, message));
+        }
+        self.check()
+    }
+
+    /// Whether the run shall go on.
+    pub(super) fn check(&self) -> Result<()> {
+        if self.has_ended() || self.request.observer.stop_requested() {
+            return Err(Error::new(
+                Kind::Interrupted,
+                "interrupted; what is complete stays, and the same command goes on from there",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Ends the run; the first error is the one that counts.
+    pub(super) fn fail(&self, error: Error) {
+        self.fatal.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        self.ended.store(true, Relaxed);
+        self.less_busy.notify_all();
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended.load(Relaxed)
+    }
+
+    pub(super) fn take_fatal(&self) -> Option<Error> {
+        self.fatal.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    pub(super) fn late(&self) -> MutexGuard<'_, Vec<Late>> {
+        self.late.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A name that nothing else has.
+    pub(super) fn temporary_name(&self) -> Vec<u8> {
+        let number = self.temporary.fetch_add(1, Relaxed);
+        [self.target.temporary_start().as_bytes(), number.to_string().as_bytes()].concat()
+    }
+
+    pub(super) fn begin(&self, path: &[u8]) {
+        self.busy.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_vec());
+    }
+
+    pub(super) fn end(&self, path: &[u8]) {
+        self.busy.lock().unwrap_or_else(PoisonError::into_inner).remove(path);
+        self.less_busy.notify_all();
+    }
+
+    /// Whether some thread is busy with a path.
+    pub(super) fn is_busy(&self, path: &[u8]) -> bool {
+        self.busy.lock().unwrap_or_else(PoisonError::into_inner).contains(path)
+    }
+
+    /// Waits until none is.
+    pub(super) fn wait_for(&self, path: &[u8]) {
+        let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
+        while busy.contains(path) && !self.has_ended() {
+            busy = self.less_busy.wait(busy).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    pub(super) fn report(&self) -> Report {
+        let counted = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let entries = counted.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect();
+        drop(counted);
+        let mut report = Report {
+            entries,
+            data_bytes: self.written.load(Relaxed),
+            verified: self.verified.load(Relaxed),
+            made_before: self.made_before.load(Relaxed),
+            kept: self.kept.load(Relaxed),
+            issues: self.issues.load(Relaxed),
+            left: Vec::new(),
+        };
+        for (is_issue, sentence) in self.left.sentences() {
+            if is_issue {
+                report.issues = report.issues.saturating_add(1);
+                let error = Error::new(Kind::Unsupported, format!("left: {sentence}"));
+                self.request.observer.issue(&Issue { path: None, error });
+            } else {
+                report.left.push(sentence);
+            }
+        }
+        report
+    }
+}
+
+/// Whether going on makes no sense. A limit ends the reading of one entry, but not the others.
+fn ends_the_run(error: &Error) -> bool {
+    error.ends_the_run() || error.kind() == Kind::Exists
+}
+
+/// An error of a call that concerns one entry, or the whole where no other entry would fare better.
+pub(super) fn refused(what: &str, errno: Errno) -> Error {
+    let kind = match errno {
+        Errno::NOSPC
+        | Errno::DQUOT
+        | Errno::IO
+        | Errno::ROFS
+        | Errno::MFILE
+        | Errno::NFILE
+        | Errno::NOMEM => Kind::Write,
+        _ => Kind::Unsupported,
+    };
+    let hint = match errno {
+        Errno::NOSPC | Errno::DQUOT => {
+            "; what is complete stays: make room, and the same command goes on from there"
+        }
+        Errno::MFILE => "; raise the limit of open files (ulimit -n)",
+        _ => "",
+    };
+    Error::new(kind, format!("{what}: {}{hint}", io::Error::from(errno)))
+}
+
+/// What the kernel tells of a name in a directory, links not followed.
+pub(super) fn stat_at(directory: impl AsFd, name: &[u8]) -> Result<Statx, Errno> {
+    statx(directory, name, AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT, StatxFlags::BASIC_STATS)
+}
+
+/// The same of what is open.
+pub(super) fn stat_of(open: impl AsFd) -> Result<Statx, Errno> {
+    statx(open, c"", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS)
+}

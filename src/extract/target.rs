@@ -1,0 +1,296 @@
+//! The directory that files are extracted to, and what an interrupted run leaves in it for the next one.
+//!
+//! While a run is under way, [`STATE`] stands in the directory. It says what is extracted, and its own time is when that began. The
+//! next run of the same kind finds it, and knows by it which files are its own: those whose inodes changed since (nobody can set
+//! that time back) and that are what the place has. All others are somebody else's. At the end it is removed.
+
+use std::fs::File;
+use std::io::{self, Read as _, Write as _};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rustix::fs::{
+    AtFlags, Dir, FlockOperation, Mode, OFlags, ResolveFlags, Statx, flock, openat, openat2, syncfs, unlinkat,
+};
+use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
+
+use super::run::{refused, stat_of};
+use super::{Existing, Request};
+use crate::error::{Error, Kind, Result};
+use crate::filesystem::Timestamp;
+use crate::printable::Printable;
+
+/// Name of the file that says what is under way.
+pub(super) const STATE: &str = ".voltar-extract.json";
+
+/// Bytes of it that are read.
+const STATE_MOST: u64 = 16 << 20;
+
+/// Bytes of a path that is resolved at once; `PATH_MAX` is 4096.
+const PATH_MOST: usize = 3000;
+
+/// What tells one boot of this host from another (random(4)).
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+
+/// How directories are resolved: below the one that is open, and through no link.
+const BENEATH: ResolveFlags =
+    ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS).union(ResolveFlags::NO_MAGICLINKS);
+
+/// What is extracted from, as far as it tells one from another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    path: String,
+    len_bytes: u64,
+    modified: (i64, i64),
+}
+
+impl Source {
+    /// The file or device under this path.
+    ///
+    /// # Errors
+    ///
+    /// When it is not there.
+    pub fn of(path: &Path) -> Result<Self> {
+        let failed = |source: io::Error| Error::new(Kind::Source, source).on(path);
+        let absolute = std::fs::canonicalize(path).map_err(failed)?;
+        let found = std::fs::metadata(&absolute).map_err(failed)?;
+        Ok(Self {
+            path: Printable::path(&absolute).to_string(),
+            len_bytes: found.len(),
+            modified: (found.mtime(), found.mtime_nsec()),
+        })
+    }
+}
+
+/// What a run extracts: the same is gone on with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct What {
+    source: Source,
+    paths: Vec<String>,
+    exclude: Vec<String>,
+    existing: String,
+    devices: bool,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct State {
+    what: What,
+    /// What the temporary names of the run have in them.
+    id: String,
+    /// Which boot it began in: what was not written to the disk when the host went down is not whole.
+    boot: String,
+}
+
+/// The directory that files are extracted to.
+#[derive(Debug)]
+pub struct Target {
+    path: PathBuf,
+    root: OwnedFd,
+    what: What,
+    id: String,
+    boot: String,
+    is_empty: bool,
+    /// What an earlier run left, held so that no other run goes on with it.
+    found: Option<(File, Timestamp, bool)>,
+    begun: OnceLock<(File, Timestamp)>,
+}
+
+impl Target {
+    /// Opens the directory, which is made where it is not there yet, and looks for what an earlier run left. Nothing in it is changed.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be opened, when another run is under way in it, or another one was interrupted there; [`Kind::Unsupported`] when the kernel has no
+    /// `openat2(2)`.
+    pub fn open(path: &Path, source: Source, request: &Request<'_>) -> Result<Self> {
+        let failed = |source: io::Error| Error::new(Kind::Write, source).on(path);
+        std::fs::create_dir_all(path).map_err(failed)?;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let root = rustix::fs::open(path, flags, Mode::empty()).map_err(|errno| failed(errno.into()))?;
+        match openat2(&root, ".", flags, Mode::empty(), BENEATH) {
+            Ok(_) => {}
+            Err(Errno::NOSYS) => {
+                let message = "this kernel has no openat2 (it came with Linux 5.6), and without it a hostile archive can't be kept in the \
+                               directory: extract with tar, as a user who may write nowhere else";
+                return Err(Error::new(Kind::Unsupported, message));
+            }
+            Err(errno) => return Err(failed(errno.into())),
+        }
+        let shown = |bytes: &[u8]| Printable(bytes).to_string();
+        let what = What {
+            source,
+            paths: request.paths.iter().map(|path| shown(path)).collect(),
+            exclude: request.exclude.patterns().map(shown).collect(),
+            existing: match request.existing {
+                Existing::Refuse => "refuse",
+                Existing::Overwrite => "overwrite",
+                Existing::Keep => "keep",
+            }
+            .to_owned(),
+            devices: request.devices,
+        };
+        let boot = std::fs::read_to_string(BOOT_ID).unwrap_or_default().trim().to_owned();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+        let id = format!("{now:x}-{:x}", std::process::id());
+        let is_empty = Dir::read_from(&root)
+            .and_then(|listing| {
+                for entry in listing {
+                    if !matches!(entry?.file_name().to_bytes(), b"." | b"..") {
+                        return Ok(false);
+                    }
+                }
+                Ok(true)
+            })
+            .map_err(|errno| failed(errno.into()))?;
+        let path = path.to_path_buf();
+        let target = Self { path, root, what, id, boot, is_empty, found: None, begun: OnceLock::new() };
+        target.with_found()
+    }
+
+    /// Looks for what an earlier run left.
+    fn with_found(self) -> Result<Self> {
+        let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = match openat2(&self.root, STATE, flags, Mode::empty(), BENEATH) {
+            Ok(file) => File::from(file),
+            Err(Errno::NOENT) => return Ok(self),
+            Err(errno) => return Err(self.failed(STATE, errno)),
+        };
+        let name = Printable::path(&self.path.join(STATE)).to_string();
+        flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|_| {
+            Error::new(Kind::Exists, "another voltar is extracting to this directory").on(&self.path)
+        })?;
+        let mut text = String::new();
+        let read = (&file).take(STATE_MOST).read_to_string(&mut text);
+        if read.is_ok() && text.is_empty() {
+            // Killed before it had begun.
+            unlinkat(&self.root, STATE, AtFlags::empty()).map_err(|errno| self.failed(STATE, errno))?;
+            return Ok(self);
+        }
+        let state = read.ok().and_then(|_| serde_json::from_str::<State>(&text).ok());
+        let Some(state) =
+            state.filter(|state| state.id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'))
+        else {
+            let message = format!("{name} is there, and can't be understood: remove it to extract anew");
+            return Err(Error::new(Kind::Exists, message));
+        };
+        if state.what != self.what {
+            let message = format!(
+                "here the extraction of {} was interrupted, which is another one than this (other source, paths or options): run that again, or \
+                 remove {name}",
+                state.what.source.path
+            );
+            return Err(Error::new(Kind::Exists, message));
+        }
+        let began = stat_of(&file).map(|stat| modified(&stat)).map_err(|errno| self.failed(STATE, errno))?;
+        let is_same_boot = state.boot == self.boot && !self.boot.is_empty();
+        Ok(Self { id: state.id, found: Some((file, began, is_same_boot)), ..self })
+    }
+
+    /// Says in the directory what is under way. From now on it is written to.
+    pub(super) fn begin(&self) -> Result<()> {
+        if self.found.is_some() || self.begun.get().is_some() {
+            return Ok(());
+        }
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let failed = |errno| self.failed(STATE, errno);
+        let file = File::from(openat(&self.root, STATE, flags, Mode::from(0o600)).map_err(failed)?);
+        flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(failed)?;
+        let state = State { what: self.what.clone(), id: self.id.clone(), boot: self.boot.clone() };
+        let text = serde_json::to_vec(&state).map_err(|source| Error::new(Kind::Write, source))?;
+        (&file).write_all(&text).map_err(|source| Error::new(Kind::Write, source).on(&self.path))?;
+        let began = stat_of(&file).map(|stat| modified(&stat)).map_err(failed)?;
+        let _ = self.begun.set((file, began));
+        Ok(())
+    }
+
+    /// All is there: the next run is a new one.
+    pub(super) fn finish(&self) -> Result<()> {
+        syncfs(&self.root).map_err(|errno| self.failed(".", errno))?;
+        unlinkat(&self.root, STATE, AtFlags::empty()).map_err(|errno| self.failed(STATE, errno))
+    }
+
+    fn failed(&self, name: &str, errno: Errno) -> Error {
+        let error = refused(name, errno);
+        Error::new(Kind::Write, error.cause().to_string()).on(&self.path)
+    }
+
+    /// The directory itself, for the sandbox.
+    #[must_use]
+    pub fn folder(&self) -> BorrowedFd<'_> {
+        self.root.as_fd()
+    }
+
+    /// Whether nothing was in it.
+    pub(super) fn is_empty(&self) -> bool {
+        self.is_empty
+    }
+
+    /// Whether an earlier run of the same kind was interrupted here.
+    #[must_use]
+    pub fn is_resumed(&self) -> bool {
+        self.found.is_some()
+    }
+
+    /// Whether what that run made is on the disk as it made it.
+    pub(super) fn is_trusted(&self) -> bool {
+        self.found.as_ref().is_some_and(|(_, _, is_same_boot)| *is_same_boot)
+    }
+
+    /// When it began, by the clock of the filesystem.
+    pub(super) fn began(&self) -> Timestamp {
+        match (&self.found, self.begun.get()) {
+            (Some((_, began, _)), _) | (None, Some((_, began))) => *began,
+            (None, None) => Timestamp { seconds: i64::MAX, nanoseconds: 0 },
+        }
+    }
+
+    /// What the temporary names of this run begin with, and those of the one that it goes on with.
+    pub(super) fn temporary_start(&self) -> String {
+        // Names of this process differ from those of the one that was killed, which may be there still.
+        let process = std::process::id();
+        format!("{}{process:x}-", self.left_over_start())
+    }
+
+    /// What all temporary names of runs of this kind begin with.
+    pub(super) fn left_over_start(&self) -> String {
+        format!(".voltar-{}-", self.id)
+    }
+
+    /// Opens what is below the directory, through no link.
+    pub(super) fn open_below(&self, names: &[&[u8]], flags: OFlags, mode: Mode) -> Result<OwnedFd, Errno> {
+        let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mut above: Option<OwnedFd> = None;
+        let mut path: Vec<u8> = Vec::new();
+        for name in names {
+            if path.len().saturating_add(name.len()) > PATH_MOST {
+                let directory = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+                let from = above.as_ref().map_or(self.root.as_fd(), |above| above.as_fd());
+                above = Some(openat2(from, path.as_slice(), directory, Mode::empty(), BENEATH)?);
+                path.clear();
+            }
+            if !path.is_empty() {
+                path.push(b'/');
+            }
+            path.extend_from_slice(name);
+        }
+        let path = if path.is_empty() { b".".as_slice() } else { path.as_slice() };
+        openat2(above.as_ref().map_or(self.root.as_fd(), |above| above.as_fd()), path, flags, mode, BENEATH)
+    }
+}
+
+/// Opens the directory of this name in another one, if it is one and no link to one.
+pub(super) fn open_in(directory: BorrowedFd<'_>, name: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
+    openat2(directory, name, flags | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty(), BENEATH)
+}
+
+pub(super) fn modified(stat: &Statx) -> Timestamp {
+    Timestamp { seconds: stat.stx_mtime.tv_sec, nanoseconds: stat.stx_mtime.tv_nsec }
+}
+
+pub(super) fn changed(stat: &Statx) -> Timestamp {
+    Timestamp { seconds: stat.stx_ctime.tv_sec, nanoseconds: stat.stx_ctime.tv_nsec }
+}
