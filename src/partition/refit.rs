@@ -168,3 +168,6 @@ pub(super) fn protect(sector: &mut [u8], device: &dyn ReadAt, target_bytes: u64,
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
