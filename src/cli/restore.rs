@@ -110,13 +110,13 @@ fn disk(arguments: &RestoreArguments, show: Show, console: &Console) -> Result<E
     }
     let opened = Location { file: arguments.archive.clone(), path: Vec::new() }.open(None)?;
     let target = destination.open(len_bytes)?;
-    format(&plan, &target).map_err(|error| error.on(&arguments.to))?;
+    let issues = format(&plan, &target).map_err(|error| error.on(&arguments.to))?;
     if !arguments.no_sandbox
         && let Some(gap) = sandbox::enter(target.folder())?.gap()
     {
         console.note(gap);
     }
-    let restored = write(arguments, &plan, opened.place()?.as_ref(), target, console)?;
+    let restored = write(arguments, &plan, opened.place()?.as_ref(), target, issues, console)?;
     summarise(arguments, &plan, &restored, show, console);
     Ok(if restored.issues.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(INCOMPLETE) })
 }
@@ -142,6 +142,7 @@ fn write(
     plan: &Plan,
     place: &dyn Place,
     target: TargetFile,
+    issues: Vec<String>,
     console: &Console,
 ) -> Result<Restored> {
     let place_error = |error: Error| match error.kind() {
@@ -149,6 +150,7 @@ fn write(
         _ => error.on(&arguments.archive),
     };
     let mut restored = restore(plan, place, &target, console).map_err(place_error)?;
+    restored.issues.splice(0..0, issues);
     restored.issues.extend(place.issues());
     target.finish().map_err(|error| error.on(&arguments.to))?;
     for issue in &restored.issues {

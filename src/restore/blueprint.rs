@@ -30,6 +30,8 @@ pub(super) struct Volume {
     /// On the disk; a single volume lies where it lay on the disk that it was part of.
     pub range: ByteRange,
     pub holds: Holds,
+    /// Bytes that were in use in its filesystem.
+    pub used_bytes: u64,
     /// What it holds, and its label, for people.
     pub name: String,
     pub label: String,
@@ -159,6 +161,7 @@ fn nothing(partition: &Partition) -> Volume {
         number: partition.number,
         range: partition.range,
         holds: Holds::Nothing,
+        used_bytes: 0,
         name: "unknown".to_owned(),
         label: String::new(),
         type_name: partition.type_name.clone(),
@@ -197,6 +200,7 @@ fn volume(record: &VolumeRecord, range: ByteRange, partition: Option<&Partition>
         number,
         range,
         holds,
+        used_bytes: record.filesystem.as_ref().map_or(0, |filesystem| filesystem.used_bytes),
         name: crate::printable::harmless(&record.holds),
         label: crate::printable::harmless(record.label.as_deref().unwrap_or_default()),
         type_name: partition.map(|partition| partition.type_name.clone()).unwrap_or_default(),

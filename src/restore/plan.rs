@@ -37,6 +37,8 @@ pub struct Step {
     pub number: u32,
     /// Where it lies on the target.
     pub range: ByteRange,
+    /// Bytes that were in use in its filesystem.
+    pub used_bytes: u64,
     /// Whether it is longer than it was.
     pub grown: bool,
     /// What becomes of it.
@@ -175,6 +177,13 @@ fn has_header_at(step: &Step, at: u64, len: u64) -> bool {
 
 fn step(volume: &Volume, range: ByteRange, grown: bool) -> Result<Step> {
     let work = match &volume.holds {
+        Holds::Ext { below, geometry } if grown => {
+            let blocks = range.len().checked_div(geometry.block_bytes.into()).unwrap_or(0);
+            let geometry = geometry
+                .grown(blocks)
+                .map_err(|fault| Error::new(Kind::Unsupported, fault).in_partition(volume.number))?;
+            Work::Ext { below: below.clone(), geometry: Box::new(geometry) }
+        }
         Holds::Ext { below, geometry } => Work::Ext { below: below.clone(), geometry: geometry.clone() },
         Holds::Raw { .. } | Holds::Swap if grown => {
             let message = format!(
@@ -190,6 +199,7 @@ fn step(volume: &Volume, range: ByteRange, grown: bool) -> Result<Step> {
     Ok(Step {
         number: volume.number,
         range,
+        used_bytes: volume.used_bytes,
         grown,
         work,
         holds: volume.name.clone(),

@@ -10,6 +10,7 @@ use super::target::{ENDS_BYTES, TargetFile};
 use crate::archive::Observer;
 use crate::device::{Target, WritableWindow, WriteAt};
 use crate::error::{Error, Kind, Result};
+use crate::filesystem::ext::Geometry;
 use crate::place::{Item, ItemKind, Place};
 use crate::printable::Printable;
 use crate::units::{ByteRange, Bytes};
@@ -33,12 +34,12 @@ pub struct Restored {
 }
 
 /// Clears what is left of an older disk, and makes the plan's ext filesystems, empty. Programs are started: this is done before rights
-/// are given up.
+/// are given up. Gives what of the filesystems could not be made as it was.
 ///
 /// # Errors
 ///
 /// When the target can't be written, or a filesystem can't be made.
-pub fn format(plan: &Plan, target: &TargetFile) -> Result<()> {
+pub fn format(plan: &Plan, target: &TargetFile) -> Result<Vec<String>> {
     if let (Some(table), Some(device)) = (plan.sector_bytes, target.device().sector_bytes())
         && table != device
     {
@@ -50,12 +51,15 @@ pub fn format(plan: &Plan, target: &TargetFile) -> Result<()> {
     if !target.is_blank() {
         clear(plan, target)?;
     }
+    let mut issues = Vec::new();
     for step in &plan.steps {
         if let Work::Ext { geometry, .. } = &step.work {
-            ext::format(target.working_path(), step.range, geometry).map_err(|error| locate(error, step))?;
+            let made = ext::format(target.working_path(), step.range, geometry);
+            let told = made.map_err(|error| locate(error, step))?;
+            issues.extend(told.into_iter().map(|issue| titled(step, &issue)));
         }
     }
-    Ok(())
+    Ok(issues)
 }
 
 /// Takes the table and the signatures of what was there before.
@@ -90,7 +94,7 @@ fn zero(device: &dyn WriteAt, range: ByteRange) -> Result<()> {
 ///
 /// When the archive is damaged or the target can't be written. The message says what the target holds then.
 pub fn run(plan: &Plan, place: &dyn Place, target: &TargetFile, observer: &dyn Observer) -> Result<Restored> {
-    let mut running = Running { plan, place, target, observer, restored: Restored::default(), done_bytes: 0 };
+    let mut running = Running { plan, place, target, observer, restored: Restored::default() };
     observer.begin(plan.data_bytes(place));
     running.volumes().and_then(|()| running.table()).map_err(|error| running.spoil(error))?;
     Ok(running.restored)
@@ -100,8 +104,11 @@ impl Plan {
     /// About how many bytes of data it writes.
     fn data_bytes(&self, place: &dyn Place) -> u64 {
         let of_step = |step: &Step| match &step.work {
-            Work::Ext { geometry, .. } => geometry.len_bytes(),
-            Work::Raw { member } => place.find(member, false).map_or(0, |item| item.size),
+            Work::Ext { .. } => step.used_bytes,
+            Work::Raw { member } => {
+                let data = place.find(member, false).and_then(|item| place.open(&item));
+                data.map_or(0, |data| data.data_bytes())
+            }
             Work::Swap | Work::Nothing => 0,
         };
         self.steps.iter().map(of_step).fold(0, u64::saturating_add)
@@ -114,7 +121,6 @@ struct Running<'a> {
     target: &'a TargetFile,
     observer: &'a dyn Observer,
     restored: Restored,
-    done_bytes: u64,
 }
 
 impl Running<'_> {
@@ -122,15 +128,34 @@ impl Running<'_> {
         for step in &self.plan.steps {
             self.go_on()?;
             match &step.work {
-                Work::Ext { below, geometry } => {
-                    let window = WritableWindow::new(Arc::clone(self.target.device()), step.range)?;
-                    let window: Target = Arc::new(window);
-                    ext::fill(window, self.place, below, geometry).map_err(|error| locate(error, step))?;
-                    self.restored.filesystems = self.restored.filesystems.saturating_add(1);
-                }
+                Work::Ext { below, geometry } => self.files(step, below, geometry)?,
                 Work::Raw { member } => self.image(step, member).map_err(|error| locate(error, step))?,
                 Work::Swap | Work::Nothing => {}
             }
+        }
+        Ok(())
+    }
+
+    /// Fills a filesystem.
+    fn files(&mut self, step: &Step, below: &[u8], geometry: &Geometry) -> Result<()> {
+        let window = WritableWindow::new(Arc::clone(self.target.device()), step.range)?;
+        let window: Target = Arc::new(window);
+        let (observer, before) = (self.observer, self.restored.data_bytes);
+        let mut go_on = |data_bytes: u64| {
+            let written = before.saturating_add(data_bytes);
+            observer.progress(written, written);
+            go_on(observer)
+        };
+        let filled = ext::fill(window, self.place, below, geometry, &mut go_on);
+        let filled = filled.map_err(|error| locate(error, step))?;
+        let restored = &mut self.restored;
+        restored.filesystems = restored.filesystems.saturating_add(1);
+        restored.entries = restored.entries.saturating_add(filled.entries);
+        restored.data_bytes = restored.data_bytes.saturating_add(filled.data_bytes);
+        let told = u64::try_from(filled.issues.len()).unwrap_or(u64::MAX);
+        restored.issues.extend(filled.issues.iter().map(|issue| titled(step, issue)));
+        if let Some(more) = filled.issue_count.checked_sub(told).filter(|more| *more > 0) {
+            restored.issues.push(titled(step, &format!("and {more} more")));
         }
         Ok(())
     }
@@ -159,7 +184,7 @@ impl Running<'_> {
             at = position.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
             self.restored.data_bytes =
                 self.restored.data_bytes.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
-            self.observer.progress(self.done_bytes.saturating_add(at), self.restored.data_bytes);
+            self.observer.progress(self.restored.data_bytes, self.restored.data_bytes);
             self.go_on()
         })?;
         if let Some(hole) = ByteRange::between(at, item.size) {
@@ -177,7 +202,6 @@ impl Running<'_> {
                 return Err(Error::corrupt(message));
             }
         }
-        self.done_bytes = self.done_bytes.saturating_add(item.size);
         self.restored.images = self.restored.images.saturating_add(1);
         Ok(())
     }
@@ -235,10 +259,22 @@ impl Running<'_> {
     }
 
     fn go_on(&self) -> Result<()> {
-        match self.observer.stop_requested() {
-            true => Err(Error::new(Kind::Interrupted, "stopped by a signal")),
-            false => Ok(()),
-        }
+        go_on(self.observer)
+    }
+}
+
+fn go_on(observer: &dyn Observer) -> Result<()> {
+    match observer.stop_requested() {
+        true => Err(Error::new(Kind::Interrupted, "stopped by a signal")),
+        false => Ok(()),
+    }
+}
+
+/// An issue with the partition that it is about.
+fn titled(step: &Step, issue: &str) -> String {
+    match step.number {
+        0 => issue.to_owned(),
+        number => format!("partition {number}: {issue}"),
     }
 }
 

@@ -29,6 +29,16 @@ impl Crc {
         self.with(&[0; N])
     }
 
+    /// The four bytes to go on with so that the checksum becomes `value`: each step back is one bit of the polynomial's division undone.
+    pub(super) fn bytes_to(self, value: u32) -> [u8; 4] {
+        const POLYNOMIAL: u32 = 0x82f6_3b78;
+        let back = (0..u32::BITS).fold(value, |crc, _| match crc >> 31 {
+            0 => crc << 1,
+            _ => (crc ^ POLYNOMIAL) << 1 | 1,
+        });
+        (back ^ self.0).to_le_bytes()
+    }
+
     pub(super) fn value(self) -> u32 {
         self.0
     }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 use uuid::Uuid;
 
+use super::checksum::Crc;
 use super::superblock::Superblock;
 use crate::fields::{Short, bytes_at, slice_at, u8_at, u16_at, u32_at, until_nul};
 
@@ -247,6 +248,22 @@ impl Geometry {
     #[must_use]
     pub fn len_bytes(&self) -> u64 {
         self.blocks.saturating_mul(u64::from(self.block_bytes))
+    }
+
+    /// The UUID that the filesystem has to be made with for its checksums to begin where they do: its own, or one with the checksum that
+    /// is wanted where it was changed since.
+    #[must_use]
+    pub fn uuid_of_checksums(&self) -> Uuid {
+        match self.checksum_seed {
+            Some(seed) if Crc::START.with(self.uuid.as_bytes()) != Crc::from_seed(seed) => {
+                let [head @ .., _, _, _, _] = self.uuid.into_bytes();
+                let tail = Crc::START.with(&head).bytes_to(seed);
+                let [a, b, c, d, e, f, g, h, i, j, k, l] = head;
+                let [m, n, o, p] = tail;
+                Uuid::from_bytes([a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p])
+            }
+            _ => self.uuid,
+        }
     }
 
     fn check(&self) -> Result<(), Fault> {

@@ -95,6 +95,9 @@ impl VolumeRecord {
 /// A filesystem whose files were read.
 #[derive(Clone, Debug, Deserialize)]
 pub struct FilesystemRecord {
+    /// Bytes that were in use in it.
+    #[serde(default)]
+    pub used_bytes: u64,
     /// What it takes to make it again.
     #[serde(default)]
     pub geometry: Option<Geometry>,

@@ -68,3 +68,13 @@ fn a_larger_one_has_as_many_inodes_for_each_group() {
     assert!(u64::from(large.inodes) > groups * 3, "{} {}", small.inodes, large.inodes);
     assert!(small.grown(u64::MAX).is_err());
 }
+
+#[test]
+fn checksums_can_be_made_to_begin_anywhere() {
+    let sound = geometry("ext4");
+    for seed in [0, 1, 0x1234_5678, u32::MAX] {
+        let uuid = Geometry { checksum_seed: Some(seed), ..sound.clone() }.uuid_of_checksums();
+        assert_eq!(Crc::START.with(uuid.as_bytes()).value(), seed);
+    }
+    assert_eq!(sound.uuid_of_checksums(), sound.uuid);
+}

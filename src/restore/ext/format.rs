@@ -1,0 +1,267 @@
+//! Makes a filesystem, empty, by `mke2fs`.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use crate::error::{Error, Kind, Result};
+use crate::filesystem::ext::Geometry;
+use crate::printable::Printable;
+use crate::units::ByteRange;
+
+/// Where programs of the administrator are; the environment has no say.
+const FOLDERS: [&str; 6] = ["/usr/sbin", "/sbin", "/usr/bin", "/bin", "/usr/local/sbin", "/usr/local/bin"];
+
+/// Settings of `mke2fs`, so that those of this machine don't matter.
+const SETTINGS: &str = "[defaults]\n\
+    \tbase_features = none\n\
+    \tdefault_mntopts =\n\
+    \tenable_periodic_fsck = 0\n\
+    \twarn_y2038_dates = 0\n\
+    \tblocksize = 4096\n\
+    \tinode_size = 256\n\
+    \tinode_ratio = 16384\n";
+
+/// Features that `mke2fs -O` takes, by the names that it gives them.
+const MADE: [&str; 33] = [
+    "has_journal",
+    "ext_attr",
+    "resize_inode",
+    "dir_index",
+    "sparse_super2",
+    "fast_commit",
+    "stable_inodes",
+    "orphan_file",
+    "filetype",
+    "meta_bg",
+    "extent",
+    "64bit",
+    "mmp",
+    "flex_bg",
+    "ea_inode",
+    "metadata_csum_seed",
+    "large_dir",
+    "inline_data",
+    "encrypt",
+    "casefold",
+    "sparse_super",
+    "large_file",
+    "huge_file",
+    "uninit_bg",
+    "dir_nlink",
+    "extra_isize",
+    "bigalloc",
+    "metadata_csum",
+    "project",
+    "verity",
+    "quota",
+    // Those that are put into the superblock later, when it is filled.
+    "read-only",
+    "imagic_inodes",
+];
+/// Those of the last that `mke2fs` is not asked for, and states that a new filesystem is not in.
+const NOT_ASKED_FOR: [&str; 5] =
+    ["read-only", "imagic_inodes", "dir_prealloc", "needs_recovery", "orphan_present"];
+
+/// The encoding of names that `casefold` has, as the superblock numbers it.
+const UTF8: u16 = 1;
+const STRICT: u16 = 1;
+const MIB: u64 = 1 << 20;
+/// `JBD2_MIN_JOURNAL_BLOCKS`.
+const JOURNAL_BLOCKS_LEAST: u64 = 1024;
+
+/// Makes the filesystem of this geometry, empty, in a range of an image file or a block device. Gives what could not be made as it was,
+/// in sentences.
+///
+/// `mke2fs` of e2fsprogs 1.47 or later is started, with an environment of its own: call it before the sandbox.
+///
+/// # Errors
+///
+/// [`Kind::Unsupported`] when there is no `mke2fs`, it does not know a feature, or the range is too short; [`Kind::Write`] when it fails.
+pub fn format(path: &Path, range: ByteRange, geometry: &Geometry) -> Result<Vec<String>> {
+    if geometry.len_bytes() > range.len() {
+        let (needed, there) = (geometry.len_bytes(), range.len());
+        let message = format!("the filesystem has {needed} bytes, but there are only {there} for it");
+        return Err(Error::new(Kind::Unsupported, message));
+    }
+    let program = find()?;
+    let settings = settings().map_err(|error| {
+        Error::new(
+            Kind::Write,
+            format!("the settings of mke2fs can't be written to a temporary file: {error}"),
+        )
+    })?;
+    let notes = notes(geometry);
+    let output = command(&program, settings.path())
+        .args(arguments(range, geometry))
+        .arg(path)
+        .arg(geometry.blocks.to_string())
+        .output()
+        .map_err(|error| Error::new(Kind::Unsupported, format!("mke2fs can't be started: {error}")))?;
+    if output.status.success() {
+        return Ok(notes);
+    }
+    if let Some(unknown) = unknown_feature(&program, settings.path(), geometry) {
+        let message = format!(
+            "the mke2fs of this machine does not know the feature {unknown}, which the filesystem has: a newer e2fsprogs is needed"
+        );
+        return Err(Error::new(Kind::Unsupported, message));
+    }
+    Err(Error::new(Kind::Write, format!("mke2fs could not make the filesystem: {}", said(&output))))
+}
+
+fn find() -> Result<PathBuf> {
+    let candidates = FOLDERS.iter().map(|folder| Path::new(folder).join("mke2fs"));
+    candidates.into_iter().find(|candidate| candidate.is_file()).ok_or_else(|| {
+        let message = "an ext filesystem is made by mke2fs, which is not here: install e2fsprogs";
+        Error::new(Kind::Unsupported, message)
+    })
+}
+
+fn settings() -> std::io::Result<tempfile::NamedTempFile> {
+    let mut file = tempfile::Builder::new().prefix("voltar-mke2fs-").suffix(".conf").tempfile()?;
+    file.write_all(SETTINGS.as_bytes())?;
+    Ok(file)
+}
+
+fn command(program: &Path, settings: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.env_clear().env("LC_ALL", "C").env("MKE2FS_CONFIG", settings);
+    command.stdin(Stdio::null()).current_dir("/");
+    command
+}
+
+/// What of the geometry can't be the same again.
+fn notes(geometry: &Geometry) -> Vec<String> {
+    let mut notes: Vec<String> = geometry
+        .features
+        .all()
+        .filter(|feature| !MADE.contains(feature) && !NOT_ASKED_FOR.contains(feature))
+        .map(|feature| format!("the filesystem's feature {feature} is left out: no new filesystem has it"))
+        .collect();
+    if geometry.features.has("verity") {
+        notes.push(
+            "files that fs-verity protected are as any other now: their content is here, their hash trees are not".to_owned(),
+        );
+    }
+    if geometry.features.has("quota") {
+        notes.push(
+            "what quota counts is as it was, but its limits are not archived: set them again with setquota"
+                .to_owned(),
+        );
+    }
+    if geometry.external_journal {
+        notes.push("the filesystem's journal was on another device; now it is in the filesystem".to_owned());
+    }
+    if geometry.features.has("casefold") && geometry.encoding != UTF8 {
+        let encoding = geometry.encoding;
+        notes.push(format!(
+            "names are folded as UTF-8: the encoding {encoding} of the filesystem is not known"
+        ));
+    }
+    notes
+}
+
+/// The features that `mke2fs` is asked for.
+fn features(geometry: &Geometry) -> Vec<&str> {
+    let asked = |feature: &&str| MADE.contains(feature) && !NOT_ASKED_FOR.contains(feature);
+    geometry.features.all().filter(asked).collect()
+}
+
+fn arguments(range: ByteRange, geometry: &Geometry) -> Vec<String> {
+    let features = features(geometry);
+    let has = |feature| features.contains(&feature);
+    let mut arguments: Vec<String> = ["-q", "-F", "-o", "Linux", "-m", "0"].map(str::to_owned).to_vec();
+    let mut option = |name: &str, value: String| arguments.extend([name.to_owned(), value]);
+    option("-r", geometry.revision.to_string());
+    option("-b", geometry.block_bytes.to_string());
+    if has("bigalloc") {
+        option("-C", geometry.cluster_bytes.to_string());
+    }
+    if geometry.revision > 0 {
+        option("-I", geometry.inode_bytes.to_string());
+    }
+    option("-N", geometry.inodes.to_string());
+    let default_group = geometry.block_bytes.saturating_mul(8).min(65_528);
+    let is_usual = geometry.blocks_per_group == default_group || geometry.blocks_per_group == 65_536;
+    if !has("bigalloc") && !is_usual {
+        option("-g", geometry.blocks_per_group.to_string());
+    }
+    if has("flex_bg") && geometry.groups_per_flex > 1 {
+        option("-G", geometry.groups_per_flex.to_string());
+    }
+    option("-O", std::iter::once("none").chain(features.iter().copied()).collect::<Vec<_>>().join(","));
+    let uuid = geometry.uuid_of_checksums();
+    option("-U", if uuid.is_nil() { "clear".to_owned() } else { uuid.to_string() });
+    if let Some(journal) = geometry.journal_bytes.filter(|_| has("has_journal")) {
+        let least = u64::from(geometry.block_bytes).saturating_mul(JOURNAL_BLOCKS_LEAST);
+        option("-J", format!("size={}", journal.max(least) / MIB));
+    }
+    let mut extended = vec![
+        format!("offset={}", range.start()),
+        "nodiscard".to_owned(),
+        "root_owner=0:0".to_owned(),
+        format!("lazy_itable_init={}", u8::from(has("metadata_csum") || has("uninit_bg"))),
+        "lazy_journal_init=0".to_owned(),
+    ];
+    if has("resize_inode") {
+        extended.extend(resize(geometry));
+    }
+    if has("sparse_super2") {
+        extended.push(format!("num_backup_sb={}", geometry.backups));
+    }
+    if has("casefold") {
+        extended.push("encoding=utf8".to_owned());
+        if geometry.encoding_flags & STRICT != 0 {
+            extended.push("encoding_flags=strict".to_owned());
+        }
+    }
+    if has("quota") && !geometry.quotas.is_empty() {
+        let name = |quota: &String| match quota.as_str() {
+            "user" => "usrquota",
+            "group" => "grpquota",
+            _ => "prjquota",
+        };
+        let names: Vec<&str> = geometry.quotas.iter().map(name).collect();
+        extended.push(format!("quotatype={}", names.join(":")));
+    }
+    if has("mmp") && (1..=300).contains(&geometry.mmp_seconds) {
+        extended.push(format!("mmp_update_interval={}", geometry.mmp_seconds));
+    }
+    option("-E", extended.join(","));
+    arguments
+}
+
+/// How far the filesystem can grow later: `mke2fs` keeps space for the descriptors of as many groups.
+fn resize(geometry: &Geometry) -> Option<String> {
+    let descriptor = if geometry.features.has("64bit") { 64 } else { 32 };
+    let per_block = u64::from(geometry.block_bytes / descriptor);
+    let per_group = u64::from(geometry.blocks_per_group).max(1);
+    let groups = geometry.blocks.div_ceil(per_group);
+    let reserved = u64::from(geometry.reserved_descriptor_blocks);
+    let blocks = groups.div_ceil(per_block).saturating_add(reserved).saturating_mul(per_block);
+    let most = blocks.saturating_mul(per_group);
+    (reserved > 0 && most > geometry.blocks && most <= u64::from(u32::MAX)).then(|| format!("resize={most}"))
+}
+
+/// The first feature that `mke2fs` does not know, by asking it for each alone. Nothing is written.
+fn unknown_feature(program: &Path, settings: &Path, geometry: &Geometry) -> Option<String> {
+    let is_unknown = |feature: &&str| {
+        let asked = command(program, settings)
+            .args(["-n", "-q", "-F", "-O", &format!("none,{feature}"), "/dev/null", "1024"])
+            .output();
+        asked.is_ok_and(|output| said(&output).contains("Invalid filesystem option set"))
+    };
+    features(geometry).into_iter().find(is_unknown).map(str::to_owned)
+}
+
+/// What a program said of why it failed, made safe to show.
+fn said(output: &Output) -> String {
+    let error = output.stderr.trim_ascii();
+    let text = if error.is_empty() { output.stdout.trim_ascii() } else { error };
+    let line = text.split(|byte| *byte == b'\n').next_back().unwrap_or_default();
+    match line {
+        [] => format!("it ended with {}", output.status),
+        line => Printable(line).to_string(),
+    }
+}
