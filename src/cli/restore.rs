@@ -109,8 +109,8 @@ fn disk(arguments: &RestoreArguments, show: Show, console: &Console) -> Result<E
         return Ok(ExitCode::SUCCESS);
     }
     let opened = Location { file: arguments.archive.clone(), path: Vec::new() }.open(None)?;
-    let target = destination.open(len_bytes)?;
-    let issues = format(&plan, &target).map_err(|error| error.on(&arguments.to))?;
+    let mut target = destination.open(len_bytes)?;
+    let issues = format(&plan, &mut target).map_err(|error| error.on(&arguments.to))?;
     if !arguments.no_sandbox
         && let Some(gap) = sandbox::enter(target.folder())?.gap()
     {
@@ -169,7 +169,7 @@ fn show_plan(plan: &Plan, to: &Path, show: Show, console: &Console) -> Result<()
     let rows = plan.steps.iter().map(|step| {
         [
             if step.number == 0 { "all".to_owned() } else { step.number.to_string() },
-            step.range.start().to_string(),
+            Bytes(step.range.start()).to_string(),
             format!("{}{}", Bytes(step.range.len()), if step.grown { ", grown" } else { "" }),
             step.type_name.clone(),
             step.holds.clone(),

@@ -34,12 +34,12 @@ pub struct Restored {
 }
 
 /// Clears what is left of an older disk, and makes the plan's ext filesystems, empty. Programs are started: this is done before rights
-/// are given up. Gives what of the filesystems could not be made as it was.
+/// are given up, and a device is claimed after it. Gives what of the filesystems could not be made as it was.
 ///
 /// # Errors
 ///
 /// When the target can't be written, or a filesystem can't be made.
-pub fn format(plan: &Plan, target: &TargetFile) -> Result<Vec<String>> {
+pub fn format(plan: &Plan, target: &mut TargetFile) -> Result<Vec<String>> {
     if let (Some(table), Some(device)) = (plan.sector_bytes, target.device().sector_bytes())
         && table != device
     {
@@ -59,6 +59,7 @@ pub fn format(plan: &Plan, target: &TargetFile) -> Result<Vec<String>> {
             issues.extend(told.into_iter().map(|issue| titled(step, &issue)));
         }
     }
+    target.claim()?;
     Ok(issues)
 }
 

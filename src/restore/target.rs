@@ -79,7 +79,7 @@ impl Destination {
             let message = format!("is in use: {}; --force does not change that", users.join(", "));
             return Err(Error::new(Kind::Exists, message));
         }
-        let file = exclusively(path, is_block)?;
+        let file = opened(path, if is_block { libc::O_EXCL } else { 0 })?;
         let len_bytes = (&file).seek(SeekFrom::End(0)).map_err(refused)?;
         let data_at = if len_bytes == 0 { None } else { first_data(from_file(file)?.as_ref())? };
         if let Some(at) = data_at.filter(|_| !force) {
@@ -137,8 +137,15 @@ impl Destination {
                 partial.as_file().set_len(len_bytes).map_err(unwritable)?;
                 let folder = File::open(&folder).map_err(unwritable)?;
                 let target = from_file(partial.as_file().try_clone().map_err(unwritable)?)?;
-                let working = partial.path().to_path_buf();
-                Ok(TargetFile { target, working, is_blank: true, new: Some(New { partial, folder, path }) })
+                let working = std::path::absolute(partial.path()).map_err(unwritable)?;
+                Ok(TargetFile {
+                    target,
+                    working,
+                    is_blank: true,
+                    is_block: false,
+                    claim: None,
+                    new: Some(New { partial, folder, path }),
+                })
             }
             Self::Existing { path, len_bytes: there, is_block, data_at } => {
                 if there == 0 && !is_block {
@@ -149,9 +156,10 @@ impl Destination {
                     let file = OpenOptions::new().write(true).open(&path).map_err(refused)?;
                     file.set_len(0).and_then(|()| file.set_len(there)).map_err(unwritable)?;
                 }
-                let target = from_file(exclusively(&path, is_block)?)?;
+                let target = from_file(opened(&path, 0)?)?;
                 let is_blank = !is_block && target.next_data(0).is_none();
-                Ok(TargetFile { target, working: path, is_blank, new: None })
+                let working = std::path::absolute(&path).map_err(unwritable)?;
+                Ok(TargetFile { target, working, is_blank, is_block, claim: None, new: None })
             }
         }
     }
@@ -165,6 +173,9 @@ pub struct TargetFile {
     working: PathBuf,
     /// Whether it is known to have zeros where nothing was written.
     is_blank: bool,
+    is_block: bool,
+    /// What keeps others off a block device, once it is claimed.
+    claim: Option<File>,
     new: Option<New>,
 }
 
@@ -181,6 +192,19 @@ impl TargetFile {
     #[must_use]
     pub fn device(&self) -> &Target {
         &self.target
+    }
+
+    /// Claims a block device: from now on nobody else can mount it, or put anything over it. `mke2fs` claims it for itself, so that this comes
+    /// after it.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Exists`] when somebody else was faster.
+    pub fn claim(&mut self) -> Result<()> {
+        if self.is_block {
+            self.claim = Some(opened(&self.working, libc::O_EXCL)?);
+        }
+        Ok(())
     }
 
     /// Where it is as long as it is being written.
@@ -227,9 +251,8 @@ impl TargetFile {
     }
 }
 
-/// Opens for reading and writing; a device so that nobody else has it who claims it for himself.
-fn exclusively(path: &Path, is_block: bool) -> Result<File> {
-    let claim = if is_block { libc::O_EXCL } else { 0 };
+/// Opens for reading and writing; with `O_EXCL`, so that nobody else has a device who claims it for himself.
+fn opened(path: &Path, claim: i32) -> Result<File> {
     let flags = libc::O_NONBLOCK | libc::O_NOCTTY | claim;
     let opened = OpenOptions::new().read(true).write(true).custom_flags(flags).open(path);
     opened.map_err(|error| match error.raw_os_error() {

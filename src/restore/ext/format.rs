@@ -15,7 +15,6 @@ const FOLDERS: [&str; 6] = ["/usr/sbin", "/sbin", "/usr/bin", "/bin", "/usr/loca
 /// Settings of `mke2fs`, so that those of this machine don't matter.
 const SETTINGS: &str = "[defaults]\n\
     \tbase_features = none\n\
-    \tdefault_mntopts =\n\
     \tenable_periodic_fsck = 0\n\
     \twarn_y2038_dates = 0\n\
     \tblocksize = 4096\n\
