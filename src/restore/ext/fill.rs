@@ -236,7 +236,6 @@ impl Filling<'_> {
             flags: item.flags.as_deref().map_or(Flags(0), flags_of_text),
             project: item.project,
             attributes: item.attributes.clone(),
-            has_uncounted_links: item.kind == ItemKind::Directory && item.links == Some(1),
         })
     }
 }

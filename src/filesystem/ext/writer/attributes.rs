@@ -105,6 +105,9 @@ pub(super) struct Placed {
     pub in_inode: Vec<u8>,
     /// The block; 0 for none.
     pub block: u64,
+    /// Values that have inodes of their own, and the clusters that they take.
+    pub value_inodes: u64,
+    pub value_clusters: u64,
 }
 
 impl Shared {
@@ -139,9 +142,14 @@ impl Shared {
         let mut block_space =
             core.superblock.block_len().saturating_sub(BLOCK_HEADER_LEN).saturating_sub(END_LEN);
         let (mut inside, mut outside) = (Vec::new(), Vec::new());
+        let (mut value_inodes, mut value_clusters) = (0_u64, 0_u64);
         for mut entry in entries {
             if entry.len() > inode_space.max(block_space) && core.superblock.features.has_ea_inode() {
                 entry.inode = Some(value_inode(core, new, &entry.value)?);
+                let len = u64::try_from(entry.value.len()).unwrap_or(u64::MAX);
+                let clusters = len.div_ceil(u64::from(core.superblock.cluster_size).max(1));
+                value_inodes = value_inodes.saturating_add(1);
+                value_clusters = value_clusters.saturating_add(clusters);
             }
             let len = entry.len();
             if len <= inode_space {
@@ -165,7 +173,7 @@ impl Shared {
         }
         let in_inode = if inside.is_empty() { Vec::new() } else { inode_part(&inside, in_inode) };
         let block = if outside.is_empty() { 0 } else { self.block(core, &outside)? };
-        Ok(Placed { in_inode, block })
+        Ok(Placed { in_inode, block, value_inodes, value_clusters })
     }
 
     /// A block with these entries: one that is there, or a new one.
@@ -259,7 +267,6 @@ fn value_inode(core: &mut Core, owner: &NewInode, value: &[u8]) -> Result<(u32, 
         flags: Flags(0),
         project: None,
         attributes: Vec::new(),
-        has_uncounted_links: false,
     };
     let rest = Rest {
         size,

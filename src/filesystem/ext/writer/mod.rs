@@ -14,6 +14,7 @@ mod hash;
 mod index;
 mod map;
 mod names;
+mod quota;
 mod record;
 mod settings;
 mod space;
@@ -27,6 +28,7 @@ use self::core::Core;
 use self::groups::put_halves;
 use self::hash::Hasher;
 use self::map::I_BLOCK_LEN;
+use self::quota::{Usage, Used};
 use self::record::Rest;
 use self::tree::Tree;
 use super::checksum::Crc;
@@ -34,7 +36,7 @@ use super::geometry::Geometry;
 use super::superblock::{self, CHECKSUM_AT};
 use crate::device::{Target, read_vec};
 use crate::error::{Error, Kind, Result, Salvaged};
-use crate::fields::{put_u16, put_u32, u16_at};
+use crate::fields::{put_u16, put_u32, u16_at, u32_at};
 use crate::filesystem::{Content as Kept, FileKind, Inode};
 use crate::printable::Printable;
 
@@ -78,6 +80,7 @@ pub struct Writer {
     hasher: Hasher,
     tree: Tree,
     shared: Shared,
+    usage: Usage,
     /// Names of each inode that has more than one.
     links: HashMap<u32, u32>,
     /// The directory that comes with a new filesystem, until it has its name: its number and size.
@@ -111,8 +114,15 @@ impl Writer {
             let number = u32::try_from(entry.inode).map_err(Error::corrupt)?;
             lost_and_found = Some((number, inode.size_bytes));
         }
-        let (tree, shared, links) = (Tree::new(ROOT), Shared::new(), HashMap::new());
-        Ok(Self { core, superblock: bytes, hasher, tree, shared, links, lost_and_found })
+        let has_quota = core.superblock.features.has_quota();
+        for kind in quota::KINDS.iter().filter(|_| has_quota) {
+            match u32_at(&bytes, kind.inode_at).map_err(Error::corrupt)? {
+                0 => {}
+                number => release(&mut core, opened.as_ref(), &opened.inode(u64::from(number))?)?,
+            }
+        }
+        let (tree, shared, usage, links) = (Tree::new(ROOT), Shared::new(), Usage::default(), HashMap::new());
+        Ok(Self { core, superblock: bytes, hasher, tree, shared, usage, links, lost_and_found })
     }
 
     /// The root directory.
@@ -295,6 +305,11 @@ impl Writer {
             rest.attribute_block = placed.block;
             rest.sectors = rest.sectors.saturating_add(self.core.sectors_per_cluster());
         }
+        // Values that have inodes of their own count for whoever has the attribute.
+        let of_values = placed.value_clusters.saturating_mul(self.core.sectors_per_cluster());
+        rest.sectors = rest.sectors.saturating_add(of_values);
+        let inodes = placed.value_inodes.saturating_add(1);
+        self.usage.add(new, Used { inodes, bytes: rest.sectors.saturating_mul(512) });
         let record = record::encode(&self.core.superblock, new, &rest, &placed.in_inode);
         self.core.write_inode(number, record)
     }
@@ -320,6 +335,7 @@ impl Writer {
             put_u16(&mut record, 0x1a, u16::try_from(count).unwrap_or(u16::MAX));
             self.core.write_inode(number, record)?;
         }
+        self.write_quotas()?;
         if let Some((number, _)) = self.lost_and_found {
             self.core.table.clear(&mut self.core.space, number)?;
             self.core.space.release_inode(number, true)?;
@@ -353,14 +369,34 @@ impl Writer {
         let (map, sectors) = content.finish(taken.inode)?;
         let (size, has_index) = written;
         let directories = taken.directories.saturating_add(2);
-        let uncounted = directories > LINKS_MOST || taken.new.has_uncounted_links;
-        let links = if uncounted && features.has_uncounted_directories() { 1 } else { directories };
+        let links = if directories > LINKS_MOST { 1 } else { directories };
         let rest = Rest {
             links: u16::try_from(links).unwrap_or(u16::MAX),
             flags: map.flags | if has_index { INDEX_FL } else { 0 },
             ..self.rest(taken.inode, size, sectors, map.i_block)
         };
         self.inode(taken.inode, &taken.new, rest, faults)
+    }
+
+    /// Writes the files that count the use of space.
+    fn write_quotas(&mut self) -> Result<()> {
+        if !self.core.superblock.features.has_quota() {
+            return Ok(());
+        }
+        for (kind, file) in std::mem::take(&mut self.usage).files() {
+            let number = u32_at(&self.superblock, kind.inode_at).map_err(Error::corrupt)?;
+            if number == 0 {
+                continue;
+            }
+            let size = u64::try_from(file.len()).unwrap_or(u64::MAX);
+            let mut content = Content::new(&mut self.core, size);
+            content.put(0, &file)?;
+            let (map, sectors) = content.finish(number)?;
+            let mut record = self.core.read_inode(number)?;
+            record::replace_content(&mut record, size, sectors, &map);
+            self.core.write_inode(number, record)?;
+        }
+        Ok(())
     }
 
     /// Writes the superblock and its copies.
@@ -393,7 +429,7 @@ const CASEFOLD_FL: u32 = 0x4000_0000;
 
 /// Puts the checksum into a superblock, where it has one.
 fn seal(superblock: &mut [u8]) {
-    let has_checksum = crate::fields::u32_at(superblock, 0x64).is_ok_and(|ro_compat| ro_compat & 0x400 != 0);
+    let has_checksum = u32_at(superblock, 0x64).is_ok_and(|ro_compat| ro_compat & 0x400 != 0);
     if has_checksum {
         let checksum = Crc::START.with(superblock.get(..CHECKSUM_AT).unwrap_or_default()).value();
         put_u32(superblock, CHECKSUM_AT, checksum);

@@ -2,8 +2,8 @@
 //!
 //! <https://docs.kernel.org/filesystems/ext4/inodes.html>
 
-use super::map::I_BLOCK_LEN;
-use crate::fields::{high_half, high_quarter, low_half, low_quarter, put_bytes, put_u16, put_u32};
+use super::map::{I_BLOCK_LEN, Map};
+use crate::fields::{high_half, high_quarter, low_half, low_quarter, put_bytes, put_u16, put_u32, u32_at};
 use crate::filesystem::ext::inode::{BASE_LEN, HUGE_FILE_FL, I_BLOCK_AT};
 use crate::filesystem::ext::superblock::Superblock;
 use crate::filesystem::{Attribute, FileKind, Flags, Timestamp};
@@ -38,8 +38,6 @@ pub struct NewInode {
     pub project: Option<u32>,
     /// Extended attributes, as getxattr(2) gives them.
     pub attributes: Vec<Attribute>,
-    /// Whether a directory does not count the directories in it.
-    pub has_uncounted_links: bool,
 }
 
 /// What an inode has besides.
@@ -129,6 +127,17 @@ pub(super) fn encode(superblock: &Superblock, new: &NewInode, rest: &Rest, space
     record
 }
 
+/// Gives a record another content: its map, size, and units of 512 bytes.
+pub(super) fn replace_content(record: &mut [u8], size: u64, sectors: u64, map: &Map) {
+    put_u32(record, 0x4, low_half(size));
+    put_u32(record, 0x6c, high_half(size));
+    put_u32(record, 0x1c, low_half(sectors));
+    put_u16(record, 0x74, low_quarter(high_half(sectors)));
+    let flags = u32_at(record, 0x20).unwrap_or(0);
+    put_u32(record, 0x20, flags | map.flags);
+    put_bytes(record, I_BLOCK_AT, &map.i_block);
+}
+
 /// The two fields of a time: 32 bits of seconds, and two more with the nanoseconds.
 fn encode_time(time: Timestamp) -> (u32, u32) {
     let [a, b, c, d, ..] = time.seconds.to_le_bytes();
@@ -179,7 +188,6 @@ mod tests {
                 flags: Flags(0x40),
                 project: None,
                 attributes: Vec::new(),
-                has_uncounted_links: false,
             };
             let i_block = device_numbers(300, 0xf_ff01);
             let rest =

@@ -16,7 +16,6 @@ const UNSIGNED_HASH: u32 = 0x2;
 
 /// Puts the settings into a superblock.
 pub(super) fn apply(superblock: &mut [u8], geometry: &Geometry) {
-    let is_dynamic = geometry.revision > 0;
     put_u32(superblock, 0x8, low_half(geometry.reserved_blocks));
     let has_halves = u32_at(superblock, 0x60).is_ok_and(|incompat| incompat & 0x80 != 0);
     if has_halves {
@@ -27,9 +26,6 @@ pub(super) fn apply(superblock: &mut [u8], geometry: &Geometry) {
     put_u32(superblock, 0x44, geometry.seconds_between_checks);
     put_u16(superblock, 0x50, geometry.reserved_uid);
     put_u16(superblock, 0x52, geometry.reserved_gid);
-    if !is_dynamic {
-        return;
-    }
     let wanted = Features::of_names(&geometry.features);
     for (at, later, wanted) in
         [(0x5c, COMPAT_LATER, wanted.compat), (0x64, RO_COMPAT_LATER, wanted.ro_compat)]

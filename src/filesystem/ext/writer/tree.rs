@@ -53,7 +53,6 @@ impl Tree {
             flags: Flags(0),
             project: None,
             attributes: Vec::new(),
-            has_uncounted_links: false,
         };
         let root = Directory {
             inode: root,
