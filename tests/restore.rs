@@ -154,7 +154,9 @@ fn volumes(image: &Path) -> Vec<Partition> {
 fn round_trip(image: &Image) {
     let original = image.path();
     let kept = Kept::of(original);
-    let restored = kept.image();
+    let restored = kept.path("restored.img");
+    let code = if WITH_ISSUES.contains(&image.name.as_str()) { 3 } else { 0 };
+    kept.restore(&restored, &["--quiet"], code);
     assert_eq!(len_of(&restored), len_of(original));
     assert_eq!(format!("{:?}", kernel::partitions(&restored)), format!("{:?}", kernel::partitions(original)));
     same_outside(original, &restored);
@@ -251,6 +253,10 @@ fn same_archive(kept: &Kept, restored: &Path) {
                 for name in ["place", "inode"] {
                     fields.remove(name);
                 }
+                // A directory has 1 when it once had more directories than can be counted.
+                if fields["type"] == "dir" {
+                    fields.remove("links");
+                }
                 if fields.get("links").is_some_and(|links| links.as_u64() > Some(1)) && entry["type"] != "dir"
                 {
                     let fields = entry.as_object_mut().expect("a record");
@@ -309,14 +315,14 @@ fn many_logicals() {
     let folder = tools::temporary_folder();
     let image = folder.path().join("disk.img");
     let mut table = "label: dos\nstart=2048, size=2048, type=83, bootable\nstart=4096, type=f\n".to_owned();
-    table.extend(
-        (0..40)
-            .map(|number| format!("start={}, size=1024, type={:x}\n", 6144 + number * 2048, 0xa0 + number)),
-    );
-    disk(&image, 64 * MIB, &table, &[(6144 * 512, MIB / 2)]);
+    // sfdisk says where each begins.
+    table.extend((0..40).map(|number| format!("size=1024, type={:x}\n", 0xa0 + number)));
+    disk(&image, 96 * MIB, &table, &[(6144 * 512, MIB / 2)]);
+    let logicals: Vec<Partition> = volumes(&image).into_iter().filter(|volume| volume.number >= 5).collect();
+    assert_eq!((logicals.len(), logicals[0].start_bytes), (40, 6144 * 512));
     let file = File::options().write(true).open(&image).expect("the image");
-    for number in 0..40 {
-        file.write_all_at(&[number as u8 + 1; 700], (6144 + number * 2048 + 100) * 512).expect("a write");
+    for Partition { number, start_bytes, .. } in &logicals[1..] {
+        file.write_all_at(&[*number as u8; 700], start_bytes + 100).expect("a write");
     }
     let kept = Kept::of(&image);
     let restored = kept.image();
@@ -355,7 +361,8 @@ fn boot_code() {
         let code: Vec<u8> = (0..len).map(|index| (index % 251) as u8 + 1).collect();
         file.write_all_at(&code, at).expect("a write");
     }
-    let restored = Kept::of(&image).image();
+    let kept = Kept::of(&image);
+    let restored = kept.image();
     for (at, len) in written {
         assert_eq!(range(&restored, at, len as u64), range(&image, at, len as u64), "{len} bytes at {at}");
     }
@@ -375,7 +382,8 @@ fn swap() {
     file.write_all_at(&fs::read(&part).expect("swap"), 4 * MIB).expect("a write");
     // What was swapped out is nobody's business.
     file.write_all_at(&[0x5a; 4096], 4 * MIB + 8192).expect("a write");
-    let restored = Kept::of(&image).image();
+    let kept = Kept::of(&image);
+    let restored = kept.image();
     assert_eq!(range(&restored, 4 * MIB, 4096), range(&image, 4 * MIB, 4096));
     assert!(range(&restored, 4 * MIB + 4096, 2 * MIB - 4096).iter().all(|byte| *byte == 0));
     let back = folder.path().join("back.img");
