@@ -1,6 +1,7 @@
 //! `voltar restore`.
 
 use std::fmt::Write as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -100,6 +101,7 @@ fn disk(arguments: &RestoreArguments, show: Show, console: &Console) -> Result<E
     for note in blueprint.notes() {
         console.note(note);
     }
+    refuse_archive(arguments)?;
     let destination = Destination::look(&arguments.to, arguments.force)?;
     let len_bytes =
         destination.len_bytes().unwrap_or_else(|| blueprint.source_bytes().max(blueprint.needed_bytes()));
@@ -119,6 +121,18 @@ fn disk(arguments: &RestoreArguments, show: Show, console: &Console) -> Result<E
     let restored = write(arguments, &plan, opened.place()?.as_ref(), target, issues, console)?;
     summarise(arguments, &plan, &restored, show, console);
     Ok(if restored.issues.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(INCOMPLETE) })
+}
+
+/// The archive itself, or what stands beside it, is no target, whatever is forced.
+fn refuse_archive(arguments: &RestoreArguments) -> Result<()> {
+    let identity = |path: &Path| std::fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));
+    let files = Target::new(&arguments.archive, Algorithm::default());
+    let target = identity(&arguments.to);
+    let is_target = |path: &PathBuf| target.is_some() && identity(path) == target;
+    if [&files.archive, &files.manifest, &files.checksum].into_iter().any(is_target) {
+        return Err(Error::new(Kind::Exists, "is the archive itself, or stands beside it").on(&arguments.to));
+    }
+    Ok(())
 }
 
 /// What the manifest says of the disk.

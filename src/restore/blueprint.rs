@@ -1,5 +1,7 @@
 //! What an archive says of the disk that it was made of, checked.
 
+use std::collections::BTreeMap;
+
 use super::skeleton::Skeleton;
 use crate::archive::read::{AreasOf, Head, Manifest, VolumeRecord};
 use crate::error::{Error, Kind, Result};
@@ -87,28 +89,26 @@ impl Blueprint {
         }
         let mut notes = table.warnings.clone();
         notes.extend(table.fault.clone());
+        let mut records: BTreeMap<u32, &VolumeRecord> = BTreeMap::new();
+        for record in &head.volumes {
+            if records.insert(record.number, record).is_some() {
+                return Err(Error::corrupt("the manifest has it twice").in_partition(record.number));
+            }
+        }
         let mut volumes: Vec<Volume> = Vec::new();
         for partition in table.partitions.iter().filter(|partition| !partition.is_container) {
-            let mut records = head.volumes.iter().filter(|record| record.number == partition.number);
-            let volume = match (records.next(), records.next()) {
-                (Some(record), None) => volume(record, partition.range, Some(partition))?,
-                (None, _) => {
-                    notes.push(format!(
-                        "partition {}: is not in the archive, and stays empty",
-                        partition.number
-                    ));
+            volumes.push(match records.remove(&partition.number) {
+                Some(record) => volume(record, partition.range, Some(partition))?,
+                None => {
+                    let number = partition.number;
+                    notes.push(format!("partition {number}: is not in the archive, and stays empty"));
                     nothing(partition)
                 }
-                (Some(_), Some(_)) => {
-                    return Err(Error::corrupt("the manifest has it twice").in_partition(partition.number));
-                }
-            };
-            volumes.push(volume);
+            });
         }
-        let is_known = |record: &&VolumeRecord| volumes.iter().any(|volume| volume.number == record.number);
-        if let Some(record) = head.volumes.iter().find(|record| !is_known(record)) {
+        if let Some(number) = records.keys().next() {
             let message = "the manifest has it among its volumes, but not in its table";
-            return Err(Error::corrupt(message).in_partition(record.number));
+            return Err(Error::corrupt(message).in_partition(*number));
         }
         Ok(Self { source_bytes: head.source.len_bytes, skeleton, table: Some(table), volumes, notes })
     }

@@ -10,7 +10,7 @@ use crate::units::{ByteRange, Bytes};
 const EXT_BOOT_BYTES: u64 = 1024;
 const SWAP_HEADER_BYTES: u64 = 64 << 10;
 
-/// Whether a piece is of one sector: areas are taken apart so far.
+/// Areas are taken apart into pieces of a sector: each has one place.
 const SECTOR: usize = 512;
 
 /// A plan: nothing of it is written yet.
@@ -94,25 +94,35 @@ impl Blueprint {
             steps.push(step(volume, new.unwrap_or(volume.range), new.is_some())?);
         }
         steps.sort_by_key(|step| step.range);
-        let structures: Vec<ByteRange> = table.structures.clone();
-        let lies_in = |at: u64, len: u64, range: &ByteRange| {
-            ByteRange::new(at, len).is_some_and(|piece| piece.overlaps(range))
+        // In the order of the device and none over another, as what was read from it.
+        let step_at = |at: u64, len: u64| {
+            let first = steps.partition_point(|step| step.range.end() <= at);
+            let overlaps =
+                |step: &&Step| ByteRange::new(at, len).is_some_and(|piece| piece.overlaps(&step.range));
+            steps.iter().skip(first).find(|step| !step.range.is_empty()).filter(overlaps)
         };
+        for (at, bytes) in &pieces {
+            let end = at.saturating_add(to_u64(bytes.len()));
+            if end > target_bytes {
+                let message =
+                    format!("the table has a part that ends at byte {end}, but the target at {target_bytes}");
+                return Err(Error::corrupt(message));
+            }
+        }
         // What of the table lies in a partition is the partition's: it has these bytes.
-        let is_free = |at: u64, len: u64| !steps.iter().any(|step| lies_in(at, len, &step.range));
-        let table_pieces = pieces
-            .into_iter()
-            .filter(|(at, bytes)| is_free(*at, u64::try_from(bytes.len()).unwrap_or(u64::MAX)))
-            .collect();
+        let is_free = |(at, bytes): &(u64, Vec<u8>)| step_at(*at, to_u64(bytes.len())).is_none();
+        let table_pieces = pieces.into_iter().filter(is_free).collect();
+        let mut structures = table.structures.clone();
+        structures.sort_unstable();
         let mut boot = Vec::new();
         for (at, piece) in self.sectors() {
-            let len = u64::try_from(piece.len()).unwrap_or(u64::MAX);
-            if at.saturating_add(len) > target_bytes || structures.iter().any(|range| lies_in(at, len, range))
-            {
+            let len = to_u64(piece.len());
+            let is_table = ByteRange::new(at, len)
+                .is_none_or(|piece| structures.iter().any(|range| range.overlaps(&piece)));
+            if at.saturating_add(len) > target_bytes || is_table {
                 continue;
             }
-            let inside = steps.iter().find(|step| lies_in(at, len, &step.range));
-            if inside.is_none_or(|step| has_header_at(step, at, len)) {
+            if step_at(at, len).is_none_or(|step| has_header_at(step, at, len)) {
                 boot.push((at, piece.to_vec()));
             }
         }
@@ -162,6 +172,10 @@ impl Blueprint {
             starts.zip(area.data.chunks(SECTOR))
         })
     }
+}
+
+fn to_u64(len: usize) -> u64 {
+    u64::try_from(len).unwrap_or(u64::MAX)
 }
 
 /// Whether a piece is of what areas have of this volume, and all of it.

@@ -1,8 +1,8 @@
 use std::collections::BTreeMap;
 use std::io::Cursor;
 
-use gpt::GptConfig;
-use gpt::disk::LogicalBlockSize;
+use ::gpt::GptConfig;
+use ::gpt::disk::LogicalBlockSize;
 use mbrman::{BOOT_INACTIVE, CHS, MBR, MBRPartitionEntry};
 
 use super::*;
@@ -14,7 +14,7 @@ const SECTORS: usize = 20_000;
 fn gpt_disk(block: LogicalBlockSize) -> Vec<u8> {
     let sector = u64::from(block) as usize;
     let mut device = Cursor::new(vec![0; SECTORS * sector]);
-    let protective = gpt::mbr::ProtectiveMBR::with_lb_size(SECTORS as u32 - 1);
+    let protective = ::gpt::mbr::ProtectiveMBR::with_lb_size(SECTORS as u32 - 1);
     protective.overwrite_lba0(&mut device).unwrap();
     let mut disk = GptConfig::new()
         .writable(true)
@@ -24,7 +24,7 @@ fn gpt_disk(block: LogicalBlockSize) -> Vec<u8> {
         .unwrap();
     disk.update_partitions(BTreeMap::new()).unwrap();
     for (number, start) in [(1, 1000), (2, 5000)] {
-        disk.add_partition_at("data", number, start, 1000, gpt::partition_types::LINUX_FS, 4).unwrap();
+        disk.add_partition_at("data", number, start, 1000, ::gpt::partition_types::LINUX_FS, 4).unwrap();
     }
     disk.write().unwrap().into_inner()
 }
@@ -98,7 +98,7 @@ fn the_second_copy_goes_to_the_end_of_a_longer_or_shorter_device() {
             assert_eq!(primary.backup_lba, sectors as u64 - 1);
             assert_eq!((backup.current_lba, backup.backup_lba), (sectors as u64 - 1, 1));
             assert_eq!(primary.last_usable, backup.part_start - 1);
-            let protective = gpt::mbr::ProtectiveMBR::from_bytes(&target[..512], block).unwrap();
+            let protective = ::gpt::mbr::ProtectiveMBR::from_bytes(&target[..512], block).unwrap();
             assert_eq!(protective.partition(0).unwrap().lb_size, sectors as u32 - 1);
         }
     }
