@@ -28,6 +28,26 @@ pub fn text(flags: Flags) -> Option<String> {
     (!names.is_empty()).then(|| names.join(","))
 }
 
+/// `FS_CASEFOLD_FL`: names in the directory fold case. libarchive has no name for it, so it stands in the manifest alone.
+const CASEFOLD: (u32, &str) = (0x4000_0000, "casefold");
+
+/// The same with the one that tars have no name for.
+#[must_use]
+pub fn full_text(flags: Flags) -> Option<String> {
+    let folds_case = (flags.0 & CASEFOLD.0 != 0).then(|| CASEFOLD.1.to_owned());
+    match (text(flags), folds_case) {
+        (Some(text), Some(folds_case)) => Some(format!("{text},{folds_case}")),
+        (text, folds_case) => text.or(folds_case),
+    }
+}
+
+/// What [`full_text`] is of.
+#[must_use]
+pub fn of_full_text(text: &str) -> Flags {
+    let folds_case = text.split(',').any(|name| name == CASEFOLD.1);
+    Flags(of_text(text).0 | if folds_case { CASEFOLD.0 } else { 0 })
+}
+
 /// The flags that have these names, which commas part; names that are not known count for nothing.
 #[must_use]
 pub fn of_text(text: &str) -> Flags {
@@ -43,6 +63,9 @@ mod tests {
     fn flags_come_back_from_their_names() {
         for flags in [0x10, 0x2000_0040, NAMES.iter().fold(0, |all, (value, _)| all | value)] {
             assert_eq!(of_text(&text(Flags(flags)).unwrap()), Flags(flags));
+            let folding = Flags(flags | CASEFOLD.0);
+            assert_eq!(of_full_text(&full_text(folding).unwrap()), folding);
+            assert_eq!(of_text(&full_text(folding).unwrap()), Flags(flags));
         }
         assert_eq!(of_text("nodump,unknown,"), Flags(0x40));
     }

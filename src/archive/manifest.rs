@@ -182,7 +182,7 @@ impl InodeFields {
             inode: inode.number,
             links: inode.links,
             rdev,
-            flags: super::fflags::text(inode.flags),
+            flags: super::fflags::full_text(inode.flags),
             project: inode.project.filter(|project| *project != 0),
         }
     }

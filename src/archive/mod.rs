@@ -31,7 +31,7 @@ mod work;
 pub use clock::now;
 pub use codec::{Compression, FrameLengths};
 pub use digest::{Algorithm, Digest, Hasher};
-pub use fflags::{of_text as flags_of_text, text as flags_text};
+pub use fflags::{full_text as flags_text, of_full_text as all_flags_of_text, of_text as flags_of_text};
 pub use host::host_name;
 pub(crate) use image::is_empty;
 pub use manifest::kind_name;

@@ -61,6 +61,15 @@ impl Archive {
         std::fs::read_to_string(self.checksum_path()).expect("the checksum file")
     }
 
+    /// Puts another manifest beside it.
+    pub fn replace_manifest(&self, lines: &[serde_json::Value]) {
+        let mut path = self.path.clone().into_os_string();
+        path.push(".manifest.jsonl.zst");
+        let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        std::fs::write(&path, zstd::encode_all(text.as_bytes(), 1).expect("a zstd stream"))
+            .expect("a manifest");
+    }
+
     fn checksum_path(&self) -> PathBuf {
         let mut path = self.path.clone().into_os_string();
         path.push(".sha1");

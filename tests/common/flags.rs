@@ -39,3 +39,9 @@ pub fn parse(text: &str) -> Result<u32, String> {
         known.map(|(flag, _)| flags | flag).ok_or_else(|| format!("SCHILY.fflags: unknown flag {name:?}"))
     })
 }
+
+/// The flags of a manifest, which has a name more.
+pub fn parse_full(text: &str) -> Result<u32, String> {
+    let names: Vec<&str> = text.split(',').filter(|name| *name != "casefold").collect();
+    if names.is_empty() { Ok(0) } else { parse(&names.join(",")) }
+}

@@ -73,7 +73,7 @@ fn record(line: &Value) -> Record {
         sha1: digest("sha1"),
         data_sha1: digest("data_sha1"),
         xattrs: Some(line["xattrs"].as_object().into_iter().flatten().map(attribute).collect()),
-        flags: Some(line["flags"].as_str().map_or(0, |text| flags::parse(text).expect("known flags"))),
+        flags: Some(line["flags"].as_str().map_or(0, |text| flags::parse_full(text).expect("known flags"))),
         ..Record::new(kind)
     }
 }

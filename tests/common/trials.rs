@@ -31,6 +31,11 @@ impl Needs {
         matches!(self, Self::KernelFeature(_))
     }
 
+    /// Whether it is met.
+    pub fn is_met(self) -> bool {
+        self.unmet().is_none()
+    }
+
     /// Why this need is not met; `None` when it is.
     fn unmet(self) -> Option<String> {
         match self {

@@ -132,6 +132,14 @@ impl Features {
         self.names_of().all().map(str::to_owned).collect()
     }
 
+    /// Those that are no state that the filesystem is in: a journal to be replayed, orphans.
+    pub(super) fn lasting(self) -> Self {
+        const NEEDS_RECOVERY: u32 = 0x4;
+        const ORPHAN_PRESENT: u32 = 0x1_0000;
+        let (incompat, ro_compat) = (self.incompat & !NEEDS_RECOVERY, self.ro_compat & !ORPHAN_PRESENT);
+        Self { compat: self.compat, incompat, ro_compat }
+    }
+
     /// The same in the three sets.
     pub(super) fn names_of(self) -> FeatureNames {
         FeatureNames {

@@ -193,8 +193,11 @@ impl Geometry {
             blocks_per_group: superblock.blocks_per_group,
             groups_per_flex: 1_u32.checked_shl(u32::from(u8_at(bytes, 0x174)?)).unwrap_or(0),
             reserved_descriptor_blocks: u16_at(bytes, 0xce)?,
-            backups: superblock.backup_groups.iter().fold(0, |sum, group| sum + u8::from(*group != 0)),
-            features: features.names_of(),
+            backups: superblock
+                .backup_groups
+                .iter()
+                .fold(0, |sum: u8, group| sum.saturating_add(u8::from(*group != 0))),
+            features: features.lasting().names_of(),
             uuid: superblock.uuid,
             label_hex: superblock.label.clone(),
             hash_seed: Uuid::from_bytes(bytes_at(bytes, 0xec)?),
@@ -232,8 +235,8 @@ impl Geometry {
     pub fn grown(&self, blocks: u64) -> Result<Self, Fault> {
         let groups = |blocks: u64| blocks.div_ceil(u64::from(self.blocks_per_group).max(1)).max(1);
         let per_group = u64::from(self.inodes).div_ceil(groups(self.blocks));
-        let inodes = per_group.saturating_mul(groups(blocks)).min(u64::from(u32::MAX) - 1);
-        let reserved = u128::from(self.reserved_blocks) * u128::from(blocks);
+        let inodes = per_group.saturating_mul(groups(blocks));
+        let reserved = u128::from(self.reserved_blocks).saturating_mul(u128::from(blocks));
         let reserved = reserved.checked_div(u128::from(self.blocks)).unwrap_or(0);
         let grown = Self {
             blocks,
@@ -284,7 +287,7 @@ impl Geometry {
         number("inodes", self.inodes.into(), self.inodes > 0)?;
         number("reserved_blocks", self.reserved_blocks, self.reserved_blocks <= self.blocks)?;
         let per_group = u64::from(self.blocks_per_group);
-        let most = block.saturating_mul(8).saturating_mul(cluster / block.max(1));
+        let most = block.saturating_mul(8).saturating_mul(cluster.checked_div(block).unwrap_or(1));
         number("blocks_per_group", per_group, (1..=most).contains(&per_group))?;
         let flex = self.groups_per_flex;
         number("groups_per_flex", flex.into(), flex.is_power_of_two())?;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::archive::flags_of_text;
+use crate::archive::all_flags_of_text;
 use crate::device::Target;
 use crate::error::{Error, Kind, Result, Salvaged};
 use crate::filesystem::ext::Geometry;
@@ -233,7 +233,7 @@ impl Filling<'_> {
             modified,
             changed,
             created,
-            flags: item.flags.as_deref().map_or(Flags(0), flags_of_text),
+            flags: item.flags.as_deref().map_or(Flags(0), all_flags_of_text),
             project: item.project,
             attributes: item.attributes.clone(),
         })

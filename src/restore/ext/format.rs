@@ -22,7 +22,7 @@ const SETTINGS: &str = "[defaults]\n\
     \tinode_ratio = 16384\n";
 
 /// Features that `mke2fs -O` takes, by the names that it gives them.
-const MADE: [&str; 33] = [
+const MADE: [&str; 31] = [
     "has_journal",
     "ext_attr",
     "resize_inode",
@@ -54,13 +54,9 @@ const MADE: [&str; 33] = [
     "project",
     "verity",
     "quota",
-    // Those that are put into the superblock later, when it is filled.
-    "read-only",
-    "imagic_inodes",
 ];
-/// Those of the last that `mke2fs` is not asked for, and states that a new filesystem is not in.
-const NOT_ASKED_FOR: [&str; 5] =
-    ["read-only", "imagic_inodes", "dir_prealloc", "needs_recovery", "orphan_present"];
+/// Features that are put into the superblock later, when the filesystem is filled.
+const PUT_LATER: [&str; 3] = ["read-only", "imagic_inodes", "dir_prealloc"];
 
 /// The encoding of names that `casefold` has, as the superblock numbers it.
 const UTF8: u16 = 1;
@@ -135,7 +131,7 @@ fn notes(geometry: &Geometry) -> Vec<String> {
     let mut notes: Vec<String> = geometry
         .features
         .all()
-        .filter(|feature| !MADE.contains(feature) && !NOT_ASKED_FOR.contains(feature))
+        .filter(|feature| !MADE.contains(feature) && !PUT_LATER.contains(feature))
         .map(|feature| format!("the filesystem's feature {feature} is left out: no new filesystem has it"))
         .collect();
     if geometry.features.has("verity") {
@@ -163,8 +159,7 @@ fn notes(geometry: &Geometry) -> Vec<String> {
 
 /// The features that `mke2fs` is asked for.
 fn features(geometry: &Geometry) -> Vec<&str> {
-    let asked = |feature: &&str| MADE.contains(feature) && !NOT_ASKED_FOR.contains(feature);
-    geometry.features.all().filter(asked).collect()
+    geometry.features.all().filter(|feature| MADE.contains(feature)).collect()
 }
 
 fn arguments(range: ByteRange, geometry: &Geometry) -> Vec<String> {
@@ -234,7 +229,7 @@ fn arguments(range: ByteRange, geometry: &Geometry) -> Vec<String> {
 /// How far the filesystem can grow later: `mke2fs` keeps space for the descriptors of as many groups.
 fn resize(geometry: &Geometry) -> Option<String> {
     let descriptor = if geometry.features.has("64bit") { 64 } else { 32 };
-    let per_block = u64::from(geometry.block_bytes / descriptor);
+    let per_block = u64::from(geometry.block_bytes).checked_div(descriptor).unwrap_or(1);
     let per_group = u64::from(geometry.blocks_per_group).max(1);
     let groups = geometry.blocks.div_ceil(per_group);
     let reserved = u64::from(geometry.reserved_descriptor_blocks);

@@ -22,7 +22,7 @@ const VERSION: u32 = 1;
 const GRACE: u32 = 604_800;
 
 /// Whose use is counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Kind {
     magic: u32,
     /// Where the superblock has the number of the file's inode.

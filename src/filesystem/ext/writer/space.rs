@@ -16,6 +16,8 @@ pub(super) struct Space {
     /// Where the next free cluster is looked for.
     group: u64,
     cluster: u32,
+    /// The group that the last inode was in, and the place behind it: those before are in use.
+    next_inode: (u64, u32),
 }
 
 /// Clusters that follow each other, counted from the first block of the first group.
@@ -28,7 +30,7 @@ pub(super) struct Clusters {
 impl Space {
     pub(super) fn read(target: &Target, superblock: &Superblock) -> Result<Self> {
         let groups = Groups::read(target, superblock)?;
-        Ok(Self { groups, superblock: superblock.clone(), group: 0, cluster: 0 })
+        Ok(Self { groups, superblock: superblock.clone(), group: 0, cluster: 0, next_inode: (0, 0) })
     }
 
     fn full(&self, what: &str) -> Error {
@@ -111,9 +113,12 @@ impl Space {
                 continue;
             }
             let first = if group == 0 { self.superblock.first_inode.saturating_sub(1) } else { 0 };
+            let (last_group, next) = self.next_inode;
+            let first = if group == last_group { first.max(next) } else { first };
             let bitmap = self.groups.bitmap(Of::Inodes, group)?;
             let Some((index, _)) = bitmap.free_run(first, per_group, 1) else { continue };
             bitmap.set(index);
+            self.next_inode = (group, index.saturating_add(1));
             self.groups.use_inode(group, index, is_directory);
             let number = group.saturating_mul(u64::from(per_group)).saturating_add(u64::from(index));
             return u32::try_from(number.saturating_add(1)).map_err(Error::corrupt);
