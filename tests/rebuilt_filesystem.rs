@@ -55,7 +55,7 @@ fn main() -> ExitCode {
             continue;
         }
         // A kernel that can't mount it is no reason to leave it out: then our own reader looks at both.
-        let is_mounted = image.needs().is_none_or(Needs::is_met);
+        let is_mounted = image.is_mountable();
         let image = Arc::new(image);
         let sentence =
             format!("{}: the filesystem that is made anew is the one that was archived", image.name);

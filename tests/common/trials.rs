@@ -23,11 +23,6 @@ pub enum Needs {
 }
 
 impl Needs {
-    /// Whether it is met.
-    pub fn is_met(self) -> bool {
-        self.unmet().is_none()
-    }
-
     /// Why this need is not met; `None` when it is.
     fn unmet(self) -> Option<String> {
         match self {
