@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::frames::Frames;
 use super::members;
 use super::seek_table;
-use super::stream::{FromDevice, InFrames, InOneGo, TarStream};
+use super::stream::{FromDevice, InFrames, InOneGo, Parking, TarStream};
 use crate::archive::codec::Compression;
 use crate::device::{Device, read_vec};
 use crate::error::{Error, Kind, Result};
@@ -31,6 +31,7 @@ pub struct Packed {
     frames: Option<Arc<Frames>>,
     /// Why there are no frames though the archive has a table of them.
     table_fault: Option<Arc<Error>>,
+    parking: Parking,
 }
 
 impl Packed {
@@ -44,7 +45,8 @@ impl Packed {
             let message = "is no archive that is known: neither zstd, nor gzip, nor a tar";
             return Err(Error::new(Kind::Unrecognised, message));
         };
-        let mut packed = Self { device, compression, frames: None, table_fault: None };
+        let mut packed =
+            Self { device, compression, frames: None, table_fault: None, parking: Parking::default() };
         match compression {
             Compression::None => packed.frames = Frames::plain(packed.device.len_bytes()).map(Arc::new),
             Compression::Gzip => {}
@@ -118,7 +120,7 @@ impl Packed {
     /// When no memory is there to unpack it.
     pub fn stream(&self) -> Result<Box<dyn TarStream + Send>> {
         Ok(match &self.frames {
-            Some(frames) => Box::new(self.in_frames(frames, 0)?),
+            Some(frames) => Box::new(self.in_frames(frames, 0)),
             None => Box::new(InOneGo::new(self.reader()?)),
         })
     }
@@ -134,8 +136,9 @@ impl Packed {
         Ok(stream)
     }
 
-    fn in_frames(&self, frames: &Arc<Frames>, position: u64) -> Result<InFrames> {
-        InFrames::new(Device::clone(&self.device), self.compression, Arc::clone(frames), position)
+    fn in_frames(&self, frames: &Arc<Frames>, position: u64) -> InFrames {
+        let (device, frames) = (Device::clone(&self.device), Arc::clone(frames));
+        InFrames::new(device, self.compression, frames, position, self.parking.clone())
     }
 
     /// All that the file holds, unpacked from the front to the end.

@@ -1,9 +1,9 @@
 //! The tar stream of an archive as a reader of members sees it: bytes in order, and long ways that are only passed.
 
 use std::io::{self, Read};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use super::frames::Frames;
+use super::frames::{Frames, Span};
 use super::unpack::Unpacker;
 use crate::archive::codec::Compression;
 use crate::device::Device;
@@ -67,17 +67,59 @@ pub(super) fn cut_off(position: u64) -> Error {
     Error::corrupt("the archive ends in the middle: it is cut off").at_byte(position)
 }
 
+/// What reading frames takes: buffers, an unpacker, and the frame that was unpacked last.
+struct Desk {
+    /// Number of the frame in `raw`.
+    held: Option<usize>,
+    packed: Vec<u8>,
+    raw: Vec<u8>,
+    unpacker: Unpacker,
+}
+
+impl Desk {
+    fn new(compression: Compression) -> Result<Self> {
+        Ok(Self { held: None, packed: Vec::new(), raw: Vec::new(), unpacker: Unpacker::new(compression)? })
+    }
+}
+
+/// Where one stream over an archive leaves its desk for the next: files that are read one after the other, each by a stream of its own, mostly
+/// lie in the same frame, which is unpacked once.
+#[derive(Clone, Default)]
+pub(super) struct Parking(Arc<Mutex<Option<Desk>>>);
+
+impl std::fmt::Debug for Parking {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Parking")
+    }
+}
+
+impl Parking {
+    fn take(&self) -> Option<Desk> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn leave(&self, desk: Desk) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(desk);
+    }
+}
+
 /// A stream out of frames that can be unpacked in any order: passing costs nothing.
 pub(super) struct InFrames {
     device: Device,
     compression: Compression,
     frames: Arc<Frames>,
     position: u64,
-    /// Number of the frame in `raw`.
-    held: Option<usize>,
-    packed: Vec<u8>,
-    raw: Vec<u8>,
-    unpacker: Unpacker,
+    /// None before the first frame is unpacked.
+    desk: Option<Desk>,
+    parking: Parking,
+}
+
+impl Drop for InFrames {
+    fn drop(&mut self) {
+        if let Some(desk) = self.desk.take() {
+            self.parking.leave(desk);
+        }
+    }
 }
 
 impl InFrames {
@@ -86,18 +128,29 @@ impl InFrames {
         compression: Compression,
         frames: Arc<Frames>,
         position: u64,
-    ) -> Result<Self> {
-        let unpacker = Unpacker::new(compression)?;
-        Ok(Self {
-            device,
-            compression,
-            frames,
-            position,
-            held: None,
-            packed: Vec::new(),
-            raw: Vec::new(),
-            unpacker,
-        })
+        parking: Parking,
+    ) -> Self {
+        Self { device, compression, frames, position, desk: None, parking }
+    }
+
+    /// The desk with this frame on it.
+    fn unpacked(&mut self, index: usize, span: Span) -> Result<&Desk> {
+        let desk = match self.desk.take().or_else(|| self.parking.take()) {
+            Some(desk) => desk,
+            None => Desk::new(self.compression)?,
+        };
+        let desk = self.desk.insert(desk);
+        if desk.held != Some(index) {
+            desk.held = None;
+            let len = |len: u64| usize::try_from(len).unwrap_or(usize::MAX);
+            desk.packed.resize(len(span.packed.len()), 0);
+            self.device.read_at(span.packed.start(), &mut desk.packed)?;
+            desk.unpacker
+                .unpack(&desk.packed, &mut desk.raw, len(span.raw.len()))
+                .map_err(|error| error.at_byte(span.packed.start()))?;
+            desk.held = Some(index);
+        }
+        Ok(desk)
     }
 
     /// Bytes of the plain stream are those of the archive: no more are read than are asked for.
@@ -120,18 +173,8 @@ impl TarStream for InFrames {
             return self.read_plain(buffer);
         }
         let Some((index, span)) = self.frames.at(self.position) else { return Ok(0) };
-        if self.held != Some(index) {
-            self.held = None;
-            let len = |len: u64| usize::try_from(len).unwrap_or(usize::MAX);
-            self.packed.resize(len(span.packed.len()), 0);
-            self.device.read_at(span.packed.start(), &mut self.packed)?;
-            self.unpacker
-                .unpack(&self.packed, &mut self.raw, len(span.raw.len()))
-                .map_err(|error| error.at_byte(span.packed.start()))?;
-            self.held = Some(index);
-        }
         let from = usize::try_from(self.position.saturating_sub(span.raw.start())).unwrap_or(usize::MAX);
-        let rest = self.raw.get(from..).unwrap_or_default();
+        let rest = self.unpacked(index, span)?.raw.get(from..).unwrap_or_default();
         let len = rest.len().min(buffer.len());
         if let (Some(to), Some(from)) = (buffer.get_mut(..len), rest.get(..len)) {
             to.copy_from_slice(from);
