@@ -96,6 +96,7 @@ fn archive_of(disk: &Disk, partitions: Vec<u32>, keep_going: bool) -> (Result<Re
         level: None,
         threads: 2,
         digest: Algorithm::Sha1,
+        file_digest: Algorithm::OF_FILES,
         raw: Raw::Auto,
         strict: false,
         keep_going,
@@ -211,7 +212,7 @@ fn with_keep_going_the_rest_is_there_and_the_bytes_that_are_not_are_named() {
     let whole = Disk::from_device(Path::new("guest"), Arc::new(guest())).unwrap();
     let mut expected = whole.volume(3).unwrap().read(PATH).unwrap();
     expected[3072..7168].fill(0);
-    let mut hasher = Algorithm::Sha1.hasher();
+    let mut hasher = Algorithm::OF_FILES.hasher();
     hasher.update(&expected);
     let digest = hasher.finish().to_string();
     let manifest = String::from_utf8(manifest).unwrap();

@@ -138,7 +138,7 @@ impl Measured {
         let report = folder.path().join("memory");
         let mut time = tools::command("time");
         time.args(["--format=%M", "--output"]).arg(&report).arg(env!("CARGO_BIN_EXE_voltar"));
-        time.arg("archive").arg(source).arg("-o").arg(&target).arg("--quiet");
+        time.arg("archive").arg(source).arg("-o").arg(&target).args(["--quiet", "--file-digest", "sha1"]);
         tools::assert_success("voltar", &time.output().expect("time starts"));
         let kibibytes: u64 = common::tree::text(&report).parse().expect("a number");
         let manifest = common::archive::manifest(&target);

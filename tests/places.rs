@@ -374,7 +374,22 @@ fn find() {
     assert!(lines(&["find", "--type", "symlink", one]).contains("p4/etc/localtime"));
     assert!(lines(&["find", "--type", "file", "--size", "+1023K", one]).contains("p4/srv/all-hole"));
     assert_eq!(lines(&["find", "--perm", "4000", one]).len(), 1);
-    let sha1 = entries(one)["p4/etc/passwd"]["sha1"].as_str().unwrap().to_owned();
+    // By the digest in the manifests, and by others: then the files are read, and that is said.
+    let passwd = voltar::Disk::open(guest()).unwrap().volume(4).unwrap().read("etc/passwd").unwrap();
+    let hex = |algorithm: voltar::archive::Algorithm| {
+        let mut hasher = algorithm.hasher();
+        hasher.update(&passwd);
+        hasher.finish().to_string()
+    };
+    for algorithm in voltar::archive::Algorithm::ALL {
+        let option = format!("--{}", algorithm.name());
+        let (code, out, err) = voltar(["find", &option, &hex(algorithm), "--name", "passwd", one]);
+        assert_eq!((code, out.as_slice()), (0, &b"p4/etc/passwd\n"[..]), "{option}");
+        assert_eq!(err.contains("its manifest has blake3, so files are read"), option != "--blake3", "{err}");
+    }
+    let known = entries(one)["p4/etc/passwd"]["blake3"].as_str().unwrap().to_owned();
+    assert_eq!(known, hex(voltar::archive::Algorithm::Blake3));
+    let sha1 = hex(voltar::archive::Algorithm::Sha1);
     let found = lines(&["find", "--sha1", &sha1, folder.path().to_str().unwrap()]);
     assert_eq!(found.len(), all.len(), "{found:?}");
     assert!(found.iter().all(|line| line.ends_with(":p4/etc/passwd")));
@@ -393,7 +408,8 @@ fn history() {
         good([&["archive", image.to_str().unwrap(), "-o", &path, "--quiet"], more].concat());
     };
     archive("1.tar.zst", &bytes, &[]);
-    archive("2.tar.zst", &bytes, &[]);
+    // Another digest is no other version.
+    archive("2.tar.zst", &bytes, &["--file-digest", "sha256"]);
     let at: Vec<usize> = (0..bytes.len() - 6).filter(|at| bytes[*at..].starts_with(&passwd)).collect();
     at.iter().for_each(|at| bytes[*at..*at + 5].copy_from_slice(b"other"));
     archive("3.tar.gz", &bytes, &[]);
@@ -412,7 +428,8 @@ fn diff() {
     fs::write(&image, bytes).unwrap();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     good(["archive", guest().to_str().unwrap(), "-o", &path("a.tar.zst"), "--quiet", "--exclude", "shadow"]);
-    good(["archive", image.to_str().unwrap(), "-o", &path("b.tar.gz"), "--quiet", "--exclude", "fstab"]);
+    let more = ["--quiet", "--exclude", "fstab", "--file-digest", "sha1"];
+    good(["archive", image.to_str().unwrap(), "-o", &path("b.tar.gz")].into_iter().chain(more));
     let expected = "+ p4/etc/shadow\n- p4/etc/fstab\n~ p4/etc/hostname  (content)\n";
     let (code, out, _) = voltar(["diff", &path("a.tar.zst"), &path("b.tar.gz")]);
     let out = String::from_utf8(out).unwrap();

@@ -256,7 +256,8 @@ fn verity() {
     let entry = |path: &str| entries.iter().find(|entry| entry["path"] == path).unwrap();
     let (verity, plain) = (entry("folder/verity"), entry("folder/lines.txt"));
     assert_eq!(verity["size"], 20_000);
-    assert_eq!(verity["sha1"], plain["sha1"], "both are the same 20,000 bytes");
+    assert!(verity["blake3"].is_string());
+    assert_eq!(verity["blake3"], plain["blake3"], "both are the same 20,000 bytes");
 }
 
 fn project() {

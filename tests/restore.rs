@@ -37,11 +37,11 @@ const WITH_ISSUES: &[&str] = &["ext4-quota", "ext4-verity"];
 
 fn main() -> ExitCode {
     let mut trials = Vec::new();
-    for image in images::all().into_iter().filter(|image| !image.is_recorded) {
-        let needs: Vec<Needs> = KERNEL.into_iter().chain(image.needs()).collect();
+    // What this kernel can't mount is made anew in tests/rebuilt_filesystem.rs, and looked at by other eyes.
+    for image in images::all().into_iter().filter(|image| !image.is_recorded && image.is_mountable()) {
         let image = Arc::new(image);
         let sentence = format!("{}: a restored disk is what it was", image.name);
-        trials.push(trial(sentence, &needs, move || round_trip(&image)));
+        trials.push(trial(sentence, &KERNEL, move || round_trip(&image)));
     }
     type Body = fn();
     let with_table = [MKE2FS, SFDISK];

@@ -174,7 +174,7 @@ fn other_manifest() {
     let text = String::from_utf8(text).unwrap();
     let rewrite =
         |text: &str| fs::write(made.manifest(), zstd::encode_all(text.as_bytes(), 3).unwrap()).unwrap();
-    let start = text.find("\"sha1\":\"").unwrap() + 8;
+    let start = text.find("\"blake3\":\"").unwrap() + 10;
     let swap = |at: usize, to: &str| [&text[..at], to, &text[at + to.len()..]].concat();
     let cases = [
         swap(start, "0123456789012345678901234567890123456789"),

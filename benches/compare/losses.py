@@ -3,8 +3,12 @@
 import os
 import shutil
 import subprocess
+from pathlib import Path
 
 from .disk import PROBE
+
+# A symbolic link of each Debian, to ../usr/lib/os-release.
+LINK = "*etc/os-release"
 
 
 def of(archive, image, work):
@@ -13,13 +17,15 @@ def of(archive, image, work):
     folder.mkdir()
     program = ["--zstd"] if archive.suffix == ".zst" else ["--gzip"]
     command = ["tar", "--extract", *program, "--file", archive, "--directory", folder, "--xattrs", "--xattrs-include=*", "--acls",
-               "--numeric-owner", "--preserve-permissions", "--wildcards", f"*{PROBE}/*"]
+               "--numeric-owner", "--preserve-permissions", "--wildcards", f"*{PROBE}/*", LINK]
     subprocess.run(command, stderr=subprocess.DEVNULL, check=False)
     found = list(folder.rglob("probe/file"))
     if not found:
         shutil.rmtree(folder)
         return None
     lost = [name for name, kept in checks(found[0].parent).items() if not kept]
+    if not any(path.is_symlink() for path in folder.rglob(Path(LINK).name)):
+        lost.append("links that lead upwards")
     shutil.rmtree(folder)
     return lost
 

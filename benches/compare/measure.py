@@ -1,7 +1,6 @@
 """Runs one way and measures it: time, processor, memory, bytes."""
 
 import os
-import resource
 import shutil
 import statistics
 import subprocess
@@ -11,7 +10,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-SAMPLE_EVERY = 0.02
+# Looking at all processes takes some milliseconds, which the ways are not to pay for.
+SAMPLE_EVERY = 0.1
 
 
 @dataclass
@@ -43,6 +43,10 @@ class Results:
         values = [getattr(run, name) for run in self.runs[temperature]]
         return (max(values) - min(values)) / 2 if values else 0
 
+    def takes_longer_than(self, seconds):
+        """Whether it did, in its first warm run."""
+        return bool(self.runs["warm"]) and self.runs["warm"][0].wall > seconds
+
 
 def can_drop_caches():
     return os.geteuid() == 0
@@ -69,7 +73,9 @@ def disk_read():
 
 
 class Memory(threading.Thread):
-    """Watches the resident memory of all processes of a session, together."""
+    """Watches the resident memory of all processes of a session, together. What several share is counted for each.
+
+    A peak between two looks is missed; of the largest process the kernel tells it afterwards."""
 
     def __init__(self, session):
         super().__init__(daemon=True)
@@ -99,17 +105,17 @@ def run(way, image, programs, work, cold=False):
     (work / "tree").mkdir()
     if cold:
         drop_caches()
-    used, read, started = resource.getrusage(resource.RUSAGE_CHILDREN), disk_read(), time.monotonic()
+    read, started = disk_read(), time.monotonic()
     process = subprocess.Popen(way.command(image, programs, work), start_new_session=True, stdin=subprocess.DEVNULL)
     memory = Memory(process.pid)
     memory.start()
-    code = process.wait()
+    _, status, usage = os.wait4(process.pid, 0)
+    code = process.returncode = os.waitstatus_to_exitcode(status)
     wall = time.monotonic() - started
     memory.over.set()
     memory.join()
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     archive = work / f"out{way.ending}"
     if code not in (0, 3 if way.is_ours else 0) or not archive.exists():
         sys.exit(f"benches/versus: {way.name} ended with {code}")
-    cpu = after.ru_utime + after.ru_stime - used.ru_utime - used.ru_stime
-    return Run(wall, cpu, memory.peak, disk_read() - read, archive.stat().st_size, archive)
+    # That of the shell and of all that it has waited for. The kernel's own threads, as those of a loop device, are nobody's.
+    return Run(wall, usage.ru_utime + usage.ru_stime, max(memory.peak, usage.ru_maxrss * 1024), disk_read() - read, archive.stat().st_size, archive)

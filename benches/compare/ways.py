@@ -77,9 +77,15 @@ trap 'fusermount -u {mnt} 2>/dev/null || umount {mnt}; wait $fuse || true' EXIT
 until mountpoint -q {mnt}; do sleep 0.02; done
 """, ALL_PACKED, "fuse2fs"),
     rootless("7-Zip + tar + zstd", """
-7zz x -y -bd -snl -o{part} {image} > /dev/null || true
-7zz x -y -bd -snl -o{tree} "$(ls -S {part}/* | head -n1)" > /dev/null || true
-rm -r {part}
+7zz x -y -bd -snl -o{part} {image} > /dev/null 2>&1 || true
+# Of a disk with one partition it gives that one's files, of one with more an image of each.
+if [ -n "$(find {part} -mindepth 1 -maxdepth 1 -type d)" ]; then
+    rmdir {tree}
+    mv {part} {tree}
+else
+    7zz x -y -bd -snl -o{tree} "$(ls -S {part}/* | head -n1)" > /dev/null 2>&1 || true
+    rm -r {part}
+fi
 """, "tar --create --directory {tree} --sparse .", "7zz"),
     rootless("debugfs rdump + tar + zstd", "debugfs -R 'rdump / {tree}' {image}'?offset='{start} > /dev/null 2>&1\n",
              "tar --create --directory {tree} --sparse .", "debugfs"),

@@ -12,6 +12,7 @@ pub fn request(compression: Compression, threads: usize) -> Request<'static> {
         level: None,
         threads,
         digest: Algorithm::Sha1,
+        file_digest: Algorithm::OF_FILES,
         raw: Raw::Auto,
         strict: false,
         keep_going: false,

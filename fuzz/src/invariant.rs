@@ -100,6 +100,7 @@ fn try_archive(image: &Device, numbers: &[u32], threads: usize, most_bytes: u64)
         level: None,
         threads,
         digest: Algorithm::Sha1,
+        file_digest: Algorithm::OF_FILES,
         raw: Raw::Auto,
         strict: false,
         keep_going: false,

@@ -20,6 +20,10 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
+    /// What files have in the manifest, where nothing else is said: hashing is what a run does most after compressing, and no
+    /// other digest takes less of it. The archive's own is [`Algorithm::default`], which every system has a program for.
+    pub const OF_FILES: Self = Self::Blake3;
+
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Sha1, Self::Sha256, Self::Blake3];
 

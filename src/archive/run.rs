@@ -47,8 +47,10 @@ pub struct Request<'a> {
     pub level: Option<i32>,
     /// Threads that make frames.
     pub threads: usize,
-    /// Which digest, of the archive and of each file.
+    /// Which digest, of the archive.
     pub digest: Algorithm,
+    /// Which digest, of each file.
+    pub file_digest: Algorithm,
     /// What becomes of volumes that can't be read as files.
     pub raw: Raw,
     /// Whether the first issue ends the run.
@@ -148,7 +150,7 @@ fn archive<'a>(disk: &'a Disk, request: &'a Request<'a>, output: Output<'a>) -> 
     }
 
     let devices: Vec<Device> = parts.iter().map(Part::device).collect();
-    let shared = Shared { devices: &devices, algorithm: request.digest, keep_going: request.keep_going };
+    let shared = Shared { devices: &devices, algorithm: request.file_digest, keep_going: request.keep_going };
     let limit = request
         .max_output
         .unwrap_or_else(|| disk.len_bytes().saturating_mul(OUTPUT_PER_BYTE).saturating_add(OUTPUT_FREE));
@@ -368,6 +370,7 @@ fn head(disk: &Disk, request: &Request<'_>, level: i32, parts: &[Part<'_>], area
         "compression": request.compression.name(),
         "level": level,
         "digest": request.digest.name(),
+        "file_digest": request.file_digest.name(),
         "exclude": exclude,
     })
 }

@@ -13,6 +13,9 @@ use crate::units::ByteRange;
 const SALVAGE_LEN: usize = 4096;
 const SALVAGE_BYTES: u64 = 4096;
 
+/// Bytes of a page of memory, and mostly of a filesystem's block.
+const PAGE_BYTES: u64 = 4096;
+
 /// What a frame in flight needs: two buffers and an encoder, used again and again. There are as many as frames may
 /// be in flight, which bounds the memory.
 pub(super) struct Bench {
@@ -49,11 +52,37 @@ pub(super) struct Shared<'a> {
 impl Shared<'_> {
     /// Tells the devices what the frame will be filled with, so that they fetch it while other frames are made.
     pub(super) fn announce(&self, frame: &Frame) {
-        for fill in &frame.fills {
-            let Source::Device(range) = &fill.source else { continue };
-            let bytes = ByteRange::new(range.device_bytes, range.len_bytes);
-            if let (Some(device), Some(bytes)) = (self.devices.get(range.source), bytes) {
-                device.will_need(bytes);
+        self.each_run(&frame.fills, |device, run| device.will_need(run));
+    }
+
+    /// Goes over what a frame is filled with as it lies on the devices: what is next to each other is one run, so that a frame of a thousand
+    /// small files is not as many system calls.
+    fn each_run(&self, fills: &[Fill], each: impl Fn(&Device, ByteRange)) {
+        let mut ranges: Vec<(usize, u64, u64)> = fills
+            .iter()
+            .filter_map(|fill| match &fill.source {
+                Source::Device(Range { source, device_bytes, len_bytes, .. }) => {
+                    Some((*source, *device_bytes, device_bytes.saturating_add(*len_bytes)))
+                }
+                Source::Literal(_) | Source::Zeros => None,
+            })
+            .collect();
+        ranges.sort_unstable();
+        let mut ranges = ranges.into_iter();
+        let mut run = ranges.next();
+        while let Some((source, start, end)) = run {
+            run = ranges.next();
+            match &mut run {
+                // The rest of a file's last block lies between two files, and is in the same page.
+                Some((next, from, to)) if *next == source && from.saturating_sub(end) < PAGE_BYTES => {
+                    (*from, *to) = (start, end.max(*to));
+                }
+                _ => {
+                    let bytes = ByteRange::between(start, end);
+                    if let (Some(device), Some(bytes)) = (self.devices.get(source), bytes) {
+                        each(device, bytes);
+                    }
+                }
             }
         }
     }
@@ -89,17 +118,18 @@ impl Shared<'_> {
             Source::Literal(_) | Source::Zeros => (0, 0),
         });
         let mut filled = Filled::default();
-        for Fill { at, source } in fills {
-            let part = raw.get_mut(at).unwrap_or_default();
+        for Fill { at, source } in &fills {
+            let part = raw.get_mut(at.clone()).unwrap_or_default();
             match source {
-                Source::Literal(bytes) => part.copy_from_slice(&bytes),
+                Source::Literal(bytes) => part.copy_from_slice(bytes),
                 Source::Zeros => part.fill(0),
                 Source::Device(range) => {
-                    self.read(&range, part, &mut filled)?;
+                    self.read(range, part, &mut filled)?;
                     filled.data_bytes = filled.data_bytes.saturating_add(range.len_bytes);
                 }
             }
         }
+        self.each_run(&fills, |device, run| device.done_with(run));
         Ok(filled)
     }
 
@@ -114,9 +144,6 @@ impl Shared<'_> {
                 let message = format!("{}: {error}", Printable(&range.path));
                 return Err(Error::new(error.kind(), message));
             }
-        }
-        if let Some(range) = ByteRange::new(range.device_bytes, range.len_bytes) {
-            device.done_with(range);
         }
         Ok(())
     }

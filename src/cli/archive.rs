@@ -87,6 +87,7 @@ fn archive(
         level: arguments.making.level,
         threads,
         digest: arguments.making.digest.into(),
+        file_digest: arguments.making.file_digest.into(),
         raw: arguments.selection.raw.into(),
         strict: arguments.selection.strict,
         keep_going: arguments.selection.keep_going,

@@ -168,9 +168,13 @@ pub(super) struct MakingArguments {
     #[arg(short = 'T', long, value_name = "N", help_heading = "How it is made")]
     pub threads: Option<std::num::NonZeroU16>,
 
-    /// Digest of the archive, and of each file in the manifest
+    /// Digest of the archive and of its manifest, in the checksum file
     #[arg(long, value_enum, default_value = "sha1", value_name = "NAME", help_heading = "How it is made")]
     pub digest: DigestChoice,
+
+    /// Digest of each file, in the manifest; blake3 takes the least time
+    #[arg(long, value_enum, default_value = "blake3", value_name = "NAME", help_heading = "How it is made")]
+    pub file_digest: DigestChoice,
 }
 
 /// How a run is shown.

@@ -168,6 +168,7 @@ fn plan(arguments: &BackupArguments) -> Result<Plan> {
         compression,
         level: making.level,
         digest: making.digest.into(),
+        file_digest: making.file_digest.into(),
         raw: selection.raw.into(),
         threads: making.threads.map(|threads| usize::from(threads.get())),
         strict: selection.strict,

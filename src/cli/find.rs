@@ -12,7 +12,7 @@ use super::places::{Out, Reading, Session, issues, note};
 use super::{formats, shown};
 use crate::archive::{Algorithm, Compression};
 use crate::error::{Error, Kind, Result};
-use crate::place::{Item, ItemKind, Place, base_name};
+use crate::place::{Item, ItemKind, base_name};
 use crate::printable::Printable;
 use crate::tree::Exclude;
 
@@ -21,7 +21,8 @@ const FOLDERS_MOST: usize = 8;
 
 /// Find entries in archives, images and devices
 ///
-/// Of a folder, all archives in it and below are searched. What is given must all be true of an entry.
+/// Of a folder, all archives in it and below are searched. What is given must all be true of an entry. A digest that is not the one in an
+/// archive's manifest is computed: then the files that all else is true of are read.
 #[derive(Debug, Args)]
 pub(super) struct FindArguments {
     /// What is searched: places, or folders of archives
@@ -161,8 +162,9 @@ pub(super) fn run(arguments: &FindArguments) -> Result<ExitCode> {
             Err(error) => return Err(error),
         };
         let place = named.place.as_ref();
+        let mut digests = formats::Digests::new(place, text);
         let walked = place.walk(&named.path, &mut |item| {
-            match matches(arguments, name.as_ref(), place, &item) {
+            match matches(arguments, name.as_ref(), &mut digests, &item) {
                 Ok(true) => {}
                 Ok(false) => return Ok(()),
                 // One file that can't be read.
@@ -228,7 +230,7 @@ pub(super) fn archives(folder: &Path, depth: usize, found: &mut Vec<OsString>) -
 fn matches(
     arguments: &FindArguments,
     name: Option<&Exclude>,
-    place: &dyn Place,
+    digests: &mut formats::Digests<'_>,
     item: &Item,
 ) -> Result<bool> {
     let bits = arguments.perm.unwrap_or(0);
@@ -253,15 +255,15 @@ fn matches(
     if !plain {
         return Ok(false);
     }
-    let digests = [
+    let asked = [
         (Algorithm::Sha1, &arguments.sha1),
         (Algorithm::Sha256, &arguments.sha256),
         (Algorithm::Blake3, &arguments.blake3),
     ];
-    for (algorithm, wanted) in digests {
+    for (algorithm, wanted) in asked {
         let Some(wanted) = wanted else { continue };
         // A further name has its digest with the first.
-        if !has_content || !formats::digest(place, item, algorithm)?.starts_with(wanted.as_str()) {
+        if !has_content || !digests.of(item, algorithm)?.starts_with(wanted.as_str()) {
             return Ok(false);
         }
     }

@@ -1,9 +1,41 @@
 //! Lists that other programs read: mtree(5), and what sha1sum and its like check.
 
+use std::ffi::OsStr;
+
+use super::places::note;
 use crate::archive::Algorithm;
 use crate::error::Result;
 use crate::place::{Item, ItemKind, Place};
+use crate::printable::Printable;
 use crate::units::ByteRange;
+
+/// Digests of a place's files, of whatever kind is asked for.
+pub(super) struct Digests<'a> {
+    place: &'a dyn Place,
+    /// The place as the person wrote it.
+    text: &'a OsStr,
+    /// Whether it was said that contents are read.
+    has_said: bool,
+}
+
+impl<'a> Digests<'a> {
+    pub(super) fn new(place: &'a dyn Place, text: &'a OsStr) -> Self {
+        Self { place, text, has_said: false }
+    }
+
+    /// The digest of a file's content, as [`digest`]. Says, once, that contents are read because the manifest has another one.
+    pub(super) fn of(&mut self, item: &Item, algorithm: Algorithm) -> Result<String> {
+        let other =
+            item.content.as_ref().map(|content| content.algorithm).filter(|known| *known != algorithm);
+        if let Some(known) = other.filter(|_| !self.has_said) {
+            self.has_said = true;
+            let (place, known) = (Printable(self.text.as_encoded_bytes()), known.name());
+            let wanted = algorithm.name();
+            note(&format!("{place}: its manifest has {known}, so files are read for their {wanted}"));
+        }
+        digest(self.place, item, algorithm)
+    }
+}
 
 /// The digest of a file's content: the known one, or computed.
 pub(super) fn digest(place: &dyn Place, item: &Item, algorithm: Algorithm) -> Result<String> {
@@ -46,8 +78,20 @@ pub(super) fn sum_line(digest: &str, path: &[u8]) -> Vec<u8> {
 /// The first line of an mtree.
 pub(super) const MTREE_HEAD: &str = "#mtree";
 
+/// The digest that an mtree has of an entry: the known one, where it has a word for it, else a computed one, and none where the place knows
+/// none either.
+pub(super) fn mtree_digest(digests: &mut Digests<'_>, item: &Item) -> Result<Option<(Algorithm, String)>> {
+    match item.content.as_ref().filter(|content| !content.data_only) {
+        None => Ok(None),
+        Some(content) if content.algorithm == Algorithm::Blake3 => {
+            digests.of(item, Algorithm::Sha1).map(|hex| Some((Algorithm::Sha1, hex)))
+        }
+        Some(content) => Ok(Some((content.algorithm, content.hex.clone()))),
+    }
+}
+
 /// A line of an mtree, without a newline; `None` for what it has no word for.
-pub(super) fn mtree_line(item: &Item, path: &[u8]) -> Option<String> {
+pub(super) fn mtree_line(item: &Item, path: &[u8], digest: Option<(Algorithm, String)>) -> Option<String> {
     let kind = match item.kind {
         ItemKind::File | ItemKind::Image => "file",
         ItemKind::Directory => "dir",
@@ -76,9 +120,8 @@ pub(super) fn mtree_line(item: &Item, path: &[u8]) -> Option<String> {
     if let Some(target) = &item.target {
         line.push_str(&format!(" link={}", escaped(target)));
     }
-    let content = item.content.as_ref().filter(|content| !content.data_only);
-    if let Some(content) = content.filter(|content| content.algorithm != Algorithm::Blake3) {
-        line.push_str(&format!(" {}digest={}", content.algorithm.name(), content.hex));
+    if let Some((algorithm, hex)) = digest {
+        line.push_str(&format!(" {}digest={hex}", algorithm.name()));
     }
     Some(line)
 }

@@ -12,7 +12,7 @@ use super::places::{Out, Reading, Session, note};
 use super::{INCOMPLETE, find, formats, shown};
 use crate::archive::Algorithm;
 use crate::error::{Error, Kind, Result};
-use crate::place::{Item, clean};
+use crate::place::{Item, Place, clean};
 use crate::printable::Printable;
 
 /// Show which archives of a folder have which version of a file
@@ -48,29 +48,25 @@ pub(super) fn run(arguments: &HistoryArguments) -> Result<ExitCode> {
     let zone = session.zone.clone();
     let mut out = Out::new();
     let mut code = ExitCode::SUCCESS;
-    let mut before: Option<String> = None;
+    let mut before: Option<Version> = None;
     let mut is_anywhere = false;
     for (named, archive) in session.places().zip(&archives) {
         let found = named.and_then(|named| match named.place.find(&path, false) {
             Ok(item) => {
-                // One of the stored data alone says nothing of the content: that is read then.
-                let algorithm = item.content.as_ref().map_or(Algorithm::Sha1, |content| content.algorithm);
-                let digest = match item.kind.has_content() {
-                    true => Some(formats::digest(named.place.as_ref(), &item, algorithm)?),
-                    false => None,
+                let version = Version::of(named.place.as_ref(), &item)?;
+                let is_same = match &before {
+                    Some(before) => before.is_that_of(named.place.as_ref(), &item, &version)?,
+                    None => false,
                 };
-                Ok(Some((item, digest)))
+                Ok(Some((item, version, is_same)))
             }
             Err(error) if error.kind() == Kind::Source => Ok(None),
             Err(error) => Err(error),
         });
         let shown_archive = Printable(archive.as_bytes()).to_string();
         match found {
-            Ok(Some((item, digest))) => {
+            Ok(Some((item, version, is_same))) => {
                 is_anywhere = true;
-                let version =
-                    digest.clone().unwrap_or_else(|| shown::path(item.target.as_deref().unwrap_or_default()));
-                let is_same = before.as_ref() == Some(&version);
                 let mark = if is_same { '=' } else { '*' };
                 if arguments.json {
                     let mut fields = shown::as_json(&item);
@@ -81,14 +77,11 @@ pub(super) fn run(arguments: &HistoryArguments) -> Result<ExitCode> {
                     out.line(fields)?;
                 } else {
                     let time = shown::time(item.modified, &zone, "%Y-%m-%d %H:%M:%S");
-                    let version: String = version.chars().take(16).collect();
+                    let text: String = version.text.chars().take(16).collect();
                     let name = base(archive);
-                    out.line(format_args!(
-                        "{mark} {:>12} {time:>19} {version:<16} {name}",
-                        shown::size(&item)
-                    ))?;
+                    out.line(format_args!("{mark} {:>12} {time:>19} {text:<16} {name}", shown::size(&item)))?;
                 }
-                before = Some(version_of(&item, digest));
+                before = Some(version);
             }
             Ok(None) => {
                 before = None;
@@ -117,8 +110,37 @@ pub(super) fn run(arguments: &HistoryArguments) -> Result<ExitCode> {
     Ok(code)
 }
 
-fn version_of(item: &Item, digest: Option<String>) -> String {
-    digest.unwrap_or_else(|| shown::path(item.target.as_deref().unwrap_or_default()))
+/// What tells one version of an entry from another.
+#[derive(PartialEq, Eq)]
+struct Version {
+    /// Which digest that is; `None` for what has no content.
+    algorithm: Option<Algorithm>,
+    /// The digest, or where a link leads.
+    text: String,
+}
+
+impl Version {
+    /// By the digest that is known. One of the stored data alone says nothing of the content: that is read then.
+    fn of(place: &dyn Place, item: &Item) -> Result<Self> {
+        if !item.kind.has_content() {
+            return Ok(Self {
+                algorithm: None,
+                text: shown::path(item.target.as_deref().unwrap_or_default()),
+            });
+        }
+        let algorithm = item.content.as_ref().map_or(Algorithm::OF_FILES, |content| content.algorithm);
+        Ok(Self { algorithm: Some(algorithm), text: formats::digest(place, item, algorithm)? })
+    }
+
+    /// Whether an entry, of which `version` is known, has this one. Of two archives with different digests the later one is read.
+    fn is_that_of(&self, place: &dyn Place, item: &Item, version: &Self) -> Result<bool> {
+        match self.algorithm {
+            Some(algorithm) if version.algorithm.is_some_and(|other| other != algorithm) => {
+                Ok(formats::digest(place, item, algorithm)? == self.text)
+            }
+            _ => Ok(self == version),
+        }
+    }
 }
 
 fn base(archive: &OsStr) -> String {

@@ -165,18 +165,22 @@ fn long(rows: &[(String, Item)], zone: &TimeZone) -> String {
 fn formatted(format: Format, named: &Named, out: &mut Out) -> Result<()> {
     let place = named.place.as_ref();
     let top = place.find(&named.path, true)?;
+    let mut digests = formats::Digests::new(place, &named.text);
     let Some(algorithm) = format.algorithm() else {
         out.line(formats::MTREE_HEAD)?;
-        return place.walk(&top.path, &mut |item| match formats::mtree_line(&item, &item.path) {
-            Some(line) => out.line(line),
-            None => Ok(()),
+        return place.walk(&top.path, &mut |item| {
+            let digest = formats::mtree_digest(&mut digests, &item)?;
+            match formats::mtree_line(&item, &item.path, digest) {
+                Some(line) => out.line(line),
+                None => Ok(()),
+            }
         });
     };
     place.walk(&top.path, &mut |item| {
         if !item.kind.has_content() {
             return Ok(());
         }
-        let digest = formats::digest(place, &item, algorithm)?;
+        let digest = digests.of(&item, algorithm)?;
         out.bytes(&formats::sum_line(&digest, &item.path))
     })
 }

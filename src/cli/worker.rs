@@ -58,6 +58,7 @@ fn work(parent: &Parent) -> Result<()> {
         level: task.level,
         threads,
         digest: task.digest,
+        file_digest: task.file_digest,
         raw: task.raw,
         strict: task.strict,
         keep_going: task.keep_going,

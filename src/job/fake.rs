@@ -97,6 +97,7 @@ impl Fake {
             compression: Compression::Zstd,
             level: None,
             digest: Algorithm::Sha1,
+            file_digest: Algorithm::OF_FILES,
             raw: Raw::Auto,
             threads: None,
             strict: false,

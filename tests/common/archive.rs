@@ -43,7 +43,8 @@ impl Archive {
         let path = folder.path().join("archive").with_extension(compression.suffix());
         let mut arguments =
             vec!["archive".into(), image.as_os_str().to_owned(), "-o".into(), path.clone().into()];
-        arguments.push("--quiet".into());
+        // The kernel's view has SHA-1 of each file.
+        arguments.extend(["--quiet".into(), "--file-digest".into(), "sha1".into()]);
         if let Some(number) = partition {
             arguments.extend(["--partition".into(), number.to_string().into()]);
         }

@@ -44,12 +44,10 @@ pub(super) fn encoder(level: i32) -> Result<Box<dyn Encoder>> {
 
 impl Encoder for Zstd {
     fn encode(&mut self, raw: &[u8], packed: &mut Vec<u8>) -> Result<()> {
-        packed.resize(zstd::zstd_safe::compress_bound(raw.len()), 0);
-        let len = self
-            .0
-            .compress_to_buffer(raw, packed.as_mut_slice())
-            .map_err(|source| Error::new(Kind::Write, source))?;
-        packed.truncate(len);
+        // A vector's spare room takes it, without being filled with zeros before.
+        packed.clear();
+        packed.reserve(zstd::zstd_safe::compress_bound(raw.len()));
+        self.0.compress_to_buffer(raw, packed).map_err(|source| Error::new(Kind::Write, source))?;
         Ok(())
     }
 }

@@ -165,6 +165,7 @@ impl Turn<'_> {
             compression: self.options.compression,
             level: self.options.level,
             digest: self.options.digest,
+            file_digest: self.options.file_digest,
             raw: self.options.raw,
             threads: self.options.threads,
             strict: self.options.strict,

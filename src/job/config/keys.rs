@@ -123,7 +123,13 @@ pub const DEFAULTS: Section = Section {
             "digest",
             "`sha1`, `sha256`, `blake3`",
             "`sha1`",
-            "digest of the archive, and of each file in its manifest",
+            "digest of the archive and of its manifest, in the checksum file",
+        ),
+        key(
+            "file_digest",
+            "`sha1`, `sha256`, `blake3`",
+            "`blake3`",
+            "digest of each file, in the manifest; `blake3` takes the least time",
         ),
         key(
             "raw",

@@ -106,6 +106,9 @@ fn archived(options: &Options) -> String {
         words.push_str(&format!(" {level}"));
     }
     words.push_str(&format!(", {}", options.digest.name()));
+    if options.file_digest != crate::archive::Algorithm::OF_FILES {
+        words.push_str(&format!(", files' {}", options.file_digest.name()));
+    }
     match options.partitions.as_slice() {
         [] => {}
         [0] => words.push_str(", the whole device"),

@@ -45,6 +45,7 @@ fn every_key_comes_to_what_it_says() {
         compression = "gzip"
         level = 9
         digest = "sha256"
+        file_digest = "sha1"
         raw = "never"
         threads = 3
         strict = true
@@ -131,7 +132,8 @@ fn every_key_comes_to_what_it_says() {
     assert_eq!(own.exclude, ["*.log"]);
     assert_eq!((own.partitions.as_slice(), own.threads), ([1, 5].as_slice(), Some(3)));
     assert_eq!((own.compression, own.level), (Compression::Gzip, Some(9)));
-    assert_eq!((own.digest, own.raw), (Algorithm::Sha256, Raw::Never));
+    assert_eq!((own.digest, own.file_digest), (Algorithm::Sha256, Algorithm::Sha1));
+    assert_eq!(own.raw, Raw::Never);
     assert_eq!((own.strict, own.max_output, own.has_sandbox), (true, Some(2 << 40), false));
     assert_eq!(own.reading, Reading { io: Io::Direct, journal: None, keep_going: true });
     assert_eq!(sources[3].options.reading.journal.as_deref(), Some(Path::new("/dev/vg0/journal")));
@@ -174,7 +176,8 @@ fn every_key_that_is_not_there_has_its_default() {
         options.exclude.is_empty() && options.partitions.is_empty() && !options.strict && !options.extend
     );
     assert_eq!((options.compression, options.level), (Compression::Zstd, None));
-    assert_eq!((options.digest, options.raw, options.threads), (Algorithm::Sha1, Raw::Auto, None));
+    assert_eq!((options.digest, options.file_digest), (Algorithm::Sha1, Algorithm::Blake3));
+    assert_eq!((options.raw, options.threads), (Raw::Auto, None));
     assert_eq!((options.max_output, options.has_sandbox), (None, true));
     assert_eq!(sources[0].retention, Retention::default());
 }

@@ -89,6 +89,7 @@ mod tests {
             compression: Compression::Zstd,
             level: None,
             digest: Algorithm::Sha1,
+            file_digest: Algorithm::OF_FILES,
             raw: Raw::Auto,
             threads: None,
             strict: false,

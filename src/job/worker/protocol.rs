@@ -48,8 +48,10 @@ pub struct Task {
     pub compression: Compression,
     /// How much.
     pub level: Option<i32>,
-    /// Which digest.
+    /// Which digest, of the archive.
     pub digest: Algorithm,
+    /// Which digest, of each file.
+    pub file_digest: Algorithm,
     /// Partitions that can't be read as files.
     pub raw: Raw,
     /// Threads; all cores, where it is not said.

@@ -25,6 +25,7 @@ fn task(folder: &Path) -> Task {
         compression: Compression::Zstd,
         level: None,
         digest: Algorithm::Sha1,
+        file_digest: Algorithm::OF_FILES,
         raw: Raw::Auto,
         threads: None,
         strict: false,
