@@ -114,7 +114,8 @@ pub fn digest() {
     let at = bytes.windows(text.len()).position(|window| window == text).unwrap();
     bytes[at] = b'R';
     fs::write(&path, bytes).unwrap();
-    let (code, said) = extract(&path, &target, &[]);
+    // Not all of it: root could not remove what is immutable.
+    let (code, said) = extract(&path, &target, &["p4/etc"]);
     assert_eq!(code, 3, "{said}");
     assert_eq!(said.matches("issue:").count(), 1, "{said}");
     assert!(said.contains("p4/etc/passwd: extracted, but its content is not"), "{said}");
