@@ -24,6 +24,7 @@ const NEEDS: &[Needs] = &[
     Needs::LoopMounts,
     Needs::Tool("debootstrap", "debootstrap"),
     Needs::Tool("sfdisk", "fdisk"),
+    Needs::Tool("grub-mkimage", "grub-common and grub-pc-bin"),
     Needs::Tool("partx", "util-linux"),
     Needs::Tool("mke2fs", "e2fsprogs"),
     Needs::Tool("dumpe2fs", "e2fsprogs"),

@@ -1,7 +1,7 @@
 //! Holds the layers of `src/` in order, and a few rules that every file there keeps.
 //!
 //! ```text
-//! device ▶ partition ▶ filesystem ▶ tree ▶ disk ▶ archive ▶ place ▶ extract ▶ snapshot ▶ job ▶ sandbox ▶ cli
+//! device ▶ partition ▶ filesystem ▶ tree ▶ disk ▶ archive ▶ place ▶ extract ▶ restore ▶ snapshot ▶ job ▶ sandbox ▶ cli
 //! ```
 //!
 //! A layer is a folder, or a file, right under `src/`. It uses itself, the layers to its left and the vocabulary; the

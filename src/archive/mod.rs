@@ -5,6 +5,8 @@
 //! ```
 
 mod acl;
+mod areas;
+mod base64;
 mod clock;
 mod codec;
 mod cut;

@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::areas::Areas;
 use super::codec::{Compression, FrameLengths};
 use super::cut::{Cutter, Item};
 use super::digest::{Algorithm, Hasher};
@@ -108,6 +109,8 @@ fn archive<'a>(disk: &'a Disk, request: &'a Request<'a>, output: Output<'a>) -> 
     let prepared = part::prepare(&volumes, is_bare, request)?;
     disk.warnings().iter().for_each(|warning| observer.note(warning));
     let parts = prepared.parts;
+    let areas = Areas::read(disk, &parts, is_bare, request.keep_going)?;
+    areas.warnings.iter().for_each(|warning| observer.note(warning));
     let total = parts.iter().fold(0_u64, |sum, part| sum.saturating_add(part.used_bytes()));
     observer.begin(total);
 
@@ -120,8 +123,14 @@ fn archive<'a>(disk: &'a Disk, request: &'a Request<'a>, output: Output<'a>) -> 
         hasher: request.digest.hasher(),
         report: Report::default(),
     };
-    writing.manifest(&manifest::line(&head(disk, request, level, &parts)))?;
+    writing.manifest(&manifest::line(&head(disk, request, level, &parts, &areas)))?;
     writing.part_manifest()?;
+    for area in &areas.areas {
+        writing.manifest(&area.line())?;
+    }
+    for error in areas.faults {
+        writing.issue(Issue { path: None, error: error.on(disk.path()) })?;
+    }
     let doubts = disk.doubts().iter().map(|doubt| Error::new(Kind::Ambiguous, doubt.clone()).on(disk.path()));
     // Who asks for single partitions has them all.
     let fault = disk.table_fault().filter(|_| request.partitions.is_empty());
@@ -340,7 +349,7 @@ pub(super) fn write_error(source: io::Error) -> Error {
 }
 
 /// The manifest's first record.
-fn head(disk: &Disk, request: &Request<'_>, level: i32, parts: &[Part<'_>]) -> Value {
+fn head(disk: &Disk, request: &Request<'_>, level: i32, parts: &[Part<'_>], areas: &Areas) -> Value {
     let exclude: Vec<String> = request.exclude.patterns().map(|p| Printable(p).to_string()).collect();
     json!({
         "record": "head",
@@ -353,7 +362,8 @@ fn head(disk: &Disk, request: &Request<'_>, level: i32, parts: &[Part<'_>]) -> V
         "table": disk.table().map(|table| json!({
             "scheme": table.scheme, "id": table.id, "sector_bytes": table.sector_bytes,
         })),
-        "warnings": disk.warnings(),
+        "warnings": disk.warnings().iter().chain(&areas.warnings).collect::<Vec<_>>(),
+        "areas": areas.summary(),
         "volumes": parts.iter().map(volume).collect::<Vec<_>>(),
         "compression": request.compression.name(),
         "level": level,

@@ -66,6 +66,7 @@ pub(super) enum Command {
     Systemd(super::systemd::SystemdArguments),
     List(ListArguments),
     Prune(PruneArguments),
+    Restore(super::restore::RestoreArguments),
     Verify(super::verify::VerifyArguments),
     Ls(super::ls::LsArguments),
     Tree(super::tree::TreeArguments),

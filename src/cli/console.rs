@@ -98,6 +98,14 @@ impl Console {
         self.json("error", json!({ "kind": kind_name(error.kind()), "message": error.to_string() }));
     }
 
+    /// Tells something that could not be as it was.
+    pub(super) fn fault_of(&self, text: &str) {
+        match self.show {
+            Show::Json { .. } => self.json("issue", json!({ "message": text })),
+            _ => self.line(&format!("issue: {text}")),
+        }
+    }
+
     fn line(&self, text: &str) {
         let write = || {
             // Where not even stderr can be written there is nobody to tell.

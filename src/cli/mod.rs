@@ -19,6 +19,7 @@ mod list;
 mod ls;
 mod places;
 mod prune;
+mod restore;
 mod run;
 mod shown;
 mod signals;
@@ -61,6 +62,7 @@ pub fn main() -> ExitCode {
         Command::Verify(arguments) => verify::run(&arguments),
         Command::Ls(arguments) => ls::run(&arguments),
         Command::Tree(arguments) => tree::run(&arguments),
+        Command::Restore(arguments) => restore::run(&arguments),
         Command::Stat(arguments) => stat::run(&arguments),
         Command::Cat(arguments) => cat::run(&arguments),
         Command::Extract(arguments) => extract::run(&arguments),

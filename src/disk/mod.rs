@@ -139,6 +139,12 @@ impl Disk {
         &self.path
     }
 
+    /// The bytes of all of it.
+    #[must_use]
+    pub fn device(&self) -> &dyn device::ReadAt {
+        self.device.as_ref()
+    }
+
     /// Length in bytes.
     #[must_use]
     pub fn len_bytes(&self) -> u64 {

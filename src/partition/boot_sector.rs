@@ -13,7 +13,7 @@ pub(super) const BYTES_ON_DISK: u64 = 512;
 
 const SIGNATURE: u16 = 0xaa55;
 /// `EFI_PMBR_OSTYPE_EFI_GPT`: the entry that keeps old programs off a GPT.
-const PROTECTIVE: u8 = 0xee;
+pub(super) const PROTECTIVE: u8 = 0xee;
 
 /// One of the four entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -52,12 +52,19 @@ pub(super) struct Chains<'a> {
     device: &'a dyn ReadAt,
     sector_bytes: u32,
     logicals: Vec<Logical>,
+    /// Sectors of the boot records that were read.
+    records: Vec<u64>,
     next_number: u32,
 }
 
 impl<'a> Chains<'a> {
     pub(super) fn new(device: &'a dyn ReadAt, sector_bytes: u32) -> Self {
-        Self { device, sector_bytes, logicals: Vec::new(), next_number: 5 }
+        Self { device, sector_bytes, logicals: Vec::new(), records: Vec::new(), next_number: 5 }
+    }
+
+    /// The sectors of the boot records that were read, in the chains' order.
+    pub(super) fn records(&self) -> &[u64] {
+        &self.records
     }
 
     pub(super) fn logicals(&self) -> &[Logical] {
@@ -81,6 +88,7 @@ impl<'a> Chains<'a> {
             if !record.has_signature {
                 return Err(Fault::Signature { lba });
             }
+            self.records.push(lba);
             empty_records = match self.take_partitions(&record, lba, record_sectors, start..end)? {
                 0 => empty_records.saturating_add(1),
                 _ => 0,

@@ -3,10 +3,11 @@
 //! What counts as a partition, and which number it has, is as in `msdos_partition` of the kernel
 //! (`block/partitions/msdos.c`). All addresses are 32-bit sector numbers on the disk and 64-bit ones here.
 
-use super::boot_sector::{BootSector, Entry};
+use super::boot_sector::{BYTES_ON_DISK, BootSector, Entry};
 use super::extended::{self, Logical};
 use super::{Partition, Scheme, Table, mbr_types, sector_range};
 use crate::device::ReadAt;
+use crate::units::ByteRange;
 
 /// The active flag of a boot indicator.
 const ACTIVE: u8 = 0x80;
@@ -20,6 +21,8 @@ pub(super) fn read(device: &dyn ReadAt, boot: &BootSector, sector_bytes: u32) ->
         partitions: Vec::new(),
         warnings: Vec::new(),
         fault: None,
+        structures: ByteRange::new(0, BYTES_ON_DISK).into_iter().collect(),
+        behind_bytes: 0,
     };
     for (number, entry) in (1..).zip(&boot.entries).filter(|(_, entry)| entry.is_used()) {
         table.partitions.extend(partition(boot.disk_id, number, entry, sector_bytes));
@@ -35,6 +38,8 @@ pub(super) fn read(device: &dyn ReadAt, boot: &BootSector, sector_bytes: u32) ->
             table.fault.get_or_insert_with(|| format!("extended partition {number}: {fault}"));
         }
     }
+    let records = chains.records().iter().filter_map(|lba| lba.checked_mul(sector_bytes.into()));
+    table.structures.extend(records.filter_map(|at| ByteRange::new(at, BYTES_ON_DISK)));
     for Logical { number, entry } in chains.logicals() {
         table.partitions.extend(partition(boot.disk_id, *number, entry, sector_bytes));
     }

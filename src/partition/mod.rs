@@ -9,6 +9,7 @@ mod gpt_types;
 mod mbr;
 mod mbr_types;
 mod placement;
+mod refit;
 
 use serde::Serialize;
 
@@ -16,6 +17,8 @@ use crate::device::{ReadAt, read_vec};
 use crate::error::{Error, Result};
 use crate::units::ByteRange;
 use boot_sector::{BootSector, Claim};
+
+pub use refit::Refit;
 
 /// Which format a table has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -43,6 +46,10 @@ pub struct Table {
     pub warnings: Vec<String>,
     /// Why there may be partitions that are not in the list: a chain of extended boot records that loops.
     pub fault: Option<String>,
+    /// Where the table itself lies: the first sector, headers and entries, extended boot records.
+    pub structures: Vec<ByteRange>,
+    /// How much of it lies behind all partitions: the second copy of a GPT.
+    pub behind_bytes: u64,
 }
 
 /// A partition.

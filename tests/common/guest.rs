@@ -1,14 +1,45 @@
-//! A real guest: Debian with a kernel, on a GPT disk, made once and kept under `target/guest/`.
+//! A real guest: Debian with a kernel and GRUB, on a GPT disk, made once and kept under `target/guest/`.
+//!
+//! It boots from its own disk, by a BIOS, and talks on its first serial port. GRUB is installed without a mount: its boot code goes into the
+//! first sector, its core into the BIOS boot partition, as `grub-bios-setup` does it.
 
 use std::fs::{self, File};
 use std::io::Write;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use super::tools;
 
 /// Packages that bring the guest to well over 20,000 files: a kernel with its modules, headers, two interpreters.
-const PACKAGES: &str = "linux-image-amd64,linux-headers-amd64,perl,python3,acl,attr";
+const PACKAGES: &str = "linux-image-amd64,linux-headers-amd64,perl,python3,acl,attr,systemd-sysv";
+
+/// UUID of the root: the boot loader and the kernel find it by that.
+const ROOT_UUID: &str = "8f3a6c1e-52d7-4b0e-9c44-1d2b3a4c5d6e";
+
+/// What its kernel is told, besides its root: to talk on the serial port, and not to do what no test needs.
+const KERNEL_OPTIONS: &str = "ro console=ttyS0 quiet fsck.mode=skip audit=0 apparmor=0 mitigations=off systemd.mask=systemd-timesyncd.service \
+     systemd.mask=apt-daily.timer systemd.mask=apt-daily-upgrade.timer systemd.mask=e2scrub_reap.service";
+
+/// Where the program and the parts of GRUB for a BIOS are.
+const GRUB: &str = "/usr/lib/grub/i386-pc";
+
+/// What GRUB needs to find the root by its UUID, and a kernel on it.
+const GRUB_MODULES: [&str; 10] = [
+    "biosdisk",
+    "part_gpt",
+    "ext2",
+    "search",
+    "search_fs_uuid",
+    "configfile",
+    "linux",
+    "serial",
+    "terminal",
+    "boot",
+];
+
+/// Where the BIOS boot partition begins.
+const BOOT_START_BYTES: u64 = MIB;
 
 const MIB: u64 = 1 << 20;
 
@@ -27,17 +58,25 @@ const TABLE: &str = "label: gpt\n\
 pub fn image() -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("target/").join("guest");
     let image = folder.join("guest.img");
-    if !image.exists() {
+    if !is_bootable(&image) {
         fs::create_dir_all(&folder).expect("a folder under target/");
         let work = tempfile::tempdir_in(&folder).expect("a folder under target/");
         let root = work.path().join("root");
         eprintln!("making a Debian guest under {}, once", folder.display());
         debootstrap(&root);
+        settle(&root);
         let unfinished = work.path().join("guest.img");
         disk(&root, &unfinished);
+        install_grub(&unfinished, work.path());
         fs::rename(unfinished, &image).expect("a rename within a folder");
     }
     image
+}
+
+/// Whether it is there and has boot code: one that an older version of this made has none.
+fn is_bootable(image: &Path) -> bool {
+    let mut code = [0; 2];
+    File::open(image).and_then(|file| file.read_exact_at(&mut code, 0)).is_ok() && code != [0, 0]
 }
 
 fn debootstrap(root: &Path) {
@@ -75,6 +114,63 @@ fn value<'a>(text: &'a str, key: &str) -> Option<&'a str> {
     text.lines().find_map(|line| line.strip_prefix(key)).map(|value| value.trim_matches('"'))
 }
 
+/// Writes what an installer would: where the root is, a name, and what GRUB boots.
+fn settle(root: &Path) {
+    let boot = root.join("boot");
+    let named = |start: &str| {
+        let files = fs::read_dir(&boot).expect("/boot").filter_map(Result::ok);
+        let mut names = files.map(|file| file.file_name().to_string_lossy().into_owned());
+        names.find(|name| name.starts_with(start)).unwrap_or_else(|| panic!("no {start} in /boot"))
+    };
+    let (kernel, initrd) = (named("vmlinuz-"), named("initrd.img-"));
+    let menu = format!(
+        "serial --unit=0 --speed=115200\nterminal_output serial\n\
+         linux /boot/{kernel} root=UUID={ROOT_UUID} {KERNEL_OPTIONS}\ninitrd /boot/{initrd}\nboot\n"
+    );
+    fs::create_dir_all(boot.join("grub")).expect("a folder");
+    let files = [
+        ("boot/grub/grub.cfg", menu),
+        ("etc/fstab", format!("UUID={ROOT_UUID} / ext4 defaults 0 1\n")),
+        ("etc/hostname", "guest\n".to_owned()),
+    ];
+    for (path, text) in files {
+        fs::write(root.join(path), text).unwrap_or_else(|error| panic!("{path}: {error}"));
+    }
+}
+
+/// Puts GRUB's boot code into the first sector, and its core into the BIOS boot partition.
+///
+/// Where they name each other: `include/grub/i386/pc/boot.h` and `grub-core/boot/i386/pc/diskboot.S` of GRUB.
+fn install_grub(image: &Path, work: &Path) {
+    const SECTOR: usize = 512;
+    const CODE: usize = 440;
+    /// `GRUB_BOOT_MACHINE_KERNEL_SECTOR`, and the jump that is overwritten so that the BIOS has the last word on its drive.
+    const CORE_SECTOR_AT: usize = 0x5c;
+    const DRIVE_CHECK_AT: usize = 0x66;
+    /// The one block list at the end of the core's first sector: start, length, and the segment to load it to.
+    const BLOCK_LIST_AT: usize = 0x1f4;
+    const SEGMENT: u16 = 0x820;
+    let (early, core) = (work.join("early.cfg"), work.join("core.img"));
+    let text = format!("search.fs_uuid {ROOT_UUID} root\nconfigfile ($root)/boot/grub/grub.cfg\n");
+    fs::write(&early, text).expect("a file");
+    let mut mkimage = tools::command("grub-mkimage");
+    mkimage.args(["-O", "i386-pc", "-d", GRUB, "-p", "/boot/grub", "-c"]).arg(&early).arg("-o").arg(&core);
+    tools::assert_success("grub-mkimage", &mkimage.args(GRUB_MODULES).output().expect("grub-mkimage starts"));
+
+    let start = BOOT_START_BYTES / SECTOR as u64;
+    let mut code = fs::read(Path::new(GRUB).join("boot.img")).expect("boot.img of GRUB");
+    code[CORE_SECTOR_AT..][..8].copy_from_slice(&start.to_le_bytes());
+    code[DRIVE_CHECK_AT..][..2].copy_from_slice(&[0x90, 0x90]);
+    let mut core = fs::read(&core).expect("the core that was made");
+    let rest = core.len().div_ceil(SECTOR) as u16 - 1;
+    core[BLOCK_LIST_AT..][..8].copy_from_slice(&(start + 1).to_le_bytes());
+    core[BLOCK_LIST_AT + 8..][..2].copy_from_slice(&rest.to_le_bytes());
+    core[BLOCK_LIST_AT + 10..][..2].copy_from_slice(&SEGMENT.to_le_bytes());
+    let file = File::options().write(true).open(image).expect("the image");
+    file.write_all_at(&code[..CODE], 0).expect("boot code in the first sector");
+    file.write_all_at(&core, BOOT_START_BYTES).expect("the core in its partition");
+}
+
 fn disk(root: &Path, image: &Path) {
     File::create_new(image)
         .and_then(|file| file.set_len(ROOT_START_BYTES + ROOT_LEN_BYTES + MIB))
@@ -84,7 +180,19 @@ fn disk(root: &Path, image: &Path) {
     sfdisk.stdin.take().expect("a pipe").write_all(TABLE.as_bytes()).expect("sfdisk reads its table");
     assert!(sfdisk.wait().expect("sfdisk ends").success(), "sfdisk");
     let mut mke2fs = tools::command("mke2fs");
-    mke2fs.args(["-q", "-F", "-t", "ext4", "-L", "guest", "-E", &format!("offset={ROOT_START_BYTES}"), "-d"]);
+    mke2fs.args([
+        "-q",
+        "-F",
+        "-t",
+        "ext4",
+        "-L",
+        "guest",
+        "-U",
+        ROOT_UUID,
+        "-E",
+        &format!("offset={ROOT_START_BYTES}"),
+        "-d",
+    ]);
     let output = mke2fs.arg(root).arg(image).arg(format!("{}k", ROOT_LEN_BYTES / 1024)).output();
     tools::assert_success("mke2fs", &output.expect("mke2fs starts"));
 }

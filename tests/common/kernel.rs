@@ -101,7 +101,7 @@ impl Loop {
         Self::attach(&["--read-only", &offset, &limit], image)
     }
 
-    fn writable(image: &Path) -> Self {
+    pub fn writable(image: &Path) -> Self {
         Self::attach(&[], image)
     }
 

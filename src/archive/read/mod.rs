@@ -20,8 +20,8 @@ mod verify;
 
 pub use frames::{Frames, Span};
 pub use manifest::{
-    Content, EntryKind, FilesystemRecord, Head, Manifest, ManifestEntry, Place, Record, Records, Tail,
-    VolumeRecord,
+    Area, AreasOf, AreasRecord, Content, EntryKind, FilesystemRecord, Head, Manifest, ManifestEntry, Place,
+    Record, Records, SourceRecord, TableRecord, Tail, VolumeRecord,
 };
 pub use members::{End, Member, MemberKind, MemberPlace, Members};
 pub use packed::Packed;

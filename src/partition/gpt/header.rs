@@ -83,8 +83,16 @@ impl Header {
     }
 }
 
+/// The part of a header's sector that its checksum is of.
+pub(super) fn covered(sector: &[u8]) -> Result<&[u8], Fault> {
+    let header_size = u32_at(sector, 12)?;
+    let most = sector.len();
+    let len = usize::try_from(header_size).map_err(|_| Fault::HeaderSize { header_size, most })?;
+    Ok(slice_at(sector, 0, len)?)
+}
+
 /// The checksum of a header.
-fn checksum(header: &[u8]) -> Result<u32, Fault> {
+pub(super) fn checksum(header: &[u8]) -> Result<u32, Fault> {
     let after = CHECKSUM_AT.saturating_add(4);
     let mut crc = Crc::new();
     crc.update(slice_at(header, 0, CHECKSUM_AT)?);

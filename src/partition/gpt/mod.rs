@@ -2,6 +2,7 @@
 
 mod entries;
 mod header;
+mod refit;
 
 use thiserror::Error;
 
@@ -10,6 +11,7 @@ use crate::device::{ReadAt, read_vec};
 use crate::error::{Error, Result};
 use crate::fields::Short;
 use header::Header;
+pub(super) use refit::refit;
 
 /// Where the primary header is.
 const PRIMARY_LBA: u64 = 1;
@@ -130,7 +132,8 @@ impl Copies {
         !matches!(self.primary, Err(Fault::Signature { .. } | Fault::PastEnd { .. } | Fault::Unreadable(_)))
     }
 
-    fn into_table(self) -> Result<Table> {
+    fn into_table(self, device: &dyn ReadAt) -> Result<Table> {
+        let (structures, behind_bytes) = refit::structures(&self, device);
         let (copy, warning) = match (self.primary, self.backup) {
             (Ok(primary), Ok(backup)) => {
                 let differ =
@@ -152,6 +155,8 @@ impl Copies {
             partitions: copy.partitions,
             warnings: warning.into_iter().collect(),
             fault: None,
+            structures,
+            behind_bytes,
         })
     }
 }
@@ -166,7 +171,7 @@ struct BothBad {
 
 /// Reads the table of a device whose first sector says that there is one.
 pub(super) fn read(device: &dyn ReadAt) -> Result<Table> {
-    Copies::read(device).into_table()
+    Copies::read(device).into_table(device)
 }
 
 /// Reads the table of a device whose first sector says nothing; `None` when there is none, or only traces of one.
@@ -176,7 +181,7 @@ pub(super) fn read(device: &dyn ReadAt) -> Result<Table> {
 pub(super) fn read_unprotected(device: &dyn ReadAt) -> Option<Table> {
     let copies = Copies::read(device);
     let primary_is_there = copies.primary_is_there();
-    let mut table = copies.into_table().ok()?;
+    let mut table = copies.into_table(device).ok()?;
     if !primary_is_there && !is_wiped(device, &table.partitions) {
         return None;
     }

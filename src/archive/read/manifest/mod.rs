@@ -4,6 +4,7 @@
 //! understood.
 
 mod capped;
+mod disk;
 mod escape;
 mod record;
 mod text;
@@ -15,13 +16,16 @@ use self::escape::hex;
 use self::text::{Lines, Pieces, Text};
 use super::frames::Frames;
 use super::packed::Packed;
+use crate::archive::areas::KEPT_MOST;
 use crate::archive::codec::Compression;
 use crate::device::Device;
 use crate::error::{Error, Kind, Result};
 
-pub use self::record::{
-    Content, EntryKind, FilesystemRecord, Head, ManifestEntry, Place, Record, Tail, VolumeRecord,
-};
+pub use self::record::{Content, EntryKind, Head, ManifestEntry, Place, Record, Tail};
+pub use disk::{Area, AreasOf, AreasRecord, FilesystemRecord, SourceRecord, TableRecord, VolumeRecord};
+
+/// Areas of one manifest at most: each is a sector at least.
+const AREAS_MOST: usize = 1 << 16;
 
 /// The form that is understood here.
 const FORMAT: u32 = crate::archive::manifest::FORMAT;
@@ -102,6 +106,39 @@ impl Manifest {
             Some(Err(error)) => Err(error),
             _ => Err(Error::corrupt("the manifest does not begin with a head")),
         }
+    }
+
+    /// What of the disk is in no file. Areas stand before all entries.
+    ///
+    /// # Errors
+    ///
+    /// When they can't be read, when there are more than are ever kept, or others than the head says.
+    pub fn areas(&self, head: &Head) -> Result<Vec<Area>> {
+        let mut areas = Vec::new();
+        let mut len_bytes = 0_u64;
+        for record in self.records()?.skip(1) {
+            match record? {
+                Record::Area(area) => {
+                    len_bytes = len_bytes.saturating_add(u64::try_from(area.data.len()).unwrap_or(u64::MAX));
+                    areas.push(area);
+                }
+                Record::Issue { .. } | Record::Unknown => continue,
+                _ => break,
+            }
+            if len_bytes > KEPT_MOST || areas.len() > AREAS_MOST {
+                let message = format!("the manifest has more than {KEPT_MOST} bytes outside of the files");
+                return Err(Error::new(Kind::Limit, message));
+            }
+        }
+        let said = head.areas.as_ref().map_or((0, 0), |areas| (areas.records, areas.len_bytes));
+        let found = (u64::try_from(areas.len()).unwrap_or(u64::MAX), len_bytes);
+        if said != found {
+            let ((records, bytes), (said, said_bytes)) = (found, said);
+            return Err(Error::corrupt(format!(
+                "the manifest has {records} areas of {bytes} bytes, but {said} of {said_bytes} by its head"
+            )));
+        }
+        Ok(areas)
     }
 
     /// What stands at both ends. All of the text is unpacked.

@@ -8,10 +8,12 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::disk::{Area, AreasRecord, SourceRecord, TableRecord, VolumeRecord};
 use super::escape::{bytes, unescaped, unhex};
+use crate::archive::areas::RECORD_BYTES;
+use crate::archive::base64;
 use crate::archive::digest::Algorithm;
-use crate::error::{Error, Kind, Result};
-use crate::filesystem::ext::Geometry;
+use crate::error::{Error, Result};
 use crate::filesystem::{Attribute, Timestamp};
 use crate::printable::harmless;
 
@@ -20,6 +22,8 @@ use crate::printable::harmless;
 pub enum Record {
     /// The first.
     Head(Box<Head>),
+    /// Bytes of the disk that are in no file.
+    Area(Area),
     /// An entry.
     Entry(Box<ManifestEntry>),
     /// Something that could not be read when the archive was made.
@@ -57,46 +61,23 @@ pub struct Head {
     #[serde(default)]
     pub compression: String,
     /// The volumes of the disk.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::capped::list")]
     pub volumes: Vec<VolumeRecord>,
+    /// What the archive is of.
+    #[serde(default)]
+    pub source: SourceRecord,
+    /// The disk's partition table.
+    #[serde(default)]
+    pub table: Option<TableRecord>,
+    /// What there is of areas outside of the files; `None` in manifests that are older than those.
+    #[serde(default)]
+    pub areas: Option<AreasRecord>,
 }
 
-/// A volume of the disk, and what the archive calls it.
-#[derive(Clone, Debug, Deserialize)]
-pub struct VolumeRecord {
-    /// Number of the partition; 0 is the whole device.
-    pub number: u32,
-    /// What it became: `p2`, `.`, `p1.img`; `None` when it was left out.
-    pub member: Option<String>,
-    /// What it holds.
-    #[serde(default)]
-    pub holds: String,
-    /// The filesystem whose files were read.
-    #[serde(default)]
-    pub filesystem: Option<FilesystemRecord>,
-}
-
-impl VolumeRecord {
-    /// What it takes to make the volume's filesystem again.
-    ///
-    /// # Errors
-    ///
-    /// [`Kind::Unsupported`] where the archive does not say it.
-    pub fn geometry(&self) -> Result<&Geometry> {
-        self.filesystem.as_ref().and_then(|filesystem| filesystem.geometry.as_ref()).ok_or_else(|| {
-            let message = "the manifest does not say how its filesystem was made: this archive is of an older version, or its \
-                           superblock made no sense. Files can be had with `voltar extract`, or with any tar";
-            Error::new(Kind::Unsupported, message)
-        })
-    }
-}
-
-/// A filesystem whose files were read.
-#[derive(Clone, Debug, Deserialize)]
-pub struct FilesystemRecord {
-    /// What it takes to make it again.
-    #[serde(default)]
-    pub geometry: Option<Geometry>,
+#[derive(Deserialize)]
+struct AreaFields {
+    start_bytes: u64,
+    data: String,
 }
 
 /// What an archive came to.
@@ -309,6 +290,11 @@ pub(super) fn parse(line: &[u8]) -> Result<Record> {
             let IssueFields { message, path, path_hex } = serde_json::from_slice(line).map_err(wrong)?;
             let message = harmless(&message);
             Ok(Record::Issue { message, path: path.map(|path| bytes(path, path_hex)).transpose()? })
+        }
+        "area" => {
+            let AreaFields { start_bytes, data } = serde_json::from_slice(line).map_err(wrong)?;
+            let data = base64::decode(&data, RECORD_BYTES)?;
+            Ok(Record::Area(Area { start_bytes, data }))
         }
         "frames" => {
             let FramesFields { frame_bytes, packed } = serde_json::from_slice(line).map_err(wrong)?;

@@ -1,0 +1,327 @@
+//! What a disk is restored onto: an image file or a block device, looked at before a byte of it changes.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{Seek as _, SeekFrom};
+use std::os::fd::{AsFd as _, BorrowedFd};
+use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use tempfile::NamedTempFile;
+
+use super::in_use::users;
+use crate::device::{Target, WriteAt, from_file};
+use crate::error::{Error, Kind, Result};
+use crate::printable::Printable;
+
+/// Where tables and signatures are: what holds data has some here. Also what is cleared first, so that nothing of an old disk shows through.
+pub(super) const ENDS_BYTES: u64 = 1 << 20;
+
+/// Bytes that are read at once.
+const READ_LEN: usize = 64 << 10;
+
+/// Permissions of a new image: it holds every secret of the guest.
+const MODE: u32 = 0o600;
+
+/// What is at the target's path.
+#[derive(Debug)]
+pub enum Destination {
+    /// Nothing yet: an image file is made, and has its name when it is whole.
+    New {
+        /// The name that it gets.
+        path: PathBuf,
+    },
+    /// An image file or a block device that is there.
+    Existing {
+        /// Its path.
+        path: PathBuf,
+        /// Its length in bytes; 0 for a file to be made longer.
+        len_bytes: u64,
+        /// Whether it is a block device.
+        is_block: bool,
+        /// Position of a byte that is not zero.
+        data_at: Option<u64>,
+    },
+}
+
+impl Destination {
+    /// Looks at what is there, without changing it.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Exists`] when it is in use, whatever is forced, or holds data and that is not; [`Kind::Source`] when it can't be a target.
+    pub fn look(path: &Path, force: bool) -> Result<Self> {
+        Self::look_at(path, force).map_err(|error| error.on(path))
+    }
+
+    fn look_at(path: &Path, force: bool) -> Result<Self> {
+        let metadata = match fs::metadata(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let folder = folder(path);
+                if path.as_os_str().as_encoded_bytes().ends_with(b"/") || !folder.is_dir() {
+                    return Err(
+                        Error::new(Kind::Write, "there is no such folder to make an image in").on(folder)
+                    );
+                }
+                return Ok(Self::New { path: path.to_path_buf() });
+            }
+            metadata => metadata.map_err(refused)?,
+        };
+        let kind = metadata.file_type();
+        let is_block = kind.is_block_device();
+        if !is_block && !kind.is_file() {
+            let message = "is neither a block device nor a regular file: a disk can't be restored onto it";
+            return Err(Error::new(Kind::Source, message));
+        }
+        let users = users(path)?;
+        if !users.is_empty() {
+            let users: Vec<String> = users.into_iter().map(|user| user.what).collect();
+            let message = format!("is in use: {}; --force does not change that", users.join(", "));
+            return Err(Error::new(Kind::Exists, message));
+        }
+        let file = opened(path, if is_block { libc::O_EXCL } else { 0 })?;
+        let len_bytes = (&file).seek(SeekFrom::End(0)).map_err(refused)?;
+        let data_at = if len_bytes == 0 { None } else { first_data(from_file(file)?.as_ref())? };
+        if let Some(at) = data_at.filter(|_| !force) {
+            let what = if is_block { "device" } else { "image" };
+            let message = format!(
+                "holds data, at byte {at} for one: `voltar inspect {}` shows what. --force writes over the {what}, and all of it is lost",
+                Printable::path(path)
+            );
+            return Err(Error::new(Kind::Exists, message));
+        }
+        Ok(Self::Existing { path: path.to_path_buf(), len_bytes, is_block, data_at })
+    }
+
+    /// Its length in bytes; `None` where a file is made that is as long as it is to be.
+    #[must_use]
+    pub fn len_bytes(&self) -> Option<u64> {
+        match self {
+            Self::New { .. } => None,
+            Self::Existing { len_bytes, is_block, .. } => {
+                Some(*len_bytes).filter(|len| *len > 0 || *is_block)
+            }
+        }
+    }
+
+    /// The name that a person gave it.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::New { path } | Self::Existing { path, .. } => path,
+        }
+    }
+
+    /// Opens it for writing; a new image has `len_bytes`.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be opened or made.
+    pub fn open(self, len_bytes: u64) -> Result<TargetFile> {
+        let path = self.path().to_path_buf();
+        self.try_open(len_bytes).map_err(|error| error.on(&path))
+    }
+
+    fn try_open(self, len_bytes: u64) -> Result<TargetFile> {
+        match self {
+            Self::New { path } => {
+                let folder = folder(&path).to_path_buf();
+                let permissions = fs::Permissions::from_mode(MODE);
+                let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                let partial = tempfile::Builder::new()
+                    .prefix(&format!(".{name}.voltar-"))
+                    .suffix(".part")
+                    .permissions(permissions)
+                    .tempfile_in(&folder)
+                    .map_err(unwritable)?;
+                partial.as_file().set_len(len_bytes).map_err(unwritable)?;
+                let folder = File::open(&folder).map_err(unwritable)?;
+                let target = from_file(partial.as_file().try_clone().map_err(unwritable)?)?;
+                let working = std::path::absolute(partial.path()).map_err(unwritable)?;
+                Ok(TargetFile {
+                    target,
+                    working,
+                    is_blank: true,
+                    is_block: false,
+                    claim: None,
+                    new: Some(New { partial, folder, path }),
+                })
+            }
+            Self::Existing { path, len_bytes: there, is_block, data_at } => {
+                if there == 0 && !is_block {
+                    let file = OpenOptions::new().write(true).open(&path).map_err(refused)?;
+                    file.set_len(len_bytes).map_err(unwritable)?;
+                } else if !is_block && data_at.is_some() {
+                    // A hole instead of what was there, all of it.
+                    let file = OpenOptions::new().write(true).open(&path).map_err(refused)?;
+                    file.set_len(0).and_then(|()| file.set_len(there)).map_err(unwritable)?;
+                }
+                let target = from_file(opened(&path, 0)?)?;
+                let is_blank = !is_block && target.next_data(0).is_none();
+                let working = std::path::absolute(&path).map_err(unwritable)?;
+                Ok(TargetFile { target, working, is_blank, is_block, claim: None, new: None })
+            }
+        }
+    }
+}
+
+/// A target that is open for writing.
+#[derive(Debug)]
+pub struct TargetFile {
+    target: Target,
+    /// Where it is found as long as it is not whole.
+    working: PathBuf,
+    /// Whether it is known to have zeros where nothing was written.
+    is_blank: bool,
+    is_block: bool,
+    /// What keeps others off a block device, once it is claimed.
+    claim: Option<File>,
+    new: Option<New>,
+}
+
+/// An image that has no name yet.
+#[derive(Debug)]
+struct New {
+    partial: NamedTempFile,
+    folder: File,
+    path: PathBuf,
+}
+
+impl TargetFile {
+    /// Its bytes.
+    #[must_use]
+    pub fn device(&self) -> &Target {
+        &self.target
+    }
+
+    /// Claims a block device: from now on nobody else can mount it, or put anything over it. `mke2fs` claims it for itself, so that this comes
+    /// after it.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Exists`] when somebody else was faster.
+    pub fn claim(&mut self) -> Result<()> {
+        if self.is_block {
+            self.claim = Some(opened(&self.working, libc::O_EXCL)?);
+        }
+        Ok(())
+    }
+
+    /// Where it is as long as it is being written.
+    #[must_use]
+    pub fn working_path(&self) -> &Path {
+        &self.working
+    }
+
+    /// Whether it has zeros wherever nothing was written.
+    #[must_use]
+    pub fn is_blank(&self) -> bool {
+        self.is_blank
+    }
+
+    /// The folder in which it gets its name, if it has none yet.
+    #[must_use]
+    pub fn folder(&self) -> Option<BorrowedFd<'_>> {
+        self.new.as_ref().map(|new| new.folder.as_fd())
+    }
+
+    /// Whether what was written is gone when the run fails.
+    #[must_use]
+    pub fn vanishes(&self) -> bool {
+        self.new.is_some()
+    }
+
+    /// Syncs it, and gives it its name.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Write`] when it can't be synced, [`Kind::Exists`] when something has the name by now.
+    pub fn finish(self) -> Result<()> {
+        self.target.sync()?;
+        let Some(New { partial, folder, path }) = self.new else { return Ok(()) };
+        partial.as_file().sync_all().map_err(unwritable)?;
+        let from = partial.into_temp_path();
+        renameat_with(CWD, &*from, CWD, &path, RenameFlags::NOREPLACE).map_err(|error| {
+            let kind = if error == rustix::io::Errno::EXIST { Kind::Exists } else { Kind::Write };
+            Error::new(kind, std::io::Error::from(error)).on(&path)
+        })?;
+        // It has another name now: there is nothing to remove.
+        let _ = from.keep();
+        folder.sync_all().map_err(unwritable)
+    }
+}
+
+/// Opens for reading and writing; with `O_EXCL`, so that nobody else has a device who claims it for himself.
+fn opened(path: &Path, claim: i32) -> Result<File> {
+    let flags = libc::O_NONBLOCK | libc::O_NOCTTY | claim;
+    let opened = OpenOptions::new().read(true).write(true).custom_flags(flags).open(path);
+    opened.map_err(|error| match error.raw_os_error() {
+        Some(libc::EBUSY) => Error::new(
+            Kind::Exists,
+            "is in use: the kernel gives it to nobody else (a mount, LVM, RAID, device mapper)",
+        ),
+        _ => refused(error),
+    })
+}
+
+/// A byte that is not zero, where tables and signatures are.
+fn first_data(device: &dyn WriteAt) -> Result<Option<u64>> {
+    let len = device.len_bytes();
+    let mut buffer = vec![0; READ_LEN];
+    let ends = [(0, len.min(ENDS_BYTES)), (len.saturating_sub(ENDS_BYTES).max(ENDS_BYTES.min(len)), len)];
+    for (mut at, end) in ends {
+        while at < end {
+            let most = usize::try_from(end.saturating_sub(at)).unwrap_or(usize::MAX).min(READ_LEN);
+            let piece = buffer.get_mut(..most).unwrap_or_default();
+            device.read_at(at, piece)?;
+            if let Some(index) = piece.iter().position(|byte| *byte != 0) {
+                return Ok(Some(at.saturating_add(u64::try_from(index).unwrap_or(0))));
+            }
+            at = at.saturating_add(u64::try_from(most).unwrap_or(u64::MAX));
+        }
+    }
+    Ok(None)
+}
+
+fn folder(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    }
+}
+
+fn refused(source: std::io::Error) -> Error {
+    let hint = match source.kind() {
+        std::io::ErrorKind::PermissionDenied => "permission denied; permission to write is needed",
+        _ => return Error::new(Kind::Source, source),
+    };
+    Error::new(Kind::Source, hint)
+}
+
+fn unwritable(source: std::io::Error) -> Error {
+    match source.kind() {
+        std::io::ErrorKind::StorageFull => Error::new(Kind::Write, "no space is left for the image"),
+        _ => Error::new(Kind::Write, source),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_byte_at_either_end_is_data() {
+        let file = NamedTempFile::new().unwrap();
+        let len = 5 << 20;
+        file.as_file().set_len(len).unwrap();
+        assert!(Destination::look(file.path(), false).is_ok());
+        for at in [0, 511, ENDS_BYTES - 1, len - ENDS_BYTES, len - 1] {
+            rustix::io::pwrite(file.as_file(), b"x", at).unwrap();
+            let error = Destination::look(file.path(), false).unwrap_err();
+            assert_eq!(error.kind(), Kind::Exists);
+            assert!(error.to_string().contains(&format!("at byte {at} ")), "{error}");
+            assert!(Destination::look(file.path(), true).is_ok());
+            rustix::io::pwrite(file.as_file(), b"\0", at).unwrap();
+        }
+    }
+}
