@@ -1,6 +1,7 @@
 //! A Debian guest that was archived and restored boots from its own disk, up to the prompt where one logs in.
 //!
-//! The machine is QEMU without any help of the host's kernel: it is slow, and there everywhere. It gets the restored disk and nothing else:
+//! The machine is QEMU without any help of the host's kernel: it is slow, and there everywhere. It has one processor, so that a busy host does not
+//! hold one of two back. It gets the restored disk and nothing else:
 //! no kernel from outside, so that boot code, GRUB's core, partition table, UUID of the root and files must all be right.
 
 use std::fs::{self, File};
@@ -67,7 +68,7 @@ fn boot(disk: &Path, log: &Path) {
     // Whatever happens to this process, the machine ends with it.
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL"]).arg(tools::find("qemu-system-x86_64").expect("QEMU"));
-    command.args(["-machine", "pc", "-accel", "tcg,thread=multi", "-smp", "2", "-m", "512"]);
+    command.args(["-machine", "pc", "-accel", "tcg", "-smp", "1", "-m", "512"]);
     command.args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-serial", "stdio"]);
     // What the guest writes is thrown away.
     command.arg("-snapshot").arg("-drive").arg(format!("file={},format=raw,if=virtio", disk.display()));
