@@ -4,12 +4,14 @@
 //! written as in `docs/manifest.md`. Both ends are compressed apart from what is between them: [`ends`] reads them alone.
 
 mod ends;
+mod head;
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
 pub use ends::{Ends, Head, Source, Tail, ends};
+pub(super) use head::head;
 
 use super::digest::{Algorithm, Digest};
 use crate::error::{Issue, Kind};

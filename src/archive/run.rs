@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::io::{self, Write};
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::areas::Areas;
 use super::codec::{Compression, FrameLengths};
@@ -12,15 +12,14 @@ use super::cut::{Cutter, Item};
 use super::digest::{Algorithm, Hasher};
 use super::layout::{Image, Layout, Naming};
 use super::line;
-use super::manifest::{self, FORMAT};
+use super::manifest;
 use super::observer::Observer;
 use super::part::{self, Becomes, Part};
 use super::report::Report;
 use super::work::{Bench, Done, Event, Shared};
 use crate::device::Device;
-use crate::disk::{Disk, Volume};
+use crate::disk::Disk;
 use crate::error::{Error, Issue, Kind, Result};
-use crate::filesystem::Contents;
 use crate::printable::Printable;
 use crate::tree::{Exclude, Step, Walk};
 
@@ -125,7 +124,7 @@ fn archive<'a>(disk: &'a Disk, request: &'a Request<'a>, output: Output<'a>) -> 
         hasher: request.digest.hasher(),
         report: Report::default(),
     };
-    writing.manifest(&manifest::line(&head(disk, request, level, &parts, &areas)))?;
+    writing.manifest(&manifest::line(&manifest::head(disk, request, level, &parts, &areas)))?;
     writing.part_manifest()?;
     for area in &areas.areas {
         writing.manifest(&area.line())?;
@@ -348,58 +347,4 @@ pub(super) fn write_error(source: io::Error) -> Error {
         _ => return Error::new(Kind::Write, source),
     };
     Error::new(Kind::Write, message)
-}
-
-/// The manifest's first record.
-fn head(disk: &Disk, request: &Request<'_>, level: i32, parts: &[Part<'_>], areas: &Areas) -> Value {
-    let exclude: Vec<String> = request.exclude.patterns().map(|p| Printable(p).to_string()).collect();
-    json!({
-        "record": "head",
-        "format": FORMAT,
-        "tool": concat!("voltar ", env!("CARGO_PKG_VERSION")),
-        "started": request.started,
-        "source": { "path": Printable::path(disk.path()).to_string(), "len_bytes": disk.len_bytes() },
-        "snapshot_of": request.snapshot_of,
-        "host": request.host.map(|host| Printable(host.as_bytes()).to_string()),
-        "table": disk.table().map(|table| json!({
-            "scheme": table.scheme, "id": table.id, "sector_bytes": table.sector_bytes,
-        })),
-        "warnings": disk.warnings().iter().chain(&areas.warnings).collect::<Vec<_>>(),
-        "areas": areas.summary(),
-        "volumes": parts.iter().map(volume).collect::<Vec<_>>(),
-        "compression": request.compression.name(),
-        "level": level,
-        "digest": request.digest.name(),
-        "file_digest": request.file_digest.name(),
-        "exclude": exclude,
-    })
-}
-
-fn volume(part: &Part<'_>) -> Value {
-    let volume: &Volume = part.volume;
-    let member = || String::from_utf8_lossy(&part::member(volume.number())).into_owned();
-    let (member, summary) = match &part.becomes {
-        Becomes::Files(filesystem) => {
-            (Some(String::from_utf8_lossy(&part.folder).into_owned()), Some(filesystem.summary()))
-        }
-        Becomes::Image(_) => (Some(member()), None),
-        Becomes::Nothing => (None, None),
-    };
-    let signature = match volume.contents() {
-        Contents::Known(signature) => Some(signature),
-        Contents::Unknown => None,
-    };
-    json!({
-        "number": volume.number(),
-        "member": member,
-        "start_bytes": volume.range().start(),
-        "len_bytes": volume.range().len(),
-        "type": volume.entry().map(|entry| entry.type_id.clone()),
-        "name": volume.entry().map(|entry| entry.name.clone()),
-        "uuid": volume.entry().map(|entry| entry.uuid.clone()),
-        "holds": volume.name(),
-        "label": signature.map(|signature| signature.label.clone()),
-        "volume_uuid": signature.map(|signature| signature.uuid.clone()),
-        "filesystem": summary,
-    })
 }
