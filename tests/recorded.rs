@@ -283,7 +283,7 @@ fn directory_twice() {
 /// The kernel that made them is another one: see `fixtures/record-elsewhere`.
 fn view_of(name: &str) {
     let made = Made::of(recorded(name).path(), &[], 0);
-    let shown = view::read(&format!("{}/fixtures/recorded/{name}.view", env!("CARGO_MANIFEST_DIR")));
+    let shown = view::read(format!("{}/fixtures/recorded/{name}.view", env!("CARGO_MANIFEST_DIR")));
     let members = shown.keys().map(|path| [b"./", path.as_slice()].concat());
     for reader in [Reader::Manifest, Reader::Strict] {
         let found = reader.tree(&made.path(), members.clone());

@@ -33,11 +33,7 @@ enum Destination {
 pub(super) fn run(arguments: &ArchiveArguments) -> Result<ExitCode> {
     let (compression, destination) = destination(arguments)?;
     let to_stdout = destination == Destination::Stdout;
-    let show = match (arguments.saying.quiet, arguments.saying.json) {
-        (true, _) => Show::Quiet,
-        (false, true) => Show::Json { on_stderr: to_stdout },
-        (false, false) => Show::Words { progress: arguments.saying.progress },
-    };
+    let show = arguments.saying.show(to_stdout);
     let stop = signals::stop_flag().map_err(|source| Error::new(Kind::Limit, source))?;
     let console = Console::new(show, stop);
     let outcome = archive(arguments, compression, &destination, &console);

@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use super::backup::BackupArguments;
 use super::clean::CleanArguments;
+use super::console::Show;
 use super::list::ListArguments;
 use super::prune::PruneArguments;
 use super::run::RunArguments;
@@ -191,6 +192,17 @@ pub(super) struct SayingArguments {
     /// Say nothing but issues and errors
     #[arg(short, long, conflicts_with_all = ["progress", "json"], help_heading = "What it says")]
     pub quiet: bool,
+}
+
+impl SayingArguments {
+    /// How the run is shown; JSON goes to stderr where stdout has something else.
+    pub(super) fn show(&self, json_on_stderr: bool) -> Show {
+        match (self.quiet, self.json) {
+            (true, _) => Show::Quiet,
+            (false, true) => Show::Json { on_stderr: json_on_stderr },
+            (false, false) => Show::Words { progress: self.progress },
+        }
+    }
 }
 
 /// Show what is on a disk: partitions, filesystems, labels, sizes

@@ -118,7 +118,7 @@ pub(super) struct BackupArguments {
 /// Runs `voltar backup`.
 pub(super) fn run(arguments: &BackupArguments) -> Result<ExitCode> {
     let plan = plan(arguments)?;
-    let show = run::show(&arguments.saying);
+    let show = arguments.saying.show(false);
     let stop = signals::stop_flag().map_err(|source| Error::new(Kind::Limit, source))?;
     let console = Console::new(show, stop);
     let lvm = Lvm::new(&plan.lvm_command)?;

@@ -98,11 +98,7 @@ pub(super) struct ExtractArguments {
 
 /// Runs `voltar extract`.
 pub(super) fn run(arguments: &ExtractArguments) -> Result<ExitCode> {
-    let show = match (arguments.saying.quiet, arguments.saying.json) {
-        (true, _) => Show::Quiet,
-        (false, true) => Show::Json { on_stderr: false },
-        (false, false) => Show::Words { progress: arguments.saying.progress },
-    };
+    let show = arguments.saying.show(false);
     let stop = signals::stop_flag().map_err(|source| Error::new(Kind::Limit, source))?;
     let console = Console::new(show, stop);
     match restore(arguments, &console) {

@@ -81,11 +81,7 @@ pub(super) struct RestoreArguments {
 
 /// Runs `voltar restore`.
 pub(super) fn run(arguments: &RestoreArguments) -> Result<ExitCode> {
-    let show = match (arguments.saying.quiet, arguments.saying.json) {
-        (true, _) => Show::Quiet,
-        (false, true) => Show::Json { on_stderr: false },
-        (false, false) => Show::Words { progress: arguments.saying.progress },
-    };
+    let show = arguments.saying.show(false);
     let stop = signals::stop_flag().map_err(|source| Error::new(Kind::Limit, source))?;
     let console = Console::new(show, stop);
     let outcome = disk(arguments, show, &console);

@@ -59,7 +59,7 @@ pub(super) fn run(arguments: &RunArguments) -> Result<ExitCode> {
     let config::Loaded { plan, warnings } = config::read(&arguments.config)?;
     super::config::warn(&warnings);
     let lvm = Lvm::new(&plan.lvm_command)?;
-    let show = show(&arguments.saying);
+    let show = arguments.saying.show(false);
     if arguments.dry_run {
         let preview = preview(&plan, &lvm);
         print(&match show {
@@ -84,15 +84,6 @@ pub(super) fn run(arguments: &RunArguments) -> Result<ExitCode> {
         Show::Quiet => {}
     }
     Ok(if untold.is_empty() { code(&outcome) } else { ExitCode::from(FAILED) })
-}
-
-/// How a run is shown.
-pub(super) fn show(saying: &SayingArguments) -> Show {
-    match (saying.quiet, saying.json) {
-        (true, _) => Show::Quiet,
-        (false, true) => Show::Json { on_stderr: false },
-        (false, false) => Show::Words { progress: saying.progress },
-    }
 }
 
 /// The exit code for what came of a run.
