@@ -146,7 +146,7 @@ fn half_md4(state: &mut [u32; 4], words: &[u32]) {
 mod tests {
     use super::*;
 
-    /// What `debugfs -R "dx_hash -h VERSION NAME"` says.
+    /// What `debugfs -R "dx_hash -h HASHALG_N NAME"` says; from 3 on, bytes are unsigned.
     #[test]
     fn hashes_are_those_that_debugfs_computes() {
         let hasher = |version, is_signed| Hasher { version, is_signed, seed: START };
