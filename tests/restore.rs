@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Output, Stdio};
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::Value;
 
 mod common;
@@ -46,7 +48,7 @@ fn main() -> ExitCode {
     type Body = fn();
     let with_table = [MKE2FS, SFDISK];
     let with_loop = [Needs::Root, Needs::LoopMounts, MKE2FS];
-    let told: [(&str, &[Needs], Body); 15] = [
+    let told: [(&str, &[Needs], Body); 16] = [
         ("a disk with 40 logical partitions comes back with all of them", &with_table, many_logicals),
         ("a hybrid MBR comes back byte by byte", &with_table, hybrid),
         ("boot code, the gap behind it and boot sectors of filesystems come back", &with_table, boot_code),
@@ -61,6 +63,7 @@ fn main() -> ExitCode {
         ("a user without rights restores onto an image", &[Needs::Root, MKE2FS], as_nobody),
         ("an archive that is damaged where a partition is leaves no disk", &[MKE2FS], damaged),
         ("an archive that is damaged where files are costs these files", &[MKE2FS], damaged_file),
+        ("a manifest whose partitions overlap gets an error", &with_table, overlap),
         ("manifests that lie get an error, and nothing is written", &[MKE2FS], lies),
     ];
     trials.extend(told.map(|(sentence, needs, body)| trial(sentence, needs, body)));
@@ -652,4 +655,24 @@ fn lies() {
     kept.lie(&truth);
     kept.restore(&target, &["--quiet"], 0);
     same_outside(&guest, &target);
+}
+
+fn overlap() {
+    let folder = tools::temporary_folder();
+    let image = folder.path().join("disk.img");
+    let table = "label: dos\nstart=2048, size=4096, type=83\nstart=8192, size=4096, type=83\n";
+    disk(&image, 8 * MIB, table, &[(MIB, 2 * MIB), (4 * MIB, 2 * MIB)]);
+    let kept = Kept::of(&image);
+    let mut lines = kept.manifest();
+    let text = lines[1]["data"].as_str().expect("the first area").to_owned();
+    let mut sector = BASE64.decode(text).expect("base64");
+    // The second partition begins in the middle of the first, in the table and in the list of volumes.
+    sector[0x1ce + 8..][..4].copy_from_slice(&4096_u32.to_le_bytes());
+    lines[1]["data"] = BASE64.encode(sector).into();
+    lines[0]["volumes"][1]["start_bytes"] = (2 * MIB).into();
+    kept.lie(&lines);
+    let target = kept.path("target.img");
+    let said = error_of(&kept.restore(&target, &[], 1));
+    assert!(said.contains("partition 1: the manifest's table: overlaps partition 2"), "{said}");
+    assert!(!target.exists());
 }

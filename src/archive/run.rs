@@ -126,9 +126,7 @@ fn archive<'a>(disk: &'a Disk, request: &'a Request<'a>, output: Output<'a>) -> 
     };
     writing.manifest(&manifest::line(&manifest::head(disk, request, level, &parts, &areas)))?;
     writing.part_manifest()?;
-    for area in &areas.areas {
-        writing.manifest(&area.line())?;
-    }
+    areas.areas.iter().try_for_each(|area| writing.manifest(&area.line()))?;
     for error in areas.faults {
         writing.issue(Issue { path: None, error: error.on(disk.path()) })?;
     }
