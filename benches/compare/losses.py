@@ -24,7 +24,8 @@ def of(archive, image, work):
         shutil.rmtree(folder)
         return None
     lost = [name for name, kept in checks(found[0].parent).items() if not kept]
-    if not any(path.is_symlink() for path in folder.rglob(Path(LINK).name)):
+    # It dangles here, and a pattern without a star passes over what dangles.
+    if not any(path.is_symlink() and path.name == Path(LINK).name for path in folder.rglob("*")):
         lost.append("links that lead upwards")
     shutil.rmtree(folder)
     return lost
