@@ -91,6 +91,7 @@ fi
              "tar --create --directory {tree} --sparse .", "debugfs"),
     rootless("ext4-view + tar + zstd", "", "{ext4_view} {image} {start}"),
     ours("voltar, gzip", "--compress gzip", ".tar.gz"),
+    ours("voltar, --level 3", "--level 3", ".tar.zst"),
     ours("voltar", "", ".tar.zst"),
 ]
 

@@ -118,7 +118,12 @@ pub const DEFAULTS: Section = Section {
         ),
         key("partitions", "numbers", "all", "partitions that are archived; 0 is the whole device"),
         key("compression", "`zstd`, `gzip`, `none`", "`zstd`", "how archives are compressed"),
-        key("level", "number", "zstd 3, gzip 6", "how much: zstd 1 to 19, gzip 1 to 12"),
+        key(
+            "level",
+            "number",
+            "zstd 0, gzip 6",
+            "how much: zstd 0 to 19, where 0 is nearly as small as 3 and faster; gzip 1 to 12",
+        ),
         key(
             "digest",
             "`sha1`, `sha256`, `blake3`",

@@ -222,7 +222,7 @@ voltar.toml:3:9: source.group: expected a text in quotes, found the number 7
 3 | group = 7
   |         ^
 
-voltar.toml:4:9: source.level: zstd has levels 1 to 19, not 99
+voltar.toml:4:9: source.level: zstd has levels 0 to 19, not 99
   |
 4 | level = 99
   |         ^^
