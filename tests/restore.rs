@@ -48,7 +48,7 @@ fn main() -> ExitCode {
     type Body = fn();
     let with_table = [MKE2FS, SFDISK];
     let with_loop = [Needs::Root, Needs::LoopMounts, MKE2FS];
-    let told: [(&str, &[Needs], Body); 16] = [
+    let told: [(&str, &[Needs], Body); 17] = [
         ("a disk with 40 logical partitions comes back with all of them", &with_table, many_logicals),
         ("a hybrid MBR comes back byte by byte", &with_table, hybrid),
         ("boot code, the gap behind it and boot sectors of filesystems come back", &with_table, boot_code),
@@ -57,8 +57,9 @@ fn main() -> ExitCode {
         ("one filesystem grows with its image", &[MKE2FS], grows_alone),
         ("a smaller target is refused with the numbers", &[MKE2FS], too_small),
         ("an image with data is refused, and written over with --force", &[MKE2FS], with_data),
-        ("a mounted device is refused, with --force too", &with_loop, mounted),
-        ("an image under a loop device is refused, with --force too", &with_loop, under_loop),
+        ("a mounted device is refused, and written over with --force", &with_loop, mounted),
+        ("an image under a loop device is refused, and written over with --force", &with_loop, under_loop),
+        ("the archive and what stands beside it are no target, with --force too", &[MKE2FS], onto_itself),
         ("a block device gets the disk, whatever was on it", &with_loop, onto_device),
         ("a user without rights restores onto an image", &[Needs::Root, MKE2FS], as_nobody),
         ("an archive that is damaged where a partition is leaves no disk", &[MKE2FS], damaged),
@@ -495,10 +496,14 @@ fn mounted() {
     fs::create_dir(&point).expect("a folder");
     tools::run("mount", ["-o".as_ref(), "ro".as_ref(), device.device.as_os_str(), point.as_os_str()]);
     let before = fs::read(&source).expect("the image");
-    let said = error_of(&kept.restore(&device.device, &["--force"], 1));
-    tools::run("umount", [&point]);
-    assert!(said.contains("is in use") && said.contains("mounted on"), "{said}");
+    let said = error_of(&kept.restore(&device.device, &[], 1));
+    assert!(said.contains("is in use: mounted on") && said.contains("--force"), "{said}");
     assert!(fs::read(&source).expect("the image") == before);
+    let said = tools::said(&kept.restore(&device.device, &["--force"], 0));
+    assert!(said.contains("is in use (mounted on") && said.contains("is written over"), "{said}");
+    tools::run("umount", [&point]);
+    drop(device);
+    is_restored(&kept, &source);
 }
 
 fn under_loop() {
@@ -506,8 +511,31 @@ fn under_loop() {
     let source = filesystem(folder.path());
     let kept = Kept::of(&source);
     let device = Loop::disk(&source);
-    let said = error_of(&kept.restore(&source, &["--force"], 1));
+    let said = error_of(&kept.restore(&source, &[], 1));
     assert!(said.contains(&format!("used by {}", device.device.display())), "{said}");
+    kept.restore(&source, &["--force", "--quiet"], 0);
+    drop(device);
+    is_restored(&kept, &source);
+}
+
+/// An image holds what the archive of it holds.
+fn is_restored(kept: &Kept, image: &Path) {
+    let output = tools::output("e2fsck", ["-fn".as_ref(), image.as_os_str()]);
+    tools::assert_success("e2fsck", &output);
+    let diff = voltar("diff").arg(&kept.archive).arg(image).output().expect("voltar starts");
+    tools::assert_success("diff", &diff);
+}
+
+fn onto_itself() {
+    let folder = tools::temporary_folder();
+    let kept = Kept::of(&filesystem(folder.path()));
+    for ending in ["", ".sha1", ".manifest.jsonl.zst"] {
+        let target = kept.path(&format!("disk.tar.zst{ending}"));
+        let before = fs::read(&target).expect("a file");
+        let said = error_of(&kept.restore(&target, &["--force"], 1));
+        assert!(said.contains("is the archive itself"), "{said}");
+        assert!(fs::read(&target).expect("a file") == before, "{}", target.display());
+    }
 }
 
 fn onto_device() {

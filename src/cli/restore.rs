@@ -46,8 +46,8 @@ Exit codes:
 /// and with all files and their metadata. Nothing is mounted. An archive of one partition, or of a device without a table, becomes that
 /// filesystem.
 ///
-/// The manifest beside the archive is needed. A target that holds data is refused unless --force is given, one that is mounted or in use
-/// always. mke2fs (e2fsprogs) must be there.
+/// The manifest beside the archive is needed. A target that is mounted, in use or holds data is refused unless --force is given. mke2fs
+/// (e2fsprogs) must be there.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct RestoreArguments {
@@ -63,7 +63,7 @@ pub(super) struct RestoreArguments {
     #[arg(long)]
     grow: bool,
 
-    /// Write over a target that holds data: all of it is lost
+    /// Write over a target that holds data or is in use: all of it is lost
     #[arg(long)]
     force: bool,
 
@@ -107,6 +107,12 @@ fn disk(arguments: &RestoreArguments, show: Show, console: &Console) -> Result<E
         return Ok(ExitCode::SUCCESS);
     }
     let opened = Location { file: arguments.archive.clone(), path: Vec::new() }.open(None)?;
+    if !destination.users().is_empty() {
+        let (target, users) = (Printable::path(&arguments.to), destination.users().join(", "));
+        console.note(&format!(
+            "{target} is in use ({users}) and is written over: stop that before you use the disk, as it can still write what it holds in memory"
+        ));
+    }
     let mut target = destination.open(len_bytes)?;
     let issues = format(&plan, &mut target).map_err(|error| error.on(&arguments.to))?;
     if !arguments.no_sandbox

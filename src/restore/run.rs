@@ -8,7 +8,7 @@ use super::ext;
 use super::plan::{Plan, Step, Work};
 use super::target::{ENDS_BYTES, TargetFile};
 use crate::archive::Observer;
-use crate::device::{Target, WritableWindow, WriteAt};
+use crate::device::{Target, WritableWindow, WriteAt, from_file};
 use crate::error::{Error, Kind, Result};
 use crate::filesystem::ext::Geometry;
 use crate::place::{Item, ItemKind, Place};
@@ -54,12 +54,43 @@ pub fn format(plan: &Plan, target: &mut TargetFile) -> Result<Vec<String>> {
     let mut issues = Vec::new();
     for step in &plan.steps {
         if let Work::Ext { geometry, .. } = &step.work {
-            let made = ext::format(target.working_path(), step.range, geometry);
+            let made = match target.has_users() {
+                false => ext::format(target.working_path(), step.range, geometry),
+                true => format_elsewhere(target, step.range, geometry),
+            };
             let told = made.map_err(|error| locate(error, step))?;
             issues.extend(told.into_iter().map(|issue| titled(step, &issue)));
         }
     }
     target.claim()?;
+    Ok(issues)
+}
+
+/// Makes a filesystem in a temporary file and copies it: `mke2fs` wants a device for itself alone, and this one is in use.
+fn format_elsewhere(target: &TargetFile, range: ByteRange, geometry: &Geometry) -> Result<Vec<String>> {
+    let no_file = |error| Error::new(Kind::Write, format!("a temporary file for the filesystem: {error}"));
+    let file = tempfile::Builder::new().prefix("voltar-ext-").tempfile().map_err(no_file)?;
+    file.as_file().set_len(range.len()).map_err(no_file)?;
+    let alone = ByteRange::new(0, range.len()).unwrap_or(ByteRange::EMPTY);
+    let issues = ext::format(file.path(), alone, geometry)?;
+    let made = from_file(file.into_file())?;
+    let (made, device) = (made.as_ref(), target.device().as_ref());
+    let start = range.start();
+    let mut buffer = vec![0; ZEROS.len()];
+    let mut at = 0;
+    while at < range.len() {
+        let data = made.next_data(at).unwrap_or(ByteRange::EMPTY);
+        let data_at = if data.is_empty() { range.len() } else { data.start() };
+        let hole = ByteRange::between(start.saturating_add(at), start.saturating_add(data_at));
+        if let Some(hole) = hole.filter(|_| !target.is_blank()) {
+            zero(device, hole)?;
+        }
+        let len = usize::try_from(data.len()).unwrap_or(usize::MAX).min(ZEROS.len());
+        let piece = buffer.get_mut(..len).unwrap_or_default();
+        made.read_at(data_at, piece)?;
+        device.write_all_at(start.saturating_add(data_at), piece)?;
+        at = data_at.saturating_add(u64::try_from(len).unwrap_or(u64::MAX));
+    }
     Ok(issues)
 }
 

@@ -41,6 +41,8 @@ pub enum Destination {
         is_block: bool,
         /// Position of a byte that is not zero.
         data_at: Option<u64>,
+        /// Who uses it, for people; empty unless that was forced.
+        users: Vec<String>,
     },
 }
 
@@ -49,7 +51,7 @@ impl Destination {
     ///
     /// # Errors
     ///
-    /// [`Kind::Exists`] when it is in use, whatever is forced, or holds data and that is not; [`Kind::Source`] when it can't be a target.
+    /// [`Kind::Exists`] when it is in use or holds data, and that is not forced; [`Kind::Source`] when it can't be a target.
     pub fn look(path: &Path, force: bool) -> Result<Self> {
         Self::look_at(path, force).map_err(|error| error.on(path))
     }
@@ -73,13 +75,19 @@ impl Destination {
             let message = "is neither a block device nor a regular file: a disk can't be restored onto it";
             return Err(Error::new(Kind::Source, message));
         }
-        let users = users(path)?;
-        if !users.is_empty() {
-            let users: Vec<String> = users.into_iter().map(|user| user.what).collect();
-            let message = format!("is in use: {}; --force does not change that", users.join(", "));
+        let mut users: Vec<String> = users(path)?.into_iter().map(|user| user.what).collect();
+        let claimed = if is_block { claimed(path)? } else { None };
+        if is_block && claimed.is_none() && users.is_empty() {
+            users.push(HELD.to_owned());
+        }
+        if !users.is_empty() && !force {
+            let message = format!(
+                "is in use: {}. --force writes over it all the same, and whoever uses it has another disk beneath",
+                users.join(", ")
+            );
             return Err(Error::new(Kind::Exists, message));
         }
-        let file = opened(path, if is_block { libc::O_EXCL } else { 0 })?;
+        let file = claimed.map_or_else(|| open(path, 0).map_err(refused), Ok)?;
         let len_bytes = (&file).seek(SeekFrom::End(0)).map_err(refused)?;
         let data_at = if len_bytes == 0 { None } else { first_data(from_file(file)?.as_ref())? };
         if let Some(at) = data_at.filter(|_| !force) {
@@ -90,7 +98,7 @@ impl Destination {
             );
             return Err(Error::new(Kind::Exists, message));
         }
-        Ok(Self::Existing { path: path.to_path_buf(), len_bytes, is_block, data_at })
+        Ok(Self::Existing { path: path.to_path_buf(), len_bytes, is_block, data_at, users })
     }
 
     /// Its length in bytes; `None` where a file is made that is as long as it is to be.
@@ -101,6 +109,15 @@ impl Destination {
             Self::Existing { len_bytes, is_block, .. } => {
                 Some(*len_bytes).filter(|len| *len > 0 || *is_block)
             }
+        }
+    }
+
+    /// Who uses it, for people; not empty only where that was forced.
+    #[must_use]
+    pub fn users(&self) -> &[String] {
+        match self {
+            Self::New { .. } => &[],
+            Self::Existing { users, .. } => users,
         }
     }
 
@@ -143,11 +160,12 @@ impl Destination {
                     working,
                     is_blank: true,
                     is_block: false,
+                    has_users: false,
                     claim: None,
                     new: Some(New { partial, folder, path }),
                 })
             }
-            Self::Existing { path, len_bytes: there, is_block, data_at } => {
+            Self::Existing { path, len_bytes: there, is_block, data_at, users } => {
                 if there == 0 && !is_block {
                     let file = OpenOptions::new().write(true).open(&path).map_err(refused)?;
                     file.set_len(len_bytes).map_err(unwritable)?;
@@ -156,10 +174,11 @@ impl Destination {
                     let file = OpenOptions::new().write(true).open(&path).map_err(refused)?;
                     file.set_len(0).and_then(|()| file.set_len(there)).map_err(unwritable)?;
                 }
-                let target = from_file(opened(&path, 0)?)?;
+                let target = from_file(open(&path, 0).map_err(refused)?)?;
                 let is_blank = !is_block && target.next_data(0).is_none();
                 let working = std::path::absolute(&path).map_err(unwritable)?;
-                Ok(TargetFile { target, working, is_blank, is_block, claim: None, new: None })
+                let has_users = !users.is_empty();
+                Ok(TargetFile { target, working, is_blank, is_block, has_users, claim: None, new: None })
             }
         }
     }
@@ -174,6 +193,8 @@ pub struct TargetFile {
     /// Whether it is known to have zeros where nothing was written.
     is_blank: bool,
     is_block: bool,
+    /// Whether somebody uses it, and that was forced.
+    has_users: bool,
     /// What keeps others off a block device, once it is claimed.
     claim: Option<File>,
     new: Option<New>,
@@ -195,16 +216,23 @@ impl TargetFile {
     }
 
     /// Claims a block device: from now on nobody else can mount it, or put anything over it. `mke2fs` claims it for itself, so that this comes
-    /// after it.
+    /// after it. What somebody uses already, and that was forced, can't be claimed.
     ///
     /// # Errors
     ///
     /// [`Kind::Exists`] when somebody else was faster.
     pub fn claim(&mut self) -> Result<()> {
-        if self.is_block {
-            self.claim = Some(opened(&self.working, libc::O_EXCL)?);
+        if self.is_block && !self.has_users {
+            let claim = claimed(&self.working)?;
+            self.claim = Some(claim.ok_or_else(|| Error::new(Kind::Exists, format!("is in use: {HELD}")))?);
         }
         Ok(())
+    }
+
+    /// Whether somebody uses it, and that was forced.
+    #[must_use]
+    pub fn has_users(&self) -> bool {
+        self.has_users
     }
 
     /// Where it is as long as it is being written.
@@ -251,17 +279,22 @@ impl TargetFile {
     }
 }
 
-/// Opens for reading and writing; with `O_EXCL`, so that nobody else has a device who claims it for himself.
-fn opened(path: &Path, claim: i32) -> Result<File> {
-    let flags = libc::O_NONBLOCK | libc::O_NOCTTY | claim;
-    let opened = OpenOptions::new().read(true).write(true).custom_flags(flags).open(path);
-    opened.map_err(|error| match error.raw_os_error() {
-        Some(libc::EBUSY) => Error::new(
-            Kind::Exists,
-            "is in use: the kernel gives it to nobody else (a mount, LVM, RAID, device mapper)",
-        ),
-        _ => refused(error),
-    })
+/// What holds a device, as far as the kernel tells.
+const HELD: &str = "the kernel gives it to nobody else (a mount, LVM, RAID, device mapper)";
+
+/// Opens a block device so that nobody else has it who claims it for himself; `None` where somebody does already.
+fn claimed(path: &Path) -> Result<Option<File>> {
+    match open(path, libc::O_EXCL) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.raw_os_error() == Some(libc::EBUSY) => Ok(None),
+        Err(error) => Err(refused(error)),
+    }
+}
+
+/// Opens for reading and writing.
+fn open(path: &Path, more: i32) -> std::io::Result<File> {
+    let flags = libc::O_NONBLOCK | libc::O_NOCTTY | more;
+    OpenOptions::new().read(true).write(true).custom_flags(flags).open(path)
 }
 
 /// A byte that is not zero, where tables and signatures are.
