@@ -64,6 +64,10 @@ const STRICT: u16 = 1;
 const MIB: u64 = 1 << 20;
 /// `JBD2_MIN_JOURNAL_BLOCKS`.
 const JOURNAL_BLOCKS_LEAST: u64 = 1024;
+/// The least journal with room for fast commits.
+const FAST_COMMIT_JOURNAL_BLOCKS_LEAST: u64 = JOURNAL_BLOCKS_LEAST + 16;
+/// From so many blocks on `mke2fs` gives a filesystem a larger journal, unless told.
+const SMALL_BLOCKS: u64 = 32_768;
 
 /// Makes the filesystem of this geometry, empty, in a range of an image file or a block device. Gives what could not be made as it was,
 /// in sentences.
@@ -188,8 +192,14 @@ fn arguments(range: ByteRange, geometry: &Geometry) -> Vec<String> {
     let uuid = geometry.uuid_of_checksums();
     option("-U", if uuid.is_nil() { "clear".to_owned() } else { uuid.to_string() });
     if let Some(journal) = geometry.journal_bytes.filter(|_| has("has_journal")) {
-        let least = u64::from(geometry.block_bytes).saturating_mul(JOURNAL_BLOCKS_LEAST);
-        option("-J", format!("size={}", journal.max(least) / MIB));
+        let of_blocks = |blocks: u64| u64::from(geometry.block_bytes).saturating_mul(blocks);
+        let own = if has("fast_commit") { FAST_COMMIT_JOURNAL_BLOCKS_LEAST } else { JOURNAL_BLOCKS_LEAST };
+        // The least journal may be over half of a filesystem, but only when it isn't asked for.
+        let is_own = geometry.blocks < SMALL_BLOCKS && journal <= of_blocks(own);
+        if !is_own {
+            let size = journal.max(of_blocks(JOURNAL_BLOCKS_LEAST));
+            option("-J", format!("size={}", size / MIB));
+        }
     }
     let mut extended = vec![
         format!("offset={}", range.start()),
