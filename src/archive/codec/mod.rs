@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn levels_that_do_not_exist_are_refused() {
         for (compression, level) in
-            [(Compression::Zstd, 23), (Compression::Gzip, 0), (Compression::None, 1), (Compression::Zstd, 0)]
+            [(Compression::Zstd, 23), (Compression::Gzip, 0), (Compression::None, 1), (Compression::Zstd, -1)]
         {
             assert_eq!(compression.level(Some(level)).unwrap_err().kind(), Kind::Usage);
         }
