@@ -53,6 +53,11 @@ fn main() -> ExitCode {
         trial("what is encrypted is one issue for each directory", &[], encrypted),
         trial("what lies too deep is one issue, and the rest is there", &[], deep),
         trial("of a verity file the content is archived, and not the tree behind it", &[], verity),
+        trial(
+            "an old partition table over a filesystem is an issue, and told to be none",
+            &root,
+            stale_table,
+        ),
         trial("a GPT has entries of any length", &[], long_entries),
         trial("a project id is in the manifest", &[], project),
         trial("a directory with more names than one is entered once", &[], directory_twice),
@@ -131,6 +136,20 @@ fn corrupt_journal(name: &str, replayed: usize, says: &str) {
     let strict = Made::of(image.path(), &[Path::new("--strict")], 1);
     assert!(strict.said.contains(says), "{}", strict.said);
     assert!(!strict.path().exists(), "an archive was published");
+}
+
+fn stale_table() {
+    let image = recorded("ext4-under-a-stale-mbr");
+    let kernel = tree::read(Mount::read_only(image.path(), 0, image.path().metadata().unwrap().len()).path());
+    let names = |made: &Made| made.paths().into_iter().filter(|path| path != ".").collect::<BTreeSet<_>>();
+    let shown = kernel.keys().map(|path| String::from_utf8(path.clone()).expect("text"));
+    let shown: BTreeSet<String> = shown.filter(|path| !path.is_empty() && path != ".").collect();
+    assert!(shown.contains("lost+found"), "{shown:?}");
+    let made = Made::of(image.path(), &[], 3);
+    assert!(made.said.contains("the partition table as a leftover"), "{}", made.said);
+    assert_eq!(names(&made), shown);
+    let told = Made::of(image.path(), &[Path::new("--partition"), Path::new("0")], 0);
+    assert_eq!(names(&told), shown);
 }
 
 /// A copy of `dirty-tags-v3-64bit` with the bits of these bytes turned round.

@@ -130,9 +130,11 @@ fn archive<'a>(disk: &'a Disk, request: &'a Request<'a>, output: Output<'a>) -> 
     for error in areas.faults {
         writing.issue(Issue { path: None, error: error.on(disk.path()) })?;
     }
-    let doubts = disk.doubts().iter().map(|doubt| Error::new(Kind::Ambiguous, doubt.clone()).on(disk.path()));
-    // Who asks for single partitions has them all.
-    let fault = disk.table_fault().filter(|_| request.partitions.is_empty());
+    // Who says which partitions are meant has them all, and no doubt about the table.
+    let asks_for_all = request.partitions.is_empty();
+    let doubts = disk.doubts().iter().filter(|_| asks_for_all);
+    let doubts = doubts.map(|doubt| Error::new(Kind::Ambiguous, doubt.clone()).on(disk.path()));
+    let fault = disk.table_fault().filter(|_| asks_for_all);
     let fault = fault.map(|fault| Error::corrupt(fault.to_owned()).on(disk.path()));
     let doubts = doubts.chain(fault).map(|error| Issue { path: None, error });
     let unreadable = disk.unreadable().map(|error| Error::new(error.kind(), error.to_string()));
