@@ -35,6 +35,7 @@ pub mod error;
 pub mod extract;
 mod fields;
 pub mod filesystem;
+mod hex;
 pub mod job;
 pub mod partition;
 pub mod place;

@@ -66,7 +66,7 @@ pub(super) fn of_image(name: &[u8], stored: Stored) -> Vec<u8> {
     let mut header = Header::new_ustar();
     header.set_entry_type(EntryType::Regular);
     header.set_mode(0o600);
-    Member { name: name.to_vec(), header, records: Records::default() }.with(stored).finish()
+    Member { name: name.to_vec(), header, records: Records::new() }.with(stored).finish()
 }
 
 /// A member's header as it grows.
@@ -82,7 +82,7 @@ impl Member {
         header.set_entry_type(kind);
         header.set_mode(u32::from(inode.mode));
         let slash: &[u8] = if kind == EntryType::Directory { b"/" } else { b"" };
-        let mut member = Self { name: [name, slash].concat(), header, records: Records::default() };
+        let mut member = Self { name: [name, slash].concat(), header, records: Records::new() };
         member.owner(inode);
         member.times(inode);
         member.with(stored)
@@ -94,12 +94,12 @@ impl Member {
             self.records.push(b"GNU.sparse.major", b"1");
             self.records.push(b"GNU.sparse.minor", b"0");
             self.records.push(b"GNU.sparse.name", &name);
-            self.records.push(b"GNU.sparse.realsize", len_bytes.to_string().as_bytes());
+            self.records.push_shown(b"GNU.sparse.realsize", len_bytes);
             // A tar that knows no sparse files shows the stored part under this name, as GNU tar has it.
             name = beside(&name, b"GNUSparseFile.0");
         }
         if stored.len_bytes > SIZE_MOST {
-            self.records.push(b"size", stored.len_bytes.to_string().as_bytes());
+            self.records.push_shown(b"size", stored.len_bytes);
         }
         self.header.set_size(stored.len_bytes);
         if name.len() > NAME_MOST {
@@ -114,7 +114,7 @@ impl Member {
         self.header.set_gid(u64::from(inode.gid));
         for (keyword, id) in [(&b"uid"[..], inode.uid), (b"gid", inode.gid)] {
             if id > ID_MOST {
-                self.records.push(keyword, id.to_string().as_bytes());
+                self.records.push_shown(keyword, id);
             }
         }
     }
@@ -122,14 +122,13 @@ impl Member {
     fn times(&mut self, inode: &Inode) {
         let seconds = inode.modified.seconds.clamp(0, TIME_MOST);
         self.header.set_mtime(seconds.unsigned_abs());
-        let time = |time: Timestamp| time.to_string().into_bytes();
         if (Timestamp { seconds, nanoseconds: 0 }) != inode.modified {
-            self.records.push(b"mtime", &time(inode.modified));
+            self.records.push_shown(b"mtime", inode.modified);
         }
-        self.records.push(b"atime", &time(inode.accessed));
-        self.records.push(b"ctime", &time(inode.changed));
+        self.records.push_shown(b"atime", inode.accessed);
+        self.records.push_shown(b"ctime", inode.changed);
         if let Some(created) = inode.created {
-            self.records.push(b"LIBARCHIVE.creationtime", &time(created));
+            self.records.push_shown(b"LIBARCHIVE.creationtime", created);
         }
     }
 
@@ -171,9 +170,10 @@ impl Member {
         if let Some(header) = self.header.as_ustar_mut() {
             copy(&self.name, &mut header.name);
         }
-        self.header.set_cksum();
+        seal(&mut self.header);
         let records = self.records.as_bytes();
-        let mut bytes = Vec::new();
+        let mut bytes =
+            Vec::with_capacity(records.len().next_multiple_of(BLOCK_LEN).saturating_add(2 * BLOCK_LEN));
         if !records.is_empty() {
             let mut header = Header::new_ustar();
             header.set_entry_type(EntryType::XHeader);
@@ -183,7 +183,7 @@ impl Member {
             if let Some(header) = header.as_ustar_mut() {
                 copy(&beside(&self.name, b"PaxHeaders"), &mut header.name);
             }
-            header.set_cksum();
+            seal(&mut header);
             bytes.extend_from_slice(header.as_bytes());
             bytes.extend_from_slice(records);
             bytes.resize(bytes.len().next_multiple_of(BLOCK_LEN), 0);
@@ -191,6 +191,15 @@ impl Member {
         bytes.extend_from_slice(self.header.as_bytes());
         bytes
     }
+}
+
+/// Writes the checksum: the sum of all bytes, itself taken for spaces. The crate's own takes byte after byte, which is as much work as all
+/// the other fields.
+fn seal(header: &mut Header) {
+    header.as_old_mut().cksum.fill(b' ');
+    let sum = header.as_bytes().iter().fold(0_u32, |sum, byte| sum.wrapping_add(u32::from(*byte)));
+    let digits = format!("{sum:07o}\0");
+    header.as_old_mut().cksum.iter_mut().zip(digits.bytes()).for_each(|(to, from)| *to = from);
 }
 
 /// Copies as much as the field holds.

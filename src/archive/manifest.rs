@@ -16,11 +16,15 @@ pub(super) use head::head;
 use super::digest::{Algorithm, Digest};
 use crate::error::{Issue, Kind};
 use crate::filesystem::{FileKind, Inode, Timestamp};
+use crate::hex;
 use crate::printable::Printable;
 use crate::tree::{Body, Entry};
 
 /// Version of the manifest's form; it grows when a program that read the old one would misread the new one.
 pub(super) const FORMAT: u32 = 1;
+
+/// Room for the line of an entry with a name of usual length.
+const USUAL_LINE_LEN: usize = 512;
 
 /// Where a member is in the tar stream, before compression; all in bytes.
 #[derive(Clone, Debug, Serialize)]
@@ -113,7 +117,7 @@ impl Record {
             kind: type_name(inode.kind),
             inode: Some(InodeFields::of(inode)),
             size: matches!(inode.kind, FileKind::Regular | FileKind::Symlink).then_some(inode.size_bytes),
-            xattrs: attributes.map(|a| (Printable(&a.name).to_string(), hex(&a.value))).collect(),
+            xattrs: attributes.map(|a| (Printable(&a.name).to_string(), hex::encode(&a.value))).collect(),
             has_content: matches!(entry.body, Body::Content(_)),
             ..Self::named(shown)
         };
@@ -218,8 +222,9 @@ pub(super) fn issue_line(issue: &Issue) -> Vec<u8> {
 
 /// A record as a line.
 pub(super) fn line(record: &impl Serialize) -> Vec<u8> {
-    // Only a map whose keys are no strings, or a reader that fails, makes this fail: there is neither.
-    let mut line = serde_json::to_vec(record).unwrap_or_default();
+    let mut line = Vec::with_capacity(USUAL_LINE_LEN);
+    // Only a map whose keys are no strings makes this fail, and there is none: memory takes whatever is written to it.
+    let _ = serde_json::to_writer(&mut line, record);
     line.push(b'\n');
     line
 }
@@ -261,17 +266,7 @@ fn text(bytes: &[u8]) -> String {
 }
 
 fn hex_unless_text(bytes: &[u8]) -> Option<String> {
-    std::str::from_utf8(bytes).is_err().then(|| hex(bytes))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    const DIGITS: [u8; 16] = *b"0123456789abcdef";
-    let digit = |value: u8| DIGITS.get(usize::from(value & 0xf)).copied().unwrap_or(b'0');
-    let mut digits = Vec::with_capacity(bytes.len().saturating_mul(2));
-    for byte in bytes {
-        digits.extend_from_slice(&[digit(byte >> 4), digit(*byte)]);
-    }
-    String::from_utf8(digits).unwrap_or_default()
+    std::str::from_utf8(bytes).is_err().then(|| hex::encode(bytes))
 }
 
 /// A manifest of these records, parted as a run parts it: for tests of what reads manifests.

@@ -5,6 +5,7 @@ use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
 
 use crate::filesystem::Timestamp;
+use crate::hex;
 use crate::place::{Item, ItemKind};
 use crate::printable::Printable;
 
@@ -125,7 +126,7 @@ pub(super) fn as_json(item: &Item) -> Value {
     if !item.attributes.is_empty() {
         let attributes = item.attributes.iter();
         let attributes: Map<String, Value> =
-            attributes.map(|a| (Printable(&a.name).to_string(), json!(hex(&a.value)))).collect();
+            attributes.map(|a| (Printable(&a.name).to_string(), json!(hex::encode(&a.value)))).collect();
         add("xattrs", Value::Object(attributes));
     }
     if let Some(content) = &item.content {
@@ -139,11 +140,6 @@ pub(super) fn as_json(item: &Item) -> Value {
 fn text(add: &mut impl FnMut(&str, Value), name: &str, bytes: &[u8]) {
     add(name, json!(String::from_utf8_lossy(bytes)));
     if std::str::from_utf8(bytes).is_err() {
-        add(&format!("{name}_hex"), json!(hex(bytes)));
+        add(&format!("{name}_hex"), json!(hex::encode(bytes)));
     }
-}
-
-/// Hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

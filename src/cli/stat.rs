@@ -10,6 +10,7 @@ use super::places::{Out, Reading, Session, issues};
 use super::shown;
 use crate::error::Result;
 use crate::filesystem::Timestamp;
+use crate::hex;
 use crate::place::{Item, ItemKind};
 use crate::printable::Printable;
 
@@ -104,7 +105,7 @@ fn as_text(item: &Item, zone: &TimeZone) -> String {
         row("flags", flags.clone());
     }
     for attribute in &item.attributes {
-        row("attribute", format!("{} = 0x{}", Printable(&attribute.name), shown::hex(&attribute.value)));
+        row("attribute", format!("{} = 0x{}", Printable(&attribute.name), hex::encode(&attribute.value)));
     }
     if let Some(content) = &item.content {
         let of = if content.data_only { " (of the data without the holes)" } else { "" };

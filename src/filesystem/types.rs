@@ -50,17 +50,23 @@ pub struct Timestamp {
 impl fmt::Display for Timestamp {
     /// As a decimal number of seconds, the way pax writes it: `-1.5` is half a second before `-1`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let nanoseconds = i128::from(self.seconds)
-            .saturating_mul(1_000_000_000)
-            .saturating_add(i128::from(self.nanoseconds));
-        let sign = if nanoseconds < 0 { "-" } else { "" };
-        let magnitude = nanoseconds.unsigned_abs();
-        let (whole, fraction) = (magnitude / 1_000_000_000, magnitude % 1_000_000_000);
+        const SECOND: u32 = 1_000_000_000;
+        let Self { seconds, nanoseconds } = *self;
+        // Before 1970, the fraction leads back towards it.
+        let (sign, whole, mut fraction) = match (seconds < 0, nanoseconds) {
+            (false, _) | (true, 0) => ("", seconds, nanoseconds),
+            (true, _) => {
+                ("-", seconds.saturating_add(1).saturating_neg(), SECOND.saturating_sub(nanoseconds))
+            }
+        };
         if fraction == 0 {
             return write!(f, "{sign}{whole}");
         }
-        let digits = format!("{fraction:09}");
-        write!(f, "{sign}{whole}.{}", digits.trim_end_matches('0'))
+        let mut digits = 9_usize;
+        while fraction % 10 == 0 {
+            (fraction, digits) = (fraction / 10, digits.saturating_sub(1));
+        }
+        write!(f, "{sign}{whole}.{fraction:0digits$}")
     }
 }
 

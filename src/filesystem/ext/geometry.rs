@@ -324,24 +324,16 @@ impl Geometry {
 mod hexadecimal {
     use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
 
+    use crate::hex;
+
     pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
-        let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        serializer.serialize_str(&digits)
+        serializer.serialize_str(&hex::encode(bytes))
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
         let digits = String::deserialize(deserializer)?;
-        let (pairs, rest) = digits.as_bytes().as_chunks::<2>();
-        let byte = |pair: &[u8; 2]| {
-            let text =
-                std::str::from_utf8(pair).ok().filter(|text| text.bytes().all(|b| b.is_ascii_hexdigit()));
-            text.and_then(|text| u8::from_str_radix(text, 16).ok())
-        };
-        let bytes: Option<Vec<u8>> = pairs.iter().map(byte).collect();
-        match bytes {
-            Some(bytes) if rest.is_empty() => Ok(bytes),
-            _ => Err(D::Error::custom("a text that should be hexadecimal digits is none")),
-        }
+        hex::decode(&digits)
+            .ok_or_else(|| D::Error::custom("a text that should be hexadecimal digits is none"))
     }
 }
 

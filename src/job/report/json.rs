@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::measures::{change, published, sum, total_bytes};
 use super::times::rfc3339;
 use super::words::summary;
+use crate::hex;
 use crate::job::archives::Archived;
 use crate::job::outcome::{Outcome, Published, VolumeOutcome};
 
@@ -118,8 +119,7 @@ fn add_path(fields: &mut Map<String, Value>, name: &str, path: &Path) {
     let bytes = path.as_os_str().as_bytes();
     fields.insert(name.to_owned(), json!(String::from_utf8_lossy(bytes)));
     if std::str::from_utf8(bytes).is_err() {
-        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        fields.insert(format!("{name}_hex"), json!(hex));
+        fields.insert(format!("{name}_hex"), json!(hex::encode(bytes)));
     }
 }
 

@@ -1,6 +1,7 @@
 //! From the manifest's text back to bytes.
 
 use crate::error::{Error, Result};
+use crate::hex;
 
 /// A field in bytes: exactly, where it was not UTF-8, or its text.
 pub(super) fn bytes(text: String, hex: Option<String>) -> Result<Vec<u8>> {
@@ -11,18 +12,8 @@ pub(super) fn bytes(text: String, hex: Option<String>) -> Result<Vec<u8>> {
 }
 
 pub(super) fn unhex(text: &str) -> Result<Vec<u8>> {
-    let wrong = || Error::corrupt("a line of the manifest has hexadecimal digits that are none");
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-    if !rest.is_empty() {
-        return Err(wrong());
-    }
-    let byte = |[high, low]: &[u8; 2]| Some((digit(*high)? << 4) | digit(*low)?);
-    pairs.iter().map(byte).collect::<Option<_>>().ok_or_else(wrong)
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::decode(text)
+        .ok_or_else(|| Error::corrupt("a line of the manifest has hexadecimal digits that are none"))
 }
 
 /// Undoes what made a name safe to show: `\\`, `\n`, `\x1b` for a byte, `\u{1b}` for a character.
@@ -74,15 +65,6 @@ mod tests {
         }
         for wrong in ["\\", "\\q", "\\x4", "\\u{}", "\\u{110000}", "\\x\u{e9}"] {
             assert!(unescaped(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn hexadecimal_digits_are_bytes() {
-        assert_eq!(unhex("00fF7a").unwrap(), [0, 255, 0x7a]);
-        assert_eq!(hex(&[0, 255, 0x7a]), "00ff7a");
-        for wrong in ["0", "0g", "é"] {
-            assert!(unhex(wrong).is_err());
         }
     }
 }

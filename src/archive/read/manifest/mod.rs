@@ -12,7 +12,6 @@ mod text;
 use memchr::memmem::Finder;
 use memchr::{memchr, memrchr};
 
-use self::escape::hex;
 use self::text::{Lines, Pieces, Text};
 use super::frames::Frames;
 use super::packed::Packed;
@@ -20,6 +19,7 @@ use crate::archive::areas::KEPT_MOST;
 use crate::archive::codec::Compression;
 use crate::device::Device;
 use crate::error::{Error, Kind, Result};
+use crate::hex;
 
 pub use self::record::{Content, EntryKind, Head, ManifestEntry, Place, Record, Tail};
 pub use disk::{Area, AreasOf, AreasRecord, FilesystemRecord, SourceRecord, TableRecord, VolumeRecord};
@@ -268,7 +268,7 @@ fn needle(path: &[u8]) -> Vec<u8> {
     match std::str::from_utf8(path) {
         // A string is always JSON.
         Ok(path) => format!("\"path\":{}", serde_json::to_string(path).unwrap_or_default()),
-        Err(_) => format!("\"path_hex\":\"{}\"", hex(path)),
+        Err(_) => format!("\"path_hex\":\"{}\"", hex::encode(path)),
     }
     .into_bytes()
 }
