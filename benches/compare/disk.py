@@ -31,17 +31,24 @@ class Image:
     start: int
     length: int
 
-    def used(self):
-        """Bytes that its filesystem has in use, by its superblock."""
+    def superblock(self):
         with open(self.path, "rb") as file:
             file.seek(self.start + 1024)
-            block = file.read(1024)
+            return file.read(1024)
+
+    def is_ext(self):
+        return self.superblock()[56:58] == b"\x53\xef"
+
+    def used(self):
+        """Bytes that its filesystem has in use, by its superblock."""
+        block = self.superblock()
         number = lambda at: int.from_bytes(block[at:at + 4], "little")  # noqa: E731
         # s_blocks_count_lo, s_free_blocks_count_lo, s_log_block_size: as of the last time it was written.
         return (number(4) - number(12)) << (10 + number(24))
 
     def describe(self):
-        return f"partition {self.number}, {self.length / (1 << 30):.1f} GiB"
+        where = f"partition {self.number}" if self.number else "no partition"
+        return f"{where}, {self.length / (1 << 30):.1f} GiB"
 
 
 def run(*argv, **options):
@@ -49,14 +56,24 @@ def run(*argv, **options):
 
 
 def given(path):
-    """The largest Linux partition of an image."""
-    told = run("sfdisk", "-J", path, capture_output=True, text=True).stdout
-    table = json.loads(told)["partitiontable"]
+    """The largest ext filesystem of an image: in a partition, or all of it."""
+    found = [image for image in volumes(path.resolve()) if image.is_ext()]
+    if not found:
+        sys.exit(f"benches/versus: {path}: no ext filesystem, neither in a partition nor on all of it")
+    return max(found, key=lambda image: image.length)
+
+
+def volumes(path):
+    """All of an image, as voltar's partition 0, and each partition that sfdisk tells of."""
+    yield Image(path, 0, 0, path.stat().st_size)
+    told = subprocess.run(["sfdisk", "-J", path], capture_output=True, text=True)
+    if told.returncode != 0:
+        return
+    table = json.loads(told.stdout)["partitiontable"]
     sector = table.get("sectorsize", 512)
-    rows = list(enumerate(table["partitions"], 1))
-    number, row = max(rows, key=lambda row: row[1]["size"])
-    named = re.search(r"(\d+)$", row["node"])
-    return Image(path.resolve(), int(named.group(1)) if named else number, row["start"] * sector, row["size"] * sector)
+    for place, row in enumerate(table.get("partitions", []), 1):
+        named = re.search(r"(\d+)$", row["node"])
+        yield Image(path, int(named.group(1)) if named else place, row["start"] * sector, row["size"] * sector)
 
 
 def made(folder):

@@ -4,7 +4,6 @@ import os
 import shutil
 import statistics
 import subprocess
-import sys
 import threading
 import time
 from dataclasses import dataclass, field
@@ -12,6 +11,10 @@ from pathlib import Path
 
 # Looking at all processes takes some milliseconds, which the ways are not to pay for.
 SAMPLE_EVERY = 0.1
+
+
+class Failed(Exception):
+    """A way made no archive."""
 
 
 @dataclass
@@ -99,7 +102,7 @@ class Memory(threading.Thread):
 
 
 def run(way, image, programs, work, cold=False):
-    """Runs a way in an empty folder. What can't be run ends everything: a figure of something else helps nobody."""
+    """Runs a way in an empty folder. One that fails has no figure: that of something else helps nobody."""
     shutil.rmtree(work, ignore_errors=True)
     (work / "mnt").mkdir(parents=True)
     (work / "tree").mkdir()
@@ -116,6 +119,6 @@ def run(way, image, programs, work, cold=False):
     memory.join()
     archive = work / f"out{way.ending}"
     if code not in (0, 3 if way.is_ours else 0) or not archive.exists():
-        sys.exit(f"benches/versus: {way.name} ended with {code}")
+        raise Failed(f"ended with {code}" if code else "made no archive")
     # That of the shell and of all that it has waited for. The kernel's own threads, as those of a loop device, are nobody's.
     return Run(wall, usage.ru_utime + usage.ru_stime, max(memory.peak, usage.ru_maxrss * 1024), disk_read() - read, archive.stat().st_size, archive)

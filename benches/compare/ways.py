@@ -7,12 +7,21 @@ import shutil
 import subprocess
 from dataclasses import dataclass, field
 
-# The guide's pipeline maps the partition with kpartx, which needs a device mapper. A loop device with the partition's offset, as
-# sfdisk tells it, comes to the same, on every kernel.
+# The guide's pipeline maps the partition with kpartx, which needs a device mapper. Where there is none, and where there is no partition, it
+# is a loop device with the offset that sfdisk tells. The loop device below kpartx is made by hand: `kpartx -d IMAGE` does not always find
+# the one that `kpartx -a IMAGE` has made, and leaves both.
 MOUNT = """
-loop=$(losetup --find --show --read-only --offset {start} --sizelimit {length} {image})
-trap 'umount {mnt} 2>/dev/null || true; losetup --detach $loop' EXIT
-mount -o ro $loop {mnt}
+if [ {number} -gt 0 ] && command -v kpartx > /dev/null && dmsetup version > /dev/null 2>&1; then
+    loop=$(losetup --find --show --read-only {image})
+    unmap() {{ kpartx -ds $loop; losetup --detach $loop; }}
+    device=/dev/mapper/$(kpartx -avs $loop | sed -n 's/^add map \\([^ ]*p{number}\\) .*/\\1/p')
+else
+    device=$(losetup --find --show --read-only --offset {start} --sizelimit {length} {image})
+    unmap() {{ losetup --detach $device; }}
+fi
+undo() {{ umount {mnt} 2> /dev/null || true; unmap; }}
+trap undo EXIT
+mount -o ro $device {mnt}
 """
 
 # Shell, since that is what these ways are in practice. {out} is the archive's path without its ending.
