@@ -8,7 +8,8 @@ use std::process::ExitCode;
 use clap::{Args, ValueHint};
 use serde_json::{Value, json};
 
-use super::console::{Console, Show};
+use super::args::SayingArguments;
+use super::console::Console;
 use super::diff::{self, Differences};
 use super::places::{Named, Out};
 use super::{FAILED, INCOMPLETE, print, signals};
@@ -49,26 +50,17 @@ pub(super) struct VerifyArguments {
     #[arg(long, value_name = "SOURCE", value_hint = ValueHint::FilePath)]
     against: Option<OsString>,
 
-    /// Say everything as JSON lines with a `type`
-    #[arg(long)]
-    json: bool,
-
-    /// Say nothing but what is wrong
-    #[arg(short, long, conflicts_with = "json")]
-    quiet: bool,
-
     /// Keep all rights while reading archives: for kernels without Landlock and seccomp
     #[arg(long)]
     no_sandbox: bool,
+
+    #[command(flatten)]
+    saying: SayingArguments,
 }
 
 /// Runs `voltar verify`.
 pub(super) fn run(arguments: &VerifyArguments) -> Result<ExitCode> {
-    let show = match (arguments.quiet, arguments.json) {
-        (true, _) => Show::Quiet,
-        (false, true) => Show::Json { on_stderr: false },
-        (false, false) => Show::Words { progress: false },
-    };
+    let (show, is_json) = (arguments.saying.show(false), arguments.saying.json);
     let stop = signals::stop_flag().map_err(|source| Error::new(Kind::Limit, source))?;
     // All are opened with all rights, and read with none.
     let opened: Vec<Result<Files>> = arguments.archives.iter().map(|path| Files::open(path)).collect();
@@ -92,7 +84,7 @@ pub(super) fn run(arguments: &VerifyArguments) -> Result<ExitCode> {
             Err(error) if error.kind() == Kind::Interrupted => return outcome.map(|_| ExitCode::SUCCESS),
             Err(_) => FAILED,
         };
-        if arguments.json {
+        if is_json {
             let mut fields = as_json(&outcome);
             if let Some(fields) = fields.as_object_mut() {
                 fields.insert("archive".to_owned(), json!(Printable::path(path).to_string()));
@@ -100,7 +92,7 @@ pub(super) fn run(arguments: &VerifyArguments) -> Result<ExitCode> {
             }
             console.json("verdict", fields);
         } else {
-            print(&as_text(path, &outcome, arguments.quiet))?;
+            print(&as_text(path, &outcome, arguments.saying.quiet))?;
         }
         // Damaged is worse than incomplete.
         worst = match (worst, code) {
@@ -111,7 +103,7 @@ pub(super) fn run(arguments: &VerifyArguments) -> Result<ExitCode> {
     }
     match against {
         Some((archive, source)) if worst != FAILED => {
-            compare(archive.named()?, source.named()?, arguments.json, worst)
+            compare(archive.named()?, source.named()?, is_json, worst)
         }
         _ => Ok(ExitCode::from(worst)),
     }
