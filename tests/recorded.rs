@@ -277,6 +277,7 @@ fn verity() {
     assert_eq!(verity["size"], 20_000);
     assert!(verity["blake3"].is_string());
     assert_eq!(verity["blake3"], plain["blake3"], "both are the same 20,000 bytes");
+    assert_eq!((&verity["flags"], &plain["flags"]), (&"verity".into(), &Value::Null));
 }
 
 fn project() {

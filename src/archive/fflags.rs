@@ -23,35 +23,39 @@ const NAMES: [(u32, &str); 14] = [
 /// The names of the flags that are set, with commas between them; `None` when none has a name.
 #[must_use]
 pub fn text(flags: Flags) -> Option<String> {
-    let names: Vec<&str> =
-        NAMES.iter().filter(|(value, _)| flags.0 & value != 0).map(|(_, name)| *name).collect();
-    (!names.is_empty()).then(|| names.join(","))
+    named(flags, NAMES.iter())
 }
 
-/// `FS_CASEFOLD_FL`: names in the directory fold case. libarchive has no name for it, so it stands in the manifest alone.
-const CASEFOLD: (u32, &str) = (0x4000_0000, "casefold");
+/// Flags that libarchive has no names for, so that they stand in the manifest alone: `FS_CASEFOLD_FL`, names in the directory fold case, and
+/// `FS_VERITY_FL`, fs-verity protects the file.
+const BESIDES: [(u32, &str); 2] = [(0x4000_0000, "casefold"), (Flags::VERITY.0, "verity")];
 
-/// The same with the one that tars have no name for.
+/// The same with those that tars have no name for.
 #[must_use]
 pub fn full_text(flags: Flags) -> Option<String> {
-    let folds_case = (flags.0 & CASEFOLD.0 != 0).then(|| CASEFOLD.1.to_owned());
-    match (text(flags), folds_case) {
-        (Some(text), Some(folds_case)) => Some(format!("{text},{folds_case}")),
-        (text, folds_case) => text.or(folds_case),
-    }
+    named(flags, NAMES.iter().chain(&BESIDES))
+}
+
+/// The names of the flags that are set, out of these.
+fn named<'a>(flags: Flags, known: impl Iterator<Item = &'a (u32, &'a str)>) -> Option<String> {
+    let names: Vec<&str> = known.filter(|(value, _)| flags.0 & value != 0).map(|(_, name)| *name).collect();
+    (!names.is_empty()).then(|| names.join(","))
 }
 
 /// What [`full_text`] is of.
 #[must_use]
 pub fn of_full_text(text: &str) -> Flags {
-    let folds_case = text.split(',').any(|name| name == CASEFOLD.1);
-    Flags(of_text(text).0 | if folds_case { CASEFOLD.0 } else { 0 })
+    valued(text, || NAMES.iter().chain(&BESIDES))
 }
 
 /// The flags that have these names, which commas part; names that are not known count for nothing.
 #[must_use]
 pub fn of_text(text: &str) -> Flags {
-    let value = |name: &str| NAMES.iter().find(|(_, known)| *known == name).map_or(0, |(value, _)| *value);
+    valued(text, || NAMES.iter())
+}
+
+fn valued<'a, I: Iterator<Item = &'a (u32, &'a str)>>(text: &str, known: impl Fn() -> I) -> Flags {
+    let value = |name: &str| known().find(|(_, known)| *known == name).map_or(0, |(value, _)| *value);
     Flags(text.split(',').map(value).fold(0, |flags, value| flags | value))
 }
 
@@ -63,9 +67,9 @@ mod tests {
     fn flags_come_back_from_their_names() {
         for flags in [0x10, 0x2000_0040, NAMES.iter().fold(0, |all, (value, _)| all | value)] {
             assert_eq!(of_text(&text(Flags(flags)).unwrap()), Flags(flags));
-            let folding = Flags(flags | CASEFOLD.0);
-            assert_eq!(of_full_text(&full_text(folding).unwrap()), folding);
-            assert_eq!(of_text(&full_text(folding).unwrap()), Flags(flags));
+            let all = BESIDES.iter().fold(flags, |all, (value, _)| all | value);
+            assert_eq!(of_full_text(&full_text(Flags(all)).unwrap()), Flags(all));
+            assert_eq!(of_text(&full_text(Flags(all)).unwrap()), Flags(flags));
         }
         assert_eq!(of_text("nodump,unknown,"), Flags(0x40));
     }

@@ -103,6 +103,11 @@ pub enum FileKind {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Flags(pub u32);
 
+impl Flags {
+    /// `FS_VERITY_FL`: fs-verity protects the content by a tree of hashes.
+    pub const VERITY: Self = Self(0x0010_0000);
+}
+
 /// An inode, without its content.
 #[derive(Clone, Debug)]
 pub struct Inode {

@@ -40,8 +40,8 @@ pub fn parse(text: &str) -> Result<u32, String> {
     })
 }
 
-/// The flags of a manifest, which has a name more.
+/// The flags of a manifest, which has two names more: no `chattr` sets them.
 pub fn parse_full(text: &str) -> Result<u32, String> {
-    let names: Vec<&str> = text.split(',').filter(|name| *name != "casefold").collect();
+    let names: Vec<&str> = text.split(',').filter(|name| !["casefold", "verity"].contains(name)).collect();
     if names.is_empty() { Ok(0) } else { parse(&names.join(",")) }
 }

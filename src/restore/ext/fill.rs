@@ -216,6 +216,12 @@ impl Filling<'_> {
         let accessed = time(item.accessed.unwrap_or(modified));
         let changed = time(item.changed.unwrap_or(modified));
         let created = item.created.map(time);
+        let mut flags = item.flags.as_deref().map_or(Flags(0), all_flags_of_text);
+        if flags.0 & Flags::VERITY.0 != 0 {
+            flags.0 &= !Flags::VERITY.0;
+            let message = "fs-verity protected it: its content is here, the tree of hashes behind it is not";
+            faults.push(Error::new(Kind::Unsupported, message));
+        }
         let mut owner = |what: &str, number: u64| {
             u32::try_from(number).unwrap_or_else(|_| {
                 let message =
@@ -233,7 +239,7 @@ impl Filling<'_> {
             modified,
             changed,
             created,
-            flags: item.flags.as_deref().map_or(Flags(0), all_flags_of_text),
+            flags,
             project: item.project,
             attributes: item.attributes.clone(),
         })

@@ -138,11 +138,6 @@ fn notes(geometry: &Geometry) -> Vec<String> {
         .filter(|feature| !MADE.contains(feature) && !PUT_LATER.contains(feature))
         .map(|feature| format!("the filesystem's feature {feature} is left out: no new filesystem has it"))
         .collect();
-    if geometry.features.has("verity") {
-        notes.push(
-            "files that fs-verity protected are as any other now: their content is here, their hash trees are not".to_owned(),
-        );
-    }
     if geometry.features.has("quota") {
         notes.push(
             "what quota counts is as it was, but its limits are not archived: set them again with setquota"
