@@ -175,10 +175,15 @@ fn arguments(range: ByteRange, geometry: &Geometry) -> Vec<String> {
         option("-I", geometry.inode_bytes.to_string());
     }
     option("-N", geometry.inodes.to_string());
-    let default_group = geometry.block_bytes.saturating_mul(8).min(65_528);
-    let is_usual = geometry.blocks_per_group == default_group || geometry.blocks_per_group == 65_536;
-    if !has("bigalloc") && !is_usual {
-        option("-g", geometry.blocks_per_group.to_string());
+    // With bigalloc, mke2fs counts groups in clusters.
+    let blocks_per_cluster = geometry.cluster_bytes.checked_div(geometry.block_bytes).unwrap_or(1).max(1);
+    let per_group = match has("bigalloc") {
+        true => geometry.blocks_per_group.checked_div(blocks_per_cluster).unwrap_or(0),
+        false => geometry.blocks_per_group,
+    };
+    let usual = geometry.block_bytes.saturating_mul(8).min(65_528);
+    if per_group != usual && per_group != 65_536 {
+        option("-g", per_group.to_string());
     }
     if has("flex_bg") && geometry.groups_per_flex > 1 {
         option("-G", geometry.groups_per_flex.to_string());

@@ -8,6 +8,7 @@ use lru::LruCache;
 
 use super::content::Content;
 use super::core::Core;
+use super::packing::{self, Item, Spaces};
 use super::record::{self, NewInode, Rest};
 use crate::error::{Error, Kind, Result};
 use crate::fields::{put_bytes, put_u8, put_u16, put_u32, u32_at};
@@ -31,10 +32,12 @@ const VALUE_MOST: usize = 64 << 10;
 const NAME_MOST: usize = 255;
 /// Zeros behind the last entry.
 const END_LEN: usize = 4;
-/// Blocks of attributes that may still be shared.
+/// Blocks of attributes, and values in inodes of their own, that may still be shared.
 const SHARED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(255);
-/// `EXT4_XATTR_REFCOUNT_MAX`.
+/// `EXT4_XATTR_REFCOUNT_MAX`, which is about blocks.
 const SHARED_MOST: u32 = 1024;
+/// Where an inode with a value tells how many entries lead to it.
+const REFERENCES_AT: usize = 0x24;
 
 /// An attribute in the form that it has on the disk.
 struct Entry {
@@ -74,10 +77,16 @@ impl Entry {
         ENTRY_LEN.saturating_add(self.name.len()).next_multiple_of(4)
     }
 
-    /// Bytes that it takes where its value is beside it.
-    fn len(&self) -> usize {
-        let value = if self.inode.is_some() { 0 } else { self.value.len().next_multiple_of(4) };
-        self.entry_len().saturating_add(value)
+    /// The space that it takes.
+    fn item(&self) -> Item {
+        Item { entry_len: self.entry_len(), value_len: self.value.len().next_multiple_of(4) }
+    }
+
+    /// What messages call it.
+    fn shown(&self) -> String {
+        let prefix =
+            PREFIXES.iter().find(|(index, _)| *index == self.index).map_or(&b""[..], |(_, prefix)| prefix);
+        Printable(&[prefix, &self.name].concat()).to_string()
     }
 
     /// `e_hash`: of the name, and of the value or its own hash.
@@ -95,8 +104,23 @@ impl Entry {
     }
 }
 
-/// Blocks of attributes that were made: by their content, where they are, and how many inodes have them.
-pub(super) struct Shared(LruCache<Vec<u8>, (u64, u32)>);
+/// What was made and may be shared, as the kernel shares it. How often that happened is written when no more can come.
+pub(super) struct Shared {
+    /// Blocks: by their content, where they are, and how many inodes have them.
+    blocks: LruCache<Vec<u8>, (u64, u32)>,
+    /// Inodes that hold a value, by that value.
+    values: LruCache<Vec<u8>, ValueInode>,
+}
+
+/// An inode that holds a value.
+struct ValueInode {
+    number: u32,
+    /// Hash of the value.
+    hash: u32,
+    /// How many entries lead to it.
+    references: u32,
+    record: Vec<u8>,
+}
 
 /// Where the attributes of an inode went.
 #[derive(Debug, Default)]
@@ -112,7 +136,7 @@ pub(super) struct Placed {
 
 impl Shared {
     pub(super) fn new() -> Self {
-        Self(LruCache::new(SHARED))
+        Self { blocks: LruCache::new(SHARED), values: LruCache::new(SHARED) }
     }
 
     /// Finds places for the attributes of an inode, and writes what does not lie in itself. What can't be kept is a fault.
@@ -138,38 +162,30 @@ impl Shared {
         let in_inode = usize::from(core.superblock.inode_size)
             .saturating_sub(BASE_LEN)
             .saturating_sub(record::extra_len(&core.superblock, new));
-        let mut inode_space = in_inode.saturating_sub(4).saturating_sub(END_LEN);
-        let mut block_space =
-            core.superblock.block_len().saturating_sub(BLOCK_HEADER_LEN).saturating_sub(END_LEN);
+        let spaces = Spaces {
+            inode: in_inode.saturating_sub(4).saturating_sub(END_LEN),
+            block: core.superblock.block_len().saturating_sub(BLOCK_HEADER_LEN).saturating_sub(END_LEN),
+            values_apart: core.superblock.features.has_ea_inode(),
+        };
+        let items: Vec<Item> = entries.iter().map(Entry::item).collect();
         let (mut inside, mut outside) = (Vec::new(), Vec::new());
         let (mut value_inodes, mut value_clusters) = (0_u64, 0_u64);
-        for mut entry in entries {
-            if entry.len() > inode_space.max(block_space) && core.superblock.features.has_ea_inode() {
-                entry.inode = Some(value_inode(core, new, &entry.value)?);
+        for (mut entry, spot) in entries.into_iter().zip(packing::pack(&items, &spaces)) {
+            let Some(spot) = spot else {
+                let (shown, len) = (entry.shown(), entry.value.len());
+                let message =
+                    format!("the attribute {shown} of {len} bytes has no space left beside the others");
+                faults.push(Error::new(Kind::Unsupported, message));
+                continue;
+            };
+            if spot.value_apart {
+                entry.inode = Some(self.value_inode(core, new, &entry.value)?);
                 let len = u64::try_from(entry.value.len()).unwrap_or(u64::MAX);
                 let clusters = len.div_ceil(u64::from(core.superblock.cluster_size).max(1));
                 value_inodes = value_inodes.saturating_add(1);
                 value_clusters = value_clusters.saturating_add(clusters);
             }
-            let len = entry.len();
-            if len <= inode_space {
-                inode_space = inode_space.saturating_sub(len);
-                inside.push(entry);
-            } else if len <= block_space {
-                block_space = block_space.saturating_sub(len);
-                outside.push(entry);
-            } else {
-                let message = format!(
-                    "the attribute {}{} of {} bytes has no space left beside the others",
-                    PREFIXES
-                        .iter()
-                        .find(|(index, _)| *index == entry.index)
-                        .map_or("", |(_, prefix)| { std::str::from_utf8(prefix).unwrap_or_default() }),
-                    Printable(&entry.name),
-                    entry.value.len()
-                );
-                faults.push(Error::new(Kind::Unsupported, message));
-            }
+            if spot.in_inode { inside.push(entry) } else { outside.push(entry) }
         }
         let in_inode = if inside.is_empty() { Vec::new() } else { inode_part(&inside, in_inode) };
         let block = if outside.is_empty() { 0 } else { self.block(core, &outside)? };
@@ -184,23 +200,40 @@ impl Shared {
         put_u32(&mut content, 0x0, MAGIC);
         put_u32(&mut content, 0x8, 1);
         put_u32(&mut content, 0xc, hash);
-        if let Some((block, count)) = self.0.get_mut(&content)
+        if let Some((block, count)) = self.blocks.get_mut(&content)
             && *count < SHARED_MOST
         {
             *count = count.saturating_add(1);
             return Ok(*block);
         }
         let block = core.block()?;
-        if let Some((content, (block, count))) = self.0.push(content, (block, 1)) {
+        if let Some((content, (block, count))) = self.blocks.push(content, (block, 1)) {
             write(core, content, block, count)?;
         }
         Ok(block)
     }
 
-    /// Writes the blocks that might have been shared further.
-    pub(super) fn finish(&mut self, core: &Core) -> Result<()> {
-        while let Some((content, (block, count))) = self.0.pop_lru() {
+    /// Finds the inode that holds a value, or makes one, and gives its number and the value's hash.
+    fn value_inode(&mut self, core: &mut Core, owner: &NewInode, value: &[u8]) -> Result<(u32, u32)> {
+        if let Some(found) = self.values.get_mut(value) {
+            found.references = found.references.saturating_add(1);
+            return Ok((found.number, found.hash));
+        }
+        let made = ValueInode::make(core, owner, value)?;
+        let place = (made.number, made.hash);
+        if let Some((_, done)) = self.values.push(value.to_vec(), made) {
+            done.write(core)?;
+        }
+        Ok(place)
+    }
+
+    /// Writes what might have been shared further.
+    pub(super) fn finish(&mut self, core: &mut Core) -> Result<()> {
+        while let Some((content, (block, count))) = self.blocks.pop_lru() {
             write(core, content, block, count)?;
+        }
+        while let Some((_, value)) = self.values.pop_lru() {
+            value.write(core)?;
         }
         Ok(())
     }
@@ -245,41 +278,46 @@ fn fill(space: &mut [u8], start: usize, base: usize, entries: &[Entry]) {
     }
 }
 
-/// Makes an inode that holds a value, and gives its number and the value's hash.
-fn value_inode(core: &mut Core, owner: &NewInode, value: &[u8]) -> Result<(u32, u32)> {
-    let number = core.space.inode(false)?;
-    let hash = core.superblock.seed.with(value).value();
-    let size = u64::try_from(value.len()).unwrap_or(u64::MAX);
-    let mut content = Content::new(core, size);
-    content.put(0, value)?;
-    let (map, sectors) = content.finish(number)?;
-    // In the place of the times there are the hash, and how many inodes have the value.
-    let time = |field: u32| Timestamp { seconds: i64::from(field.cast_signed()), nanoseconds: 0 };
-    let new = NewInode {
-        kind: FileKind::Regular,
-        mode: 0o600,
-        uid: owner.uid,
-        gid: owner.gid,
-        accessed: time(hash),
-        modified: time(0),
-        changed: time(0),
-        created: Some(time(0)),
-        flags: Flags(0),
-        project: None,
-        attributes: Vec::new(),
-    };
-    let rest = Rest {
-        size,
-        links: 1,
-        sectors,
-        flags: map.flags | EA_INODE_FL,
-        i_block: map.i_block,
-        generation: core.generation(number),
-        attribute_block: 0,
-    };
-    let mut record = record::encode(&core.superblock, &new, &rest, &[]);
-    put_u32(&mut record, 0x24, 1);
-    debug_assert_eq!(u32_at(&record, 0x8), Ok(hash));
-    core.write_inode(number, record)?;
-    Ok((number, hash))
+impl ValueInode {
+    /// Writes the value; the inode itself is written when all that lead to it are counted.
+    fn make(core: &mut Core, owner: &NewInode, value: &[u8]) -> Result<Self> {
+        let number = core.space.inode(false)?;
+        let hash = core.superblock.seed.with(value).value();
+        let size = u64::try_from(value.len()).unwrap_or(u64::MAX);
+        let mut content = Content::new(core, size);
+        content.put(0, value)?;
+        let (map, sectors) = content.finish(number)?;
+        // In the place of the times there are the hash, and the high half of how many entries lead to it.
+        let time = |field: u32| Timestamp { seconds: i64::from(field.cast_signed()), nanoseconds: 0 };
+        let new = NewInode {
+            kind: FileKind::Regular,
+            mode: 0o600,
+            uid: owner.uid,
+            gid: owner.gid,
+            accessed: time(hash),
+            modified: time(0),
+            changed: time(0),
+            created: Some(time(0)),
+            flags: Flags(0),
+            project: None,
+            attributes: Vec::new(),
+        };
+        let rest = Rest {
+            size,
+            links: 1,
+            sectors,
+            flags: map.flags | EA_INODE_FL,
+            i_block: map.i_block,
+            generation: core.generation(number),
+            attribute_block: 0,
+        };
+        let record = record::encode(&core.superblock, &new, &rest, &[]);
+        debug_assert_eq!(u32_at(&record, 0x8), Ok(hash));
+        Ok(Self { number, hash, references: 1, record })
+    }
+
+    fn write(mut self, core: &mut Core) -> Result<()> {
+        put_u32(&mut self.record, REFERENCES_AT, self.references);
+        core.write_inode(self.number, self.record)
+    }
 }

@@ -51,7 +51,7 @@ impl Writer {
             self.core.table.clear(&mut self.core.space, number)?;
             self.core.space.release_inode(number, true)?;
         }
-        self.shared.finish(&self.core)?;
+        self.shared.finish(&mut self.core)?;
         self.core.table.flush()?;
         self.core.space.groups.finish()?;
         let (clusters, inodes) = self.core.space.groups.free();

@@ -15,6 +15,7 @@ mod hash;
 mod index;
 mod map;
 mod names;
+mod packing;
 mod quota;
 mod record;
 mod settings;
