@@ -112,17 +112,16 @@ fn in_order(lens: &[usize], spaces: &Spaces) -> Option<Vec<bool>> {
 
 /// The choice that fills the inode best, out of all choices there are: where it leaves too much for the block, each does.
 fn by_all_sums(lens: &[usize], spaces: &Spaces) -> Option<Vec<bool>> {
-    // For each sum in units: which length was the last to make it. Those before it make the rest.
+    // For each sum in units: the length that completed it. Lengths before that one make the rest.
     let mut made_by: Vec<Option<usize>> = vec![None; (spaces.inode / UNIT).saturating_add(1)];
-    for (index, len) in lens.iter().enumerate() {
+    for (index, len) in lens.iter().enumerate().filter(|(_, len)| **len > 0) {
         let units = len.div_ceil(UNIT);
-        for sum in (units.max(1)..made_by.len()).rev() {
+        // From the top: a sum that this length makes is not yet there when it would be used for a larger one.
+        for sum in (units..made_by.len()).rev() {
             let rest = sum.saturating_sub(units);
             let is_made = rest == 0 || made_by.get(rest).is_some_and(Option::is_some);
-            if let Some(made_by) = made_by.get_mut(sum)
-                && made_by.is_none()
+            if let Some(made_by @ None) = made_by.get_mut(sum)
                 && is_made
-                && units > 0
             {
                 *made_by = Some(index);
             }
