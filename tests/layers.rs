@@ -34,7 +34,7 @@ const LAYERS: [&str; 13] = [
 ];
 
 /// What every layer may use.
-const VOCABULARY: [&str; 4] = ["error", "units", "fields", "printable"];
+const VOCABULARY: [&str; 5] = ["error", "units", "fields", "hex", "printable"];
 
 /// The root of the library, which names all layers, and the program, which is one call.
 const ROOTS: [&str; 2] = ["lib", "main"];
