@@ -200,6 +200,12 @@ impl Shared {
         put_u32(&mut content, 0x0, MAGIC);
         put_u32(&mut content, 0x8, 1);
         put_u32(&mut content, 0xc, hash);
+        // An inode with a value counts the entries that lead to it. Those of a shared block are there once, so that it would count too many.
+        if entries.iter().any(|entry| entry.inode.is_some()) {
+            let block = core.block()?;
+            write(core, content, block, 1)?;
+            return Ok(block);
+        }
         if let Some((block, count)) = self.blocks.get_mut(&content)
             && *count < SHARED_MOST
         {
