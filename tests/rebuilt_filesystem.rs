@@ -311,7 +311,10 @@ impl Rebuilt {
     fn geometry_on_disk(&self) -> Geometry {
         let disk = voltar::Disk::open(self.path()).expect("a disk");
         let filesystem = disk.volumes()[0].filesystem().expect("a filesystem");
-        filesystem.summary().geometry.clone().expect("a geometry")
+        match filesystem.summary().geometry.clone() {
+            Some(voltar::filesystem::Geometry::Ext(geometry)) => *geometry,
+            None => panic!("no geometry"),
+        }
     }
 
     /// What other programs say of it.

@@ -1,11 +1,13 @@
 //! Filesystems: inodes, their content by position on the device, and nothing about tar or this host.
 //!
-//! A filesystem is one folder or file here, and one line in [`READERS`].
+//! A filesystem is one folder here, and one row in [`READERS`].
 
 pub mod ext;
 mod listing;
 mod probe;
 mod types;
+
+use serde::Serialize;
 
 use crate::device::{Device, ReadAt};
 use crate::error::{Error, Kind, Result, Salvaged};
@@ -24,6 +26,9 @@ pub trait Filesystem: Send + Sync {
 
     /// Where the positions in [`Extent`]s count from: the partition as this filesystem sees it.
     fn device(&self) -> &Device;
+
+    /// Most names that can be on it: its length divided by the shortest name's bytes.
+    fn most_names(&self) -> u64;
 
     /// The inode of the root directory.
     fn root(&self) -> InodeNumber;
@@ -64,16 +69,40 @@ pub trait Filesystem: Send + Sync {
     fn attributes(&self, inode: &Inode) -> Result<Salvaged<Vec<Attribute>>>;
 }
 
+/// What it takes to make the same filesystem again, for each reader that knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Geometry {
+    /// ext2, ext3, ext4.
+    Ext(Box<ext::Geometry>),
+}
+
 /// Opens a filesystem, with the device that its journal is on where that is another one.
 type Open = fn(Device, Option<Device>) -> Result<Box<dyn Filesystem>>;
 
-/// The filesystems that can be read: the name that the probe gives, and what opens it.
-const READERS: [(&str, Open); 3] = [("ext2", ext::open), ("ext3", ext::open), ("ext4", ext::open)];
+/// Looks for a copy of a superblock, on a device on which nothing else says anything.
+type FindCopy = fn(&dyn ReadAt) -> Option<Signature>;
+
+/// One reader of filesystems.
+struct Reader {
+    /// The names that the probe gives to what it reads.
+    names: &'static [&'static str],
+    open: Open,
+    find_copy: FindCopy,
+}
+
+/// The readers, a row each.
+const READERS: [Reader; 1] =
+    [Reader { names: &["ext2", "ext3", "ext4"], open: ext::open, find_copy: ext::signature_of_copy }];
+
+fn reader(name: &str) -> Option<&'static Reader> {
+    READERS.iter().find(|reader| reader.names.contains(&name))
+}
 
 /// Whether a filesystem of this name can be read here.
 #[must_use]
 pub fn is_readable(name: &str) -> bool {
-    READERS.iter().any(|(reader, _)| *reader == name)
+    reader(name).is_some()
 }
 
 /// Opens the filesystem that [`probe()`] found on the device. `journal` is the device that its journal is on, where that
@@ -83,8 +112,8 @@ pub fn is_readable(name: &str) -> bool {
 ///
 /// [`Kind::Unsupported`] for one that has no reader here; otherwise as the reader says.
 pub fn open(device: Device, name: &str, journal: Option<Device>) -> Result<Box<dyn Filesystem>> {
-    match READERS.iter().find(|(reader, _)| *reader == name) {
-        Some((_, open)) => open(device, journal),
+    match reader(name) {
+        Some(reader) => (reader.open)(device, journal),
         None => Err(Error::new(Kind::Unsupported, format!("{name} can't be read yet"))),
     }
 }
@@ -98,6 +127,9 @@ pub fn open(device: Device, name: &str, journal: Option<Device>) -> Result<Box<d
 pub fn probe(device: &dyn ReadAt) -> Result<Contents> {
     match probe::probe(device) {
         Ok(Contents::Known(found)) => Ok(Contents::Known(found)),
-        unknown => ext::signature_of_copy(device).map_or(unknown, |copy| Ok(Contents::Known(copy))),
+        unknown => {
+            let copy = READERS.iter().find_map(|reader| (reader.find_copy)(device));
+            copy.map_or(unknown, |copy| Ok(Contents::Known(copy)))
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::ext::Geometry;
+use super::Geometry;
 
 /// Number of an inode; never 0.
 pub type InodeNumber = u64;
@@ -13,7 +13,7 @@ pub type InodeNumber = u64;
 /// What a filesystem says of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Summary {
-    /// `ext2`, `ext3`, `ext4`.
+    /// As the probe calls it: `ext4`, `xfs`.
     pub name: &'static str,
     /// The volume's UUID.
     pub uuid: Option<Uuid>,

@@ -17,9 +17,6 @@ const MAX_DEPTH: usize = 4096;
 /// bytes on the disk, and an issue hundreds here.
 const ISSUES_TOLD: u64 = 100;
 
-/// Bytes that a name takes in a directory at least: 8 and the name, in steps of 4 (`ext4_dir_rec_len`).
-const NAME_BYTES: u64 = 12;
-
 /// Bytes of paths that are compared with patterns, for each byte of the filesystem, and besides: names may lie very deep.
 const COMPARED_PER_BYTE: u64 = 16;
 const COMPARED_FREE: u64 = 64 << 20;
@@ -76,7 +73,7 @@ impl<'a> Walk<'a> {
             levels: Vec::new(),
             directories_seen: HashSet::new(),
             names_to_come: HashMap::new(),
-            names_left: filesystem.summary().size_bytes / NAME_BYTES,
+            names_left: filesystem.most_names(),
             compared_left: filesystem
                 .summary()
                 .size_bytes

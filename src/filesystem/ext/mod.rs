@@ -32,6 +32,7 @@ use super::{Attribute, Content, FileKind, Filesystem, Inode, InodeNumber, Listin
 use crate::device::{Device, ReadAt, read_vec};
 use crate::error::{Error, Kind, Result, Salvaged};
 use crate::fields::until_nul;
+use crate::filesystem;
 use crate::printable::Printable;
 
 /// `EXT4_ROOT_INO`.
@@ -40,6 +41,8 @@ const ROOT: InodeNumber = 2;
 const TARGET_MOST: u64 = 4095;
 /// A directory is read in pieces of at most this many bytes.
 const DIRECTORY_PIECE: u64 = 1 << 20;
+/// Bytes that a name takes at least: 8 and the name, in steps of 4 (`ext4_dir_rec_len`).
+const NAME_BYTES: u64 = 12;
 /// Faults of group descriptors that are told one by one.
 const DESCRIPTOR_FAULTS: usize = 8;
 /// Faults that are told of one directory.
@@ -69,7 +72,8 @@ pub(super) fn open(device: Device, journal: Option<Device>) -> Result<Box<dyn Fi
     }
     let summary = summary(&recovered.superblock);
     let metadata = Metadata::new(recovered.device, recovered.superblock);
-    let geometry = Geometry::of(&metadata.superblock, journal_bytes(&metadata));
+    let geometry = Geometry::of(&metadata.superblock, journal_bytes(&metadata))
+        .map(|geometry| filesystem::Geometry::Ext(Box::new(geometry)));
     let summary = Summary { warnings: warning.into_iter().collect(), geometry, ..summary };
     let mut faults: Vec<Error> = unreadable.into_iter().chain(opening_faults(&metadata)).collect();
     faults.extend(recovered.faults);
@@ -252,6 +256,10 @@ impl Filesystem for Ext {
 
     fn device(&self) -> &Device {
         &self.metadata.device
+    }
+
+    fn most_names(&self) -> u64 {
+        self.summary.size_bytes / NAME_BYTES
     }
 
     fn root(&self) -> InodeNumber {

@@ -6,7 +6,10 @@ use crate::filesystem::ext::fixture;
 /// That of the fixture, as a manifest has it.
 fn geometry(name: &str) -> Geometry {
     let opened = crate::filesystem::open(std::sync::Arc::new(fixture(name)), "ext4", None).unwrap();
-    opened.summary().geometry.clone().unwrap()
+    let Some(crate::filesystem::Geometry::Ext(geometry)) = opened.summary().geometry.clone() else {
+        panic!("{name} has no geometry")
+    };
+    *geometry
 }
 
 #[test]
