@@ -3,10 +3,12 @@
 //! An [`Error`] ends the operation it is returned from. An [`Issue`] is an error that cost one entry (or
 //! a part of one): it is recorded and counted, and the run goes on.
 
+use std::any::Any;
 use std::error::Error as StdError;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::printable::Printable;
 
@@ -21,6 +23,8 @@ pub enum Kind {
     Usage,
     /// A file or device could not be opened, or is of no use as a source.
     Source,
+    /// The archive or image has no entry of this name.
+    NotFound,
     /// The device could not be read at some place.
     Read,
     /// The archive could not be written: no space, a closed pipe, no permission.
@@ -39,8 +43,45 @@ pub enum Kind {
     Limit,
     /// A snapshot could not be taken, or is worth nothing any more.
     Snapshot,
+    /// The operating system refused a thread, a process, memory, or the sandbox.
+    System,
+    /// This program has a bug: a thread panicked, or a worker broke the protocol.
+    Internal,
     /// A signal asked to stop.
     Interrupted,
+}
+
+impl Kind {
+    /// Every kind and its name, as manifests and JSON have it.
+    const NAMES: [(Self, &'static str); 15] = [
+        (Self::Usage, "usage"),
+        (Self::Source, "source"),
+        (Self::NotFound, "not_found"),
+        (Self::Read, "read"),
+        (Self::Write, "write"),
+        (Self::Exists, "exists"),
+        (Self::Corrupt, "corrupt"),
+        (Self::Unsupported, "unsupported"),
+        (Self::Unrecognised, "unrecognised"),
+        (Self::Ambiguous, "ambiguous"),
+        (Self::Limit, "limit"),
+        (Self::Snapshot, "snapshot"),
+        (Self::System, "system"),
+        (Self::Internal, "internal"),
+        (Self::Interrupted, "interrupted"),
+    ];
+
+    /// The name of the kind in manifests and JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        Self::NAMES.iter().find(|(kind, _)| *kind == self).map_or("internal", |(_, name)| name)
+    }
+
+    /// The kind with this name.
+    #[must_use]
+    pub fn of_name(name: &str) -> Option<Self> {
+        Self::NAMES.iter().find(|(_, known)| *known == name).map(|(kind, _)| *kind)
+    }
 }
 
 /// Where it went wrong: from the outside to the inside, each part as far as it is known.
@@ -83,28 +124,81 @@ impl fmt::Display for Place {
 /// An error: a stable kind, a place, and the cause.
 ///
 /// Shown as one line, `vda.img: partition 2: inode 12: extent tree depth 9, at most 5`.
-#[derive(Debug)]
+///
+/// A clone has the same kind, place and cause: an error that is told in two places is never rebuilt from its text.
+#[derive(Clone, Debug)]
 pub struct Error {
     inner: Box<Inner>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Inner {
     kind: Kind,
     place: Place,
-    source: Box<dyn StdError + Send + Sync>,
+    source: Arc<dyn StdError + Send + Sync>,
 }
 
 impl Error {
     /// An error of `kind` caused by `source`: another error, or a sentence.
     pub fn new(kind: Kind, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        let inner = Inner { kind, place: Place::default(), source: source.into() };
+        let inner = Inner { kind, place: Place::default(), source: Arc::from(source.into()) };
         Self { inner: Box::new(inner) }
     }
 
     /// Bytes on the device that break the rules of their format.
     pub fn corrupt(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self::new(Kind::Corrupt, source)
+    }
+
+    /// A fault of this program itself.
+    pub fn internal(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self::new(Kind::Internal, source)
+    }
+
+    /// The error for a thread that panicked, with what the panic said.
+    #[must_use]
+    pub fn panicked(what: &str, panic: &(dyn Any + Send)) -> Self {
+        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+        let text = crate::printable::harmless(&text);
+        Self::internal(format!("{what} panicked, which is a bug of voltar, please report it: {text}"))
+    }
+
+    /// An error that came through a decoder or another reader: an error of this crate keeps its kind and place, an error of the
+    /// operating system is a failed read, and all else says that the bytes are wrong.
+    #[must_use]
+    pub fn through_reader(error: io::Error, what: &str) -> Self {
+        match error.downcast::<Self>() {
+            Ok(error) => error,
+            Err(error) if error.raw_os_error().is_some() => Self::new(Kind::Read, error),
+            Err(error) => Self::corrupt(format!("{what}: {error}")),
+        }
+    }
+
+    /// The same error with another place: that of the process that met it.
+    #[must_use]
+    pub fn at(mut self, place: Place) -> Self {
+        self.inner.place = place;
+        self
+    }
+
+    /// The same error with a cause of at most so many characters, for lists in memory.
+    #[must_use]
+    pub fn shortened(mut self, characters: usize) -> Self {
+        let told = self.inner.source.to_string();
+        if let Some((end, _)) = told.char_indices().nth(characters) {
+            let told = told.get(..end).unwrap_or_default().to_owned();
+            self.inner.source = Arc::from(Box::<dyn StdError + Send + Sync>::from(told));
+        }
+        self
+    }
+
+    /// The same error, with `before` in front of its cause.
+    #[must_use]
+    pub fn because(mut self, before: impl fmt::Display, after: impl fmt::Display) -> Self {
+        let told = format!("{before}{}{after}", self.inner.source);
+        self.inner.source = Arc::from(Box::<dyn StdError + Send + Sync>::from(told));
+        self
     }
 
     /// Adds the path of the device, image or archive, unless one is known already.
@@ -150,7 +244,10 @@ impl Error {
     /// Whether going on makes no sense: the fault is not in one entry but in the device, a limit, or a wish to stop.
     #[must_use]
     pub fn ends_the_run(&self) -> bool {
-        matches!(self.inner.kind, Kind::Read | Kind::Write | Kind::Limit | Kind::Interrupted)
+        matches!(
+            self.inner.kind,
+            Kind::Read | Kind::Write | Kind::Limit | Kind::System | Kind::Internal | Kind::Interrupted
+        )
     }
 
     /// The cause alone, without the place.
@@ -183,12 +280,18 @@ impl StdError for Error {
 }
 
 /// An error that cost one entry, or a part of one. The rest is in the archive.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Issue {
     /// The path in the archive, in bytes as on the disk; none when it concerns a whole filesystem.
     pub path: Option<Vec<u8>>,
     /// What was wrong, and where.
     pub error: Error,
+}
+
+impl From<Error> for Issue {
+    fn from(error: Error) -> Self {
+        Self { path: None, error }
+    }
 }
 
 impl fmt::Display for Issue {

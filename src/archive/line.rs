@@ -29,7 +29,7 @@ pub(super) fn run(
         .num_threads(threads)
         .thread_name(|number| format!("frame-{number}"))
         .build()
-        .map_err(|source| Error::new(Kind::Limit, source))?;
+        .map_err(|source| Error::new(Kind::System, source))?;
     let count = threads.saturating_add(WAITING);
     let (free, benches) = bounded(count);
     for _ in 0..count {
@@ -52,7 +52,9 @@ pub(super) fn run(
                             let (result, panic) = match made {
                                 Ok(result) => (result, None),
                                 // The writer must not wait for it: then the panic goes on, out of the pool.
-                                Err(panic) => (Err(Error::corrupt("a frame could not be made")), Some(panic)),
+                                Err(panic) => {
+                                    (Err(Error::internal("a frame could not be made")), Some(panic))
+                                }
                             };
                             // Nobody listens when the writer has given up.
                             let _ = done.send((index, result));

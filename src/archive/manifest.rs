@@ -232,20 +232,7 @@ pub(super) fn line(record: &impl Serialize) -> Vec<u8> {
 /// What the manifest calls a kind of error.
 #[must_use]
 pub fn kind_name(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Usage => "usage",
-        Kind::Source => "source",
-        Kind::Read => "read",
-        Kind::Write => "write",
-        Kind::Exists => "exists",
-        Kind::Corrupt => "corrupt",
-        Kind::Unsupported => "unsupported",
-        Kind::Unrecognised => "unrecognised",
-        Kind::Ambiguous => "ambiguous",
-        Kind::Limit => "limit",
-        Kind::Snapshot => "snapshot",
-        Kind::Interrupted => "interrupted",
-    }
+    kind.name()
 }
 
 fn type_name(kind: FileKind) -> &'static str {

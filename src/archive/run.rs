@@ -137,7 +137,7 @@ fn archive<'a>(disk: &'a Disk, request: &'a Request<'a>, output: Output<'a>) -> 
     let fault = disk.table_fault().filter(|_| asks_for_all);
     let fault = fault.map(|fault| Error::corrupt(fault.to_owned()).on(disk.path()));
     let doubts = doubts.chain(fault).map(|error| Issue { path: None, error });
-    let unreadable = disk.unreadable().map(|error| Error::new(error.kind(), error.to_string()));
+    let unreadable = disk.unreadable().cloned();
     if let Some(error) = unreadable {
         if !request.keep_going {
             return Err(error);
@@ -195,7 +195,7 @@ fn items<'a>(
             let naming = Naming { folder: part.folder.clone(), source };
             let folder: &[u8] = if part.folder == b"." { b"" } else { &part.folder };
             let faults = filesystem.faults().iter().map(|fault| {
-                let error = part.volume.locate(Error::new(fault.kind(), fault.to_string()));
+                let error = part.volume.locate(fault.clone());
                 match fault.kind() == Kind::Read && !request.keep_going {
                     true => Err(error),
                     false => Ok(Item::Issue(Issue { path: None, error })),
@@ -281,8 +281,7 @@ impl Writing<'_> {
     fn issue(&mut self, issue: Issue) -> Result<()> {
         if self.request.strict {
             let path = issue.path.map(|path| format!("{}: ", Printable(&path))).unwrap_or_default();
-            let message = format!("{path}{}; --strict makes this an error", issue.error);
-            return Err(Error::new(issue.error.kind(), message));
+            return Err(issue.error.because(path, "; --strict makes this an error"));
         }
         self.manifest(&manifest::issue_line(&issue))?;
         self.request.observer.issue(&issue);

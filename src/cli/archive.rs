@@ -34,7 +34,7 @@ pub(super) fn run(arguments: &ArchiveArguments) -> Result<ExitCode> {
     let (compression, destination) = destination(arguments)?;
     let to_stdout = destination == Destination::Stdout;
     let show = arguments.saying.show(to_stdout);
-    let stop = signals::stop_flag().map_err(|source| Error::new(Kind::Limit, source))?;
+    let stop = signals::stop_flag().map_err(|source| Error::new(Kind::System, source))?;
     let console = Console::new(show, stop);
     let outcome = archive(arguments, compression, &destination, &console);
     match outcome {

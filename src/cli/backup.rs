@@ -119,7 +119,7 @@ pub(super) struct BackupArguments {
 pub(super) fn run(arguments: &BackupArguments) -> Result<ExitCode> {
     let plan = plan(arguments)?;
     let show = arguments.saying.show(false);
-    let stop = signals::stop_flag().map_err(|source| Error::new(Kind::Limit, source))?;
+    let stop = signals::stop_flag().map_err(|source| Error::new(Kind::System, source))?;
     let console = Console::new(show, stop);
     let lvm = Lvm::new(&plan.lvm_command)?;
     let outcome = crate::job::run::run(&plan, &lvm, &Worker::this_program(&["worker"]), &console);

@@ -99,7 +99,7 @@ pub(super) struct ExtractArguments {
 /// Runs `voltar extract`.
 pub(super) fn run(arguments: &ExtractArguments) -> Result<ExitCode> {
     let show = arguments.saying.show(false);
-    let stop = signals::stop_flag().map_err(|source| Error::new(Kind::Limit, source))?;
+    let stop = signals::stop_flag().map_err(|source| Error::new(Kind::System, source))?;
     let console = Console::new(show, stop);
     match restore(arguments, &console) {
         Ok(report) => {

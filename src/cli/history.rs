@@ -60,7 +60,7 @@ pub(super) fn run(arguments: &HistoryArguments) -> Result<ExitCode> {
                 };
                 Ok(Some((item, version, is_same)))
             }
-            Err(error) if error.kind() == Kind::Source => Ok(None),
+            Err(error) if error.kind() == Kind::NotFound => Ok(None),
             Err(error) => Err(error),
         });
         let shown_archive = Printable(archive.as_bytes()).to_string();

@@ -90,7 +90,7 @@ fn open_files(places: usize) -> Result<()> {
     let message = format!(
         "{places} places need {needed} open files, this process may have {most}: name fewer, or raise the limit (ulimit -n)"
     );
-    Err(Error::new(Kind::Limit, message))
+    Err(Error::new(Kind::System, message))
 }
 
 /// Says something on stderr.

@@ -82,7 +82,7 @@ pub(super) struct RestoreArguments {
 /// Runs `voltar restore`.
 pub(super) fn run(arguments: &RestoreArguments) -> Result<ExitCode> {
     let show = arguments.saying.show(false);
-    let stop = signals::stop_flag().map_err(|source| Error::new(Kind::Limit, source))?;
+    let stop = signals::stop_flag().map_err(|source| Error::new(Kind::System, source))?;
     let console = Console::new(show, stop);
     let outcome = disk(arguments, show, &console);
     console.end();
@@ -167,7 +167,7 @@ fn write(
     };
     let mut restored = restore(plan, place, &target, console).map_err(place_error)?;
     restored.issues.splice(0..0, issues);
-    restored.issues.extend(place.issues());
+    restored.issues.extend(place.issues().iter().map(ToString::to_string));
     target.finish().map_err(|error| error.on(&arguments.to))?;
     for issue in &restored.issues {
         console.fault_of(issue);

@@ -69,7 +69,7 @@ pub(super) fn run(arguments: &RunArguments) -> Result<ExitCode> {
         let fails = !preview.errors.is_empty() || preview.volumes.iter().any(|volume| volume.what.is_err());
         return Ok(if fails { ExitCode::from(FAILED) } else { ExitCode::SUCCESS });
     }
-    let stop = signals::stop_flag().map_err(|source| Error::new(Kind::Limit, source))?;
+    let stop = signals::stop_flag().map_err(|source| Error::new(Kind::System, source))?;
     let console = Console::new(show, stop);
     let outcome = run_plan(&plan, &lvm, &Worker::this_program(&["worker"]), &console);
     console.end();

@@ -61,7 +61,7 @@ pub(super) struct VerifyArguments {
 /// Runs `voltar verify`.
 pub(super) fn run(arguments: &VerifyArguments) -> Result<ExitCode> {
     let (show, is_json) = (arguments.saying.show(false), arguments.saying.json);
-    let stop = signals::stop_flag().map_err(|source| Error::new(Kind::Limit, source))?;
+    let stop = signals::stop_flag().map_err(|source| Error::new(Kind::System, source))?;
     // All are opened with all rights, and read with none.
     let opened: Vec<Result<Files>> = arguments.archives.iter().map(|path| Files::open(path)).collect();
     let against = against(arguments)?;

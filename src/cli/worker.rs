@@ -25,7 +25,7 @@ const PROGRESS_EVERY: Duration = Duration::from_millis(200);
 
 /// Runs `voltar worker`.
 pub(super) fn run() -> Result<ExitCode> {
-    let stop = signals::stop_flag().map_err(|source| Error::new(Kind::Limit, source))?;
+    let stop = signals::stop_flag().map_err(|source| Error::new(Kind::System, source))?;
     let parent = Parent { stop, told: Mutex::new(None) };
     match work(&parent) {
         Ok(()) => Ok(ExitCode::SUCCESS),
@@ -101,7 +101,7 @@ fn listen(stop: &Arc<AtomicBool>) -> Result<Receiver<()>> {
     let stop = Arc::clone(stop);
     let hear = move || hear(&stop, &sender);
     let started = thread::Builder::new().name("orders".to_owned()).spawn(hear);
-    started.map_err(|source| Error::new(Kind::Limit, source))?;
+    started.map_err(|source| Error::new(Kind::System, source))?;
     Ok(orders)
 }
 

@@ -1,12 +1,14 @@
 //! The line of batches between the scout and the threads that make files.
 
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crossbeam_channel::Receiver;
 
 use super::directory::Directory;
 use super::run::Run;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::place::Item;
 use crate::units::ByteRange;
 
@@ -30,6 +32,11 @@ pub(super) enum How {
     Link(Vec<u8>),
 }
 
+/// The error for a panic, which ends the run: the scout waits for what its thread was busy with.
+pub(super) fn panicked(panic: &(dyn Any + Send)) -> Error {
+    Error::panicked("a thread that makes files", panic)
+}
+
 impl Run<'_> {
     /// Makes what comes, until there is no more.
     pub(super) fn work(&self, batches: &Receiver<Vec<Step>>) {
@@ -37,9 +44,14 @@ impl Run<'_> {
             let Step { directory, name, item, how } = step;
             let outcome = match self.has_ended() {
                 true => Ok(()),
-                false => self.settle(&item.path, self.step(&directory, &name, &item, how)),
+                false => {
+                    let step = AssertUnwindSafe(|| self.step(&directory, &name, &item, how));
+                    let outcome = catch_unwind(step).unwrap_or_else(|panic| Err(panicked(panic.as_ref())));
+                    self.settle(&item.path, outcome)
+                }
             };
-            let outcome = outcome.and_then(|()| self.release(directory));
+            let release = AssertUnwindSafe(|| outcome.and_then(|()| self.release(directory)));
+            let outcome = catch_unwind(release).unwrap_or_else(|panic| Err(panicked(panic.as_ref())));
             if let Err(error) = outcome {
                 self.fail(error);
             }

@@ -138,6 +138,8 @@ impl<'a> Run<'a> {
     pub(super) fn fail(&self, error: Error) {
         self.fatal.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
         self.ended.store(true, Relaxed);
+        // Under the lock: one who found the run going on, and is about to wait, would not hear it.
+        let _busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
         self.less_busy.notify_all();
     }
 

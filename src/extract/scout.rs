@@ -1,6 +1,7 @@
 //! Goes through the place in order: makes directories, and hands all else over in batches.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crossbeam_channel::{Sender, bounded};
@@ -8,7 +9,7 @@ use rustix::fs::{Mode, OFlags};
 
 use super::directory::{Branch, Directory, is_directory};
 use super::existing::{exists, kind_of};
-use super::line::{How, Step};
+use super::line::{How, Step, panicked};
 use super::name;
 use super::run::{Run, stat_of};
 use super::target::{STATE, Target};
@@ -54,7 +55,9 @@ pub(super) fn extract(place: &dyn Place, target: &Target, request: &Request<'_>)
             moved: BTreeMap::new(),
             seen: BTreeSet::new(),
         };
-        let root = scout.go().unwrap_or_else(|error| {
+        let gone = catch_unwind(AssertUnwindSafe(|| scout.go()));
+        let gone = gone.unwrap_or_else(|panic| Err(panicked(panic.as_ref())));
+        let root = gone.unwrap_or_else(|error| {
             run.fail(error);
             None
         });
@@ -66,10 +69,10 @@ pub(super) fn extract(place: &dyn Place, target: &Target, request: &Request<'_>)
         return Err(error);
     }
     for issue in place.issues() {
-        run.issue(None, Error::corrupt(issue));
+        run.issue(issue.path.as_deref(), issue.error);
     }
     for path in missing {
-        run.issue(Some(&path), Error::new(Kind::Source, "is not there"));
+        run.issue(Some(&path), Error::new(Kind::NotFound, "is not there"));
     }
     run.set_late(false);
     target.finish()?;

@@ -10,7 +10,7 @@ use super::name::{clean, depth_below, goes_up, is_below, of_entry, parent};
 use super::{AtHand, Data, Each, EachWith, Place, TakeAt, missing, no_content};
 use crate::archive::Compression;
 use crate::archive::read::{Manifest, Members, Packed, Record, TarStream};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Issue, Kind, Result};
 use crate::printable::Printable;
 
 /// Symbolic links that are followed on the way, `MAXSYMLINKS` in the kernel.
@@ -38,7 +38,7 @@ impl Archive {
             manifest.map(|manifest| manifest.check(archive_bytes).map(|()| manifest)).transpose()
         });
         let manifest = manifest.unwrap_or_else(|error| {
-            issues.add(&format!("the manifest is of no use: {error}"));
+            issues.add(of_no_use(error).into());
             None
         });
         let (with_frames, without_manifest) = (OnceLock::new(), OnceLock::new());
@@ -53,7 +53,7 @@ impl Archive {
     /// Goes on without the manifest.
     fn give_up_manifest(&self, error: &Error) {
         if self.without_manifest.set(()).is_ok() {
-            self.issues.add(&format!("the manifest is of no use: {error}"));
+            self.issues.add(of_no_use(error.clone()).into());
         }
     }
 
@@ -140,7 +140,8 @@ impl Archive {
                 }
                 Record::Issue { message, path } => {
                     let path = path.map(|path| format!("{}: ", Printable(&path))).unwrap_or_default();
-                    self.issues.add(&format!("when the archive was made: {path}{message}"));
+                    let message = format!("when the archive was made: {path}{message}");
+                    self.issues.add(Error::corrupt(message).into());
                 }
                 _ => {}
             }
@@ -168,6 +169,12 @@ impl Archive {
             volumes.iter().any(|volume| volume.member.as_deref().map(str::as_bytes) == Some(first));
         Ok(if is_volume { first } else { b"" })
     }
+}
+
+/// The issue of a manifest that is there, but not used.
+fn of_no_use(error: Error) -> Error {
+    let what = if error.kind() == Kind::Read { "can't be read" } else { "is of no use" };
+    error.because(format!("the manifest {what}: "), "")
 }
 
 /// First names of what is no regular file: a further name does not say what it is, or where it leads.
@@ -324,7 +331,7 @@ impl Place for Archive {
         Ok(())
     }
 
-    fn issues(&self) -> Vec<String> {
+    fn issues(&self) -> Vec<Issue> {
         self.issues.list()
     }
 }

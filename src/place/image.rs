@@ -8,7 +8,7 @@ use super::name::{base_name, clean, is_below, parent};
 use super::{Data, Each, EachWith, Place, missing, no_content};
 use crate::archive::is_empty;
 use crate::disk::{Disk, Held, Volume};
-use crate::error::{Error, Result};
+use crate::error::{Error, Issue, Kind, Result};
 use crate::filesystem::{Content, FileKind, Filesystem, Inode};
 use crate::tree::{self, Exclude, Step, Walk};
 
@@ -40,12 +40,13 @@ impl Image {
         let filesystems = numbers.iter().map(|_| OnceLock::new()).collect();
         let empty = numbers.iter().map(|_| OnceLock::new()).collect();
         let issues = Issues::default();
-        disk.doubts().iter().for_each(|doubt| issues.add(doubt));
+        let doubts = disk.doubts().iter().map(|doubt| Error::new(Kind::Ambiguous, doubt.clone()));
+        doubts.for_each(|doubt| issues.add(doubt.into()));
         Ok(Self { disk, numbers, is_bare, filesystems, empty, issues })
     }
 
-    fn issue(&self, text: &str) {
-        self.issues.add(text);
+    fn issue(&self, issue: impl Into<Issue>) {
+        self.issues.add(issue.into());
     }
 
     fn volumes(&self) -> impl Iterator<Item = In<'_>> {
@@ -62,8 +63,7 @@ impl Image {
             return Ok(filesystem.as_ref());
         }
         let opened = place.volume.filesystem()?;
-        let number = place.volume.number();
-        opened.faults().iter().for_each(|fault| self.issue(&format!("volume {number}: {fault}")));
+        opened.faults().iter().for_each(|fault| self.issue(place.volume.locate(fault.clone())));
         Ok(slot.get_or_init(|| opened).as_ref())
     }
 
@@ -124,7 +124,7 @@ impl Image {
             let entry = match step.map_err(|error| place.volume.locate(error))? {
                 Step::Entry(entry) => entry,
                 Step::Issue(issue) => {
-                    self.issue(&issue.to_string());
+                    self.issue(issue);
                     continue;
                 }
             };
@@ -171,7 +171,7 @@ impl Place for Image {
             {
                 match self.filesystem(&place) {
                     Ok(_) => self.walk_volume(&place, below, each)?,
-                    Err(error) => self.issue(&error.to_string()),
+                    Err(error) => self.issue(error),
                 }
             }
         }
@@ -194,7 +194,7 @@ impl Place for Image {
         let located = |error: Error| place.volume.locate(error);
         let inode = tree::find(filesystem, &inside).map_err(located)?;
         let listing = filesystem.directory(&inode).map_err(located)?;
-        listing.faults.iter().for_each(|fault| self.issue(&fault.to_string()));
+        listing.faults.into_iter().for_each(|fault| self.issue(fault));
         let mut items = Vec::new();
         for entry in listing.value.iter() {
             let path = [directory, b"/", entry.name].concat();
@@ -203,7 +203,7 @@ impl Place for Image {
             match inode.and_then(|inode| self.item(&place, filesystem, path, &inode)) {
                 Ok(item) => items.push(item),
                 Err(error) if error.ends_the_run() => return Err(located(error)),
-                Err(error) => self.issue(&error.to_string()),
+                Err(error) => self.issue(error),
             }
         }
         Ok(items)
@@ -265,7 +265,7 @@ impl Place for Image {
         })
     }
 
-    fn issues(&self) -> Vec<String> {
+    fn issues(&self) -> Vec<Issue> {
         self.issues.list()
     }
 }

@@ -2,6 +2,8 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use crate::error::{Error, Issue};
+
 /// Issues that are kept word by word; of the others the number is told.
 const KEPT: usize = 1000;
 
@@ -14,24 +16,28 @@ pub(super) struct Issues(Mutex<Kept>);
 
 #[derive(Debug, Default)]
 struct Kept {
-    first: Vec<String>,
+    first: Vec<Issue>,
     more: u64,
 }
 
 impl Issues {
-    pub(super) fn add(&self, text: &str) {
+    pub(super) fn add(&self, issue: Issue) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.first.len() < KEPT {
-            kept.first.push(text.chars().take(CHARACTERS_MOST).collect());
+            let Issue { mut path, error } = issue;
+            if let Some(path) = &mut path {
+                path.truncate(CHARACTERS_MOST);
+            }
+            kept.first.push(Issue { path, error: error.shortened(CHARACTERS_MOST) });
         } else {
             kept.more = kept.more.saturating_add(1);
         }
     }
 
     /// The first ones, and behind them how many more there are.
-    pub(super) fn list(&self) -> Vec<String> {
+    pub(super) fn list(&self) -> Vec<Issue> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let more = (kept.more > 0).then(|| format!("and {} more", kept.more));
+        let more = (kept.more > 0).then(|| Issue::from(Error::corrupt(format!("and {} more", kept.more))));
         kept.first.iter().cloned().chain(more).collect()
     }
 }
@@ -39,13 +45,18 @@ impl Issues {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Kind;
 
     #[test]
     fn the_first_are_kept_and_the_others_are_counted() {
         let issues = Issues::default();
-        (0..1003).for_each(|number| issues.add(&format!("issue {number}")));
-        issues.add(&"x".repeat(1 << 20));
+        issues.add(Error::new(Kind::Read, "x".repeat(1 << 20)).in_inode(7).into());
+        (1..1004).for_each(|number| issues.add(Error::corrupt(format!("issue {number}")).into()));
         let list = issues.list();
-        assert_eq!((list.len(), list[999].as_str(), list[1000].as_str()), (1001, "issue 999", "and 4 more"));
+        let error = &list[0].error;
+        assert_eq!((error.kind(), error.place().inode), (Kind::Read, Some(7)));
+        assert!(list[0].to_string().len() <= CHARACTERS_MOST + 20);
+        let [last, more] = [999, 1000].map(|index| list[index].to_string());
+        assert_eq!((list.len(), last.as_str(), more.as_str()), (1001, "issue 999", "and 4 more"));
     }
 }

@@ -11,7 +11,7 @@ mod item;
 mod location;
 mod name;
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Issue, Kind, Result};
 use crate::printable::Printable;
 use crate::units::ByteRange;
 
@@ -63,7 +63,7 @@ pub trait Place: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`Kind::Source`] when there is nothing under this path; otherwise as [`Place::walk`].
+    /// [`Kind::NotFound`] when there is nothing under this path; otherwise as [`Place::walk`].
     fn find(&self, path: &[u8], follow: bool) -> Result<Item>;
 
     /// Opens the content of a file; that of a further name is that of the first.
@@ -96,12 +96,12 @@ pub trait Place: Send + Sync {
     fn pour(&self, each: &mut EachWith<'_>) -> Result<()>;
 
     /// What could not be read so far.
-    fn issues(&self) -> Vec<String>;
+    fn issues(&self) -> Vec<Issue>;
 }
 
 /// The error of a path under which there is nothing.
 fn missing(path: &[u8]) -> Error {
-    Error::new(Kind::Source, format!("there is no {}", Printable(path)))
+    Error::new(Kind::NotFound, format!("there is no {}", Printable(path)))
 }
 
 /// The error of asking for content where there is none.

@@ -3,18 +3,24 @@
 //! A tenant wrote the bytes that are parsed, and the process may run as root beside other tenants' volumes. Should a
 //! parser or a compressor be made to do what it was not written for, it has what is open already, and nothing else:
 //!
+//! - no descriptor that the caller left open, but stdin, stdout and stderr;
+//! - no capability, whoever started it; what extracts keeps those that owners, modes and attributes take;
 //! - no new privileges: no program that it starts would gain any (`PR_SET_NO_NEW_PRIVS`);
 //! - Landlock: no path can be opened, and files can be renamed and removed in one folder only (or made there, by what extracts);
-//! - seccomp: no system call but those that reading, computing and publishing (or extracting) take.
+//! - seccomp: no system call but those that reading, computing and publishing (or extracting) take: no path can even be looked at.
 //!
 //! Each of the last two stands where the kernel lacks the other. All of it lasts until the process ends.
 
+mod capabilities;
+mod descriptors;
 mod landlock;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64"))]
 mod seccomp;
 
 use std::fmt::Display;
 use std::os::fd::BorrowedFd;
+
+use rustix::thread::CapabilitySet;
 
 use crate::error::{Error, Kind, Result};
 
@@ -72,7 +78,7 @@ pub enum Writing<'a> {
 ///
 /// # Errors
 ///
-/// [`Kind::Limit`] when the kernel has what it takes, but refuses it. That it has not is no error: see
+/// [`Kind::System`] when the kernel has what it takes, but refuses it. That it has not is no error: see
 /// [`Sandbox::gap`].
 pub fn enter(folder: Option<BorrowedFd<'_>>) -> Result<Sandbox> {
     confine(folder.map_or(Writing::Nowhere, Writing::Publishing))
@@ -84,12 +90,32 @@ pub fn enter(folder: Option<BorrowedFd<'_>>) -> Result<Sandbox> {
 ///
 /// As [`enter`].
 pub fn confine(writing: Writing<'_>) -> Result<Sandbox> {
+    close_inherited()?;
+    match writing {
+        Writing::Nowhere => capabilities::drop_all_but(CapabilitySet::empty()).map_err(refused)?,
+        Writing::Publishing(_) => {}
+        Writing::Extracting { devices, .. } => {
+            let nodes = if devices { capabilities::DEVICES } else { CapabilitySet::empty() };
+            capabilities::drop_all_but(capabilities::EXTRACTING.union(nodes)).map_err(refused)?;
+        }
+    }
     // Without it, both of the others take privileges; and they must not confuse a setuid program.
     rustix::thread::set_no_new_privs(true).map_err(refused)?;
     let landlock = landlock::restrict(writing).map_err(refused)?;
     // Last, because it takes away the system calls of the others.
     let seccomp = restrict_calls(writing)?;
     Ok(Sandbox { landlock, seccomp })
+}
+
+/// Closes the descriptors that the caller left open, but for stdin, stdout and stderr. A process that was started to do
+/// one thing does this first; every other one does it when it enters the sandbox.
+///
+/// # Errors
+///
+/// [`Kind::System`] when the kernel does not list them.
+pub fn close_inherited() -> Result<()> {
+    descriptors::close_inherited()
+        .map_err(|source| refused(format!("what the caller left open is not listed in /proc: {source}")))
 }
 
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64"))]
@@ -105,5 +131,5 @@ fn restrict_calls(_writing: Writing<'_>) -> Result<bool> {
 
 fn refused(source: impl Display) -> Error {
     let message = format!("the sandbox can't be entered: {source}; --no-sandbox goes without it");
-    Error::new(Kind::Limit, message)
+    Error::new(Kind::System, message)
 }

@@ -38,10 +38,8 @@ const ALLOWED: &[c_long] = &[
     libc::SYS_dup,
     libc::SYS_close,
     libc::SYS_ppoll,
-    // The metadata of what is open. The same calls take paths, and tell no more of them than that they are there.
+    // The metadata of what is open. `statx` and `newfstatat`, which take paths, are not here.
     libc::SYS_fstat,
-    libc::SYS_newfstatat,
-    libc::SYS_statx,
     // Memory that is not executable; `mmap` and `mprotect` are below.
     libc::SYS_brk,
     libc::SYS_munmap,
@@ -83,7 +81,8 @@ const ALLOWED_HERE: &[c_long] = &[libc::SYS_poll, libc::SYS_time];
 const ALLOWED_HERE: &[c_long] = &[];
 
 /// Calls that give files their final names, or take away temporary ones. Landlock says where.
-const PUBLISHING: &[c_long] = &[libc::SYS_renameat2, libc::SYS_linkat, libc::SYS_unlinkat];
+const PUBLISHING: &[c_long] =
+    &[libc::SYS_renameat2, libc::SYS_linkat, libc::SYS_unlinkat, libc::SYS_newfstatat, libc::SYS_statx];
 
 /// The same by the names that the C library prefers.
 #[cfg(target_arch = "x86_64")]
@@ -98,6 +97,8 @@ const PUBLISHING_HERE: &[c_long] = &[];
 const EXTRACTING: &[c_long] = &[
     libc::SYS_openat,
     libc::SYS_openat2,
+    libc::SYS_newfstatat,
+    libc::SYS_statx,
     libc::SYS_getdents64,
     libc::SYS_readlinkat,
     libc::SYS_mkdirat,

@@ -17,7 +17,7 @@ const MAX_NAMES: usize = 1 << 26;
 ///
 /// # Errors
 ///
-/// [`Kind::Source`] when there is nothing under this path; otherwise as the filesystem says.
+/// [`Kind::NotFound`] when there is nothing under this path; otherwise as the filesystem says.
 pub fn find(filesystem: &dyn Filesystem, path: &[u8]) -> Result<Inode> {
     resolve(filesystem, path).map(|(_, inode)| inode)
 }
@@ -45,7 +45,7 @@ pub fn resolve(filesystem: &dyn Filesystem, path: &[u8]) -> Result<(Vec<u8>, Ino
             }
             _ => {}
         }
-        let missing = || Error::new(Kind::Source, format!("there is no {}", Printable(path)));
+        let missing = || Error::new(Kind::NotFound, format!("there is no {}", Printable(path)));
         if here.kind != FileKind::Directory {
             return Err(missing());
         }

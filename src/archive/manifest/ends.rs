@@ -185,8 +185,7 @@ fn decoder(file: &File, start_bytes: u64, packed: u64) -> Result<impl BufRead + 
 
 /// An error of the device, or bytes that don't unpack.
 fn unreadable(source: io::Error) -> Error {
-    let kind = if source.raw_os_error().is_some() { Kind::Read } else { Kind::Corrupt };
-    Error::new(kind, source)
+    Error::through_reader(source, "can't be unpacked")
 }
 
 /// A record of this name.

@@ -3,13 +3,14 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::num::NonZeroUsize;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::frames::{Frames, Span};
 use super::unpack::Unpacker;
 use crate::archive::codec::Compression;
 use crate::device::Device;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Frames that are kept for each thread that may read, and besides.
 const PER_THREAD: usize = 2;
@@ -89,7 +90,10 @@ impl Cache {
         state.kept.push_back((index, None));
         let tools = state.idle.pop();
         drop(state);
-        let outcome = self.unpack(tools, buffer.unwrap_or_default(), span);
+        // Others wait for this frame. They must be told whatever happens, also when a decoder panics.
+        let unpack = AssertUnwindSafe(|| self.unpack(tools, buffer.unwrap_or_default(), span));
+        let outcome = catch_unwind(unpack)
+            .unwrap_or_else(|panic| Err(Error::panicked("a thread that unpacks frames", panic.as_ref())));
         let mut state = self.state();
         let at = state.kept.iter().position(|(number, content)| *number == index && content.is_none());
         let content = match outcome {
@@ -170,6 +174,40 @@ mod tests {
             self.1.fetch_add(1, Relaxed);
             self.0.read_at(position, buffer)
         }
+    }
+
+    /// Panics when it is read.
+    #[derive(Debug)]
+    struct Panicking(u64);
+
+    impl ReadAt for Panicking {
+        fn len_bytes(&self) -> u64 {
+            self.0
+        }
+
+        fn read_at(&self, _: u64, _: &mut [u8]) -> Result<()> {
+            // The others are waiting by then, most of the time.
+            std::thread::yield_now();
+            panic!("a decoder with a bug")
+        }
+    }
+
+    #[test]
+    fn a_panic_of_the_thread_that_unpacks_is_an_error_for_all_who_wait() {
+        let frames = Arc::new(Frames::of_lengths([(10, 10)], 10).unwrap());
+        let cache = Arc::new(Cache::new(Arc::new(Panicking(10)), Compression::None, Arc::clone(&frames)));
+        let errors: Vec<Error> = std::thread::scope(|scope| {
+            let get = || cache.get(0, frames.spans()[0]).unwrap_err();
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(get)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        for error in errors {
+            assert_eq!(error.kind(), crate::Kind::Internal);
+            assert!(error.to_string().contains("a decoder with a bug"), "{error}");
+        }
+        // Nor does one that was asked for ahead end the process.
+        cache.ahead(0, 0, 0);
+        assert!(cache.get(0, frames.spans()[0]).is_err());
     }
 
     #[test]

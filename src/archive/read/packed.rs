@@ -167,8 +167,8 @@ impl Packed {
             Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(file)),
             Compression::Zstd => {
                 let decoder = zstd::stream::read::Decoder::with_buffer(file);
-                let mut decoder = decoder.map_err(|source| Error::new(Kind::Limit, source))?;
-                decoder.window_log_max(WINDOW_LOG_MOST).map_err(|source| Error::new(Kind::Limit, source))?;
+                let mut decoder = decoder.map_err(|source| Error::new(Kind::System, source))?;
+                decoder.window_log_max(WINDOW_LOG_MOST).map_err(|source| Error::new(Kind::System, source))?;
                 Box::new(decoder)
             }
         })

@@ -171,7 +171,10 @@ impl TarStream for InOneGo {
             match self.reader.read(buffer) {
                 Ok(len) => break len,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(stream_error(error).at_byte(self.position)),
+                Err(error) => {
+                    let error = Error::through_reader(error, "can't be unpacked here");
+                    return Err(error.at_byte(self.position));
+                }
             }
         };
         self.position = self.position.saturating_add(u64::try_from(len).unwrap_or(u64::MAX));
@@ -190,14 +193,6 @@ impl TarStream for InOneGo {
         }
         self.passed = passed;
         Ok(())
-    }
-}
-
-/// What a decoder says: the device's own errors come through it as they are.
-fn stream_error(error: io::Error) -> Error {
-    match error.downcast::<Error>() {
-        Ok(error) => error,
-        Err(error) => Error::corrupt(format!("can't be unpacked here: {error}")),
     }
 }
 

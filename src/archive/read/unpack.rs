@@ -18,7 +18,7 @@ impl Unpacker {
     pub(super) fn new(compression: Compression) -> Result<Self> {
         Ok(match compression {
             Compression::Zstd => {
-                let decompressor = Decompressor::new().map_err(|source| Error::new(Kind::Limit, source))?;
+                let decompressor = Decompressor::new().map_err(|source| Error::new(Kind::System, source))?;
                 Self::Zstd(Box::new(decompressor))
             }
             Compression::Gzip => Self::Gzip,

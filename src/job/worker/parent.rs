@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
-use super::protocol::{Made, Message, PUBLISH, Task, kind_of_name};
+use super::protocol::{Made, Message, PUBLISH, Task, Told};
 use super::{Archiver, Guard};
 use crate::archive::{Observer, remove_left_overs};
 use crate::error::{Error, Issue, Kind, Result};
+use crate::hex;
 use crate::job::tail::Tail;
 use crate::printable::{Printable, harmless};
 
@@ -59,7 +60,7 @@ impl Worker {
             Error::new(Kind::Usage, format!("a name that is not UTF-8 can't be worked on: {error}"))
         })?;
         let failed = |source: io::Error| {
-            Error::new(Kind::Limit, format!("the process that reads the disk can't be started: {source}"))
+            Error::new(Kind::System, format!("the process that reads the disk can't be started: {source}"))
         };
         let mut child = Command::new(&self.program)
             .arg0("voltar")
@@ -161,8 +162,8 @@ impl Session {
                     observer.progress(done_bytes, written_bytes)
                 }
                 Message::Note { text } => observer.note(&harmless(&text)),
-                Message::Issue { path, kind, message } => {
-                    let issue = issue(path, &kind, &message);
+                Message::Issue { path_hex, error } => {
+                    let issue = issue(path_hex.as_deref(), error);
                     observer.issue(&issue);
                     if issues.len() < ISSUES_KEPT {
                         issues.push(issue.to_string());
@@ -184,16 +185,18 @@ impl Session {
                     return Ok(Made { issues, ..made });
                 }
                 Message::Ready(_) => return Err(babble("it is ready twice")),
-                Message::Error { kind, message } => {
-                    return Err(Error::new(kind_of_name(&kind), harmless(&message)));
-                }
+                Message::Error(told) => return Err(told.into()),
             }
         }
     }
 
     /// The error for a worker that is gone without having said why.
     fn died(&mut self) -> Error {
-        let how = self.wait().map_or_else(|| "closed its output".to_owned(), describe);
+        let status = self.wait();
+        // What the kernel sends where memory runs out; all else is a fault of the worker.
+        let is_killed = status.is_some_and(|status| status.signal() == Some(9));
+        let kind = if is_killed { Kind::System } else { Kind::Internal };
+        let how = status.map_or_else(|| "closed its output".to_owned(), describe);
         let said = self.tail.said(Duration::from_secs(1));
         let left = match self.may_publish {
             false => "nothing was published".to_owned(),
@@ -203,7 +206,7 @@ impl Session {
             }
         };
         let message = format!("the process that reads the disk {how} before it was done; {left}{said}");
-        Error::new(Kind::Limit, message)
+        Error::new(kind, message)
     }
 
     /// Ends the worker, if it has not yet ended: it discards what it has not published. One that does not is killed.
@@ -247,9 +250,8 @@ fn messages_of(output: impl Read, messages: &Sender<Result<Message>>) {
     }
 }
 
-fn issue(path: Option<String>, kind: &str, message: &str) -> Issue {
-    let error = Error::new(kind_of_name(kind), harmless(message));
-    Issue { path: path.map(String::into_bytes), error }
+fn issue(path_hex: Option<&str>, error: Told) -> Issue {
+    Issue { path: path_hex.and_then(hex::decode), error: error.into() }
 }
 
 fn stopped() -> Error {
@@ -259,12 +261,11 @@ fn stopped() -> Error {
 fn babble(what: &str) -> Error {
     let message =
         format!("the process that reads the disk says what can't be understood: {}", harmless(what));
-    Error::new(Kind::Corrupt, message)
+    Error::internal(message)
 }
 
 fn describe(status: ExitStatus) -> String {
     match (status.signal(), status.code()) {
-        // What the kernel sends where memory runs out.
         (Some(9), _) => {
             "was ended by signal 9 (out of memory? see dmesg; fewer --threads need less)".to_owned()
         }

@@ -12,13 +12,17 @@
 //! `error` ends the conversation at any time. So does the end of the worker's stdin: it discards what it wrote.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::archive::{Algorithm, Compression, Raw, Report, kind_name};
+use crate::archive::{Algorithm, Compression, Raw, Report};
 use crate::device::Io;
-use crate::error::{Error, Issue, Kind};
+use crate::error::{Error, Issue, Kind, Place};
+use crate::hex;
+use crate::printable::harmless;
 
 /// The line that makes a worker publish.
 pub const PUBLISH: &str = "publish";
@@ -89,24 +93,67 @@ pub enum Message {
     },
     /// What could not be read.
     Issue {
-        /// The path in the archive, as far as it is text.
-        path: Option<String>,
-        /// The error's kind, as manifests call it.
-        kind: String,
-        /// In words.
-        message: String,
+        /// The path in the archive, in hexadecimal digits: it need not be text.
+        path_hex: Option<String>,
+        /// What was wrong.
+        error: Told,
     },
     /// All is written and synced, and nothing has its name yet.
     Ready(Made),
     /// All files have their names.
     Published,
     /// Nothing is published, and the worker ends.
-    Error {
-        /// The error's kind, as manifests call it.
-        kind: String,
-        /// In words.
-        message: String,
-    },
+    Error(Told),
+}
+
+/// An error with all that is known of it, field by field: on the other side it is the same error.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// Its kind, as manifests call it.
+    pub kind: String,
+    /// Its cause, in words.
+    pub message: String,
+    /// The device, image or archive on this host, in hexadecimal digits: a path need not be text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_hex: Option<String>,
+    /// Number of the partition.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partition: Option<u32>,
+    /// Number of the inode.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inode: Option<u64>,
+    /// Position in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub byte: Option<u64>,
+}
+
+impl From<&Error> for Told {
+    fn from(error: &Error) -> Self {
+        let place = error.place();
+        Self {
+            kind: error.kind().name().to_owned(),
+            message: error.cause().to_string(),
+            on_hex: place.path.as_ref().map(|path| hex::encode(path.as_os_str().as_bytes())),
+            partition: place.partition,
+            inode: place.inode,
+            byte: place.offset_bytes,
+        }
+    }
+}
+
+impl From<Told> for Error {
+    /// What a worker says is not to be trusted: its words steer no terminal.
+    fn from(told: Told) -> Self {
+        let Told { kind, message, on_hex, partition, inode, byte } = told;
+        let path =
+            on_hex.and_then(|text| hex::decode(&text)).map(|bytes| PathBuf::from(OsString::from_vec(bytes)));
+        Error::new(Kind::of_name(&kind).unwrap_or(Kind::Internal), harmless(&message)).at(Place {
+            path,
+            partition,
+            inode,
+            offset_bytes: byte,
+        })
+    }
 }
 
 /// What a worker made.
@@ -150,41 +197,21 @@ impl Message {
     /// The message for an issue.
     #[must_use]
     pub fn issue(issue: &Issue) -> Self {
-        Self::Issue {
-            path: issue.path.as_deref().map(|path| String::from_utf8_lossy(path).into_owned()),
-            kind: kind_name(issue.error.kind()).to_owned(),
-            message: issue.error.to_string(),
-        }
+        Self::Issue { path_hex: issue.path.as_deref().map(hex::encode), error: Told::from(&issue.error) }
     }
 
     /// The message for the error that ends the conversation.
     #[must_use]
     pub fn error(error: &Error) -> Self {
-        Self::Error { kind: kind_name(error.kind()).to_owned(), message: error.to_string() }
+        Self::Error(Told::from(error))
     }
-}
-
-/// The kind of error that has this name.
-pub(super) fn kind_of_name(name: &str) -> Kind {
-    const KINDS: [Kind; 12] = [
-        Kind::Usage,
-        Kind::Source,
-        Kind::Read,
-        Kind::Write,
-        Kind::Exists,
-        Kind::Corrupt,
-        Kind::Unsupported,
-        Kind::Unrecognised,
-        Kind::Ambiguous,
-        Kind::Snapshot,
-        Kind::Limit,
-        Kind::Interrupted,
-    ];
-    KINDS.into_iter().find(|kind| kind_name(*kind) == name).unwrap_or(Kind::Corrupt)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
+    use std::path::Path;
+
     use super::*;
 
     #[test]
@@ -209,9 +236,31 @@ mod tests {
     }
 
     #[test]
-    fn an_errors_kind_survives_the_way() {
-        for kind in [Kind::Usage, Kind::Write, Kind::Read, Kind::Interrupted] {
-            assert_eq!(kind_of_name(kind_name(kind)), kind);
+    fn an_error_is_the_same_on_the_other_side() {
+        let error = |kind| Error::new(kind, "bad \\ block");
+        let cases = [
+            error(Kind::Read)
+                .on(Path::new("/dev/vg0/web\u{e9}"))
+                .in_partition(2)
+                .in_inode(12)
+                .at_byte(u64::MAX),
+            error(Kind::Corrupt).on(Path::new(OsStr::from_bytes(b"/a\xff"))).at_byte(0),
+            error(Kind::System).in_inode(1 << 40),
+            error(Kind::Internal),
+        ];
+        for error in cases {
+            let line = serde_json::to_string(&Message::error(&error)).unwrap();
+            let Ok(Message::Error(told)) = serde_json::from_str(&line) else { panic!("{line}") };
+            let same = Error::from(told);
+            assert_eq!((same.kind(), same.place()), (error.kind(), error.place()), "{line}");
+            assert_eq!(same.to_string(), error.to_string());
         }
+    }
+
+    #[test]
+    fn what_a_worker_says_steers_no_terminal() {
+        let told = Told { kind: "no kind".to_owned(), message: "\u{1b}[2J".to_owned(), ..Told::default() };
+        let error = Error::from(told);
+        assert_eq!((error.kind(), error.to_string().as_str()), (Kind::Internal, r"\u{1b}[2J"));
     }
 }

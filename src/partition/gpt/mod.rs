@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use super::{Partition, Scheme, Table, plausible_sector, sector_count};
 use crate::device::{ReadAt, read_vec};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::fields::Short;
 use header::Header;
 pub(super) use refit::refit;
@@ -146,7 +146,15 @@ impl Copies {
                 let lba = backup.header.my_lba;
                 (backup, Some(format!("primary GPT: {fault}; the backup at LBA {lba} is used")))
             }
-            (Err(primary), Err(backup)) => return Err(Error::corrupt(BothBad { primary, backup })),
+            (Err(primary), Err(backup)) => {
+                // Bytes that could not be read say nothing of the table.
+                let is_unread = |fault: &Fault| matches!(fault, Fault::Unreadable(_));
+                let kind = match is_unread(&primary) || is_unread(&backup) {
+                    true => Kind::Read,
+                    false => Kind::Corrupt,
+                };
+                return Err(Error::new(kind, BothBad { primary, backup }));
+            }
         };
         Ok(Table {
             scheme: Scheme::Gpt,

@@ -58,8 +58,8 @@ impl Text {
                 *position = position.saturating_add(u64::try_from(piece.len()).unwrap_or(0));
                 if let Err(error) = read {
                     // What came before the fault is of use.
-                    let message = format!("can't be unpacked behind byte {position} of its text: {error}");
-                    *fault = Some(Error::corrupt(message));
+                    let place = format!("can't be unpacked behind byte {position} of its text");
+                    *fault = Some(Error::through_reader(error, &place));
                     return Ok(Some(piece));
                 }
                 Ok((!piece.is_empty()).then_some(piece))

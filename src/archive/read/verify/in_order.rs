@@ -143,12 +143,18 @@ impl<'a> InOrder<'a> {
         while !self.early.contains_key(&self.next) {
             match self.results.recv() {
                 Ok(Some(done)) => drop(self.early.insert(done.index, done)),
-                Ok(None) => return Err(Error::new(Kind::Interrupted, "a frame could not be checked")),
+                Ok(None) => return Err(Error::internal("a frame could not be checked")),
                 Err(_) => return Ok(false),
             }
         }
         let Some(mut done) = self.early.remove(&self.next) else { return Ok(false) };
         self.next = self.next.saturating_add(1);
+        // Bytes that could not be read say nothing of the archive: it may be sound.
+        if let Some(Fault::Unread(error)) = &done.fault
+            && error.kind() == Kind::Read
+        {
+            return Err(error.clone());
+        }
         self.take(&mut done);
         self.held = Some(done);
         Ok(true)

@@ -55,7 +55,7 @@ pub(super) fn in_frames(
         .num_threads(threads)
         .thread_name(|number| format!("verify-{number}"))
         .build()
-        .map_err(|source| Error::new(Kind::Limit, source))?;
+        .map_err(|source| Error::new(Kind::System, source))?;
     let count = threads.saturating_add(WAITING);
     let (free, benches) = bounded(count);
     for _ in 0..count {

@@ -135,7 +135,7 @@ impl Verdict {
 /// When it can't be read at all, or is no archive; when somebody wants it to stop.
 pub fn verify(files: &Files, observer: &dyn Observer) -> Result<Verdict> {
     run(files, observer).map_err(|error| match error.kind() {
-        Kind::Interrupted => error,
+        Kind::Interrupted | Kind::System | Kind::Internal => error,
         _ => error.on(&files.path),
     })
 }
@@ -196,6 +196,8 @@ fn beside(files: &Files, symptoms: &mut Symptoms) -> Result<Beside> {
     let algorithms: Vec<Algorithm> = files.checksums.iter().map(|checksum| checksum.algorithm).collect();
     match line::digests(device, &algorithms) {
         Ok(digests) => beside.digests = digests,
+        // Bytes that could not be read say nothing of the manifest: it may be sound.
+        Err(error) if error.kind() == Kind::Read => return Err(error.on(&files.manifest_path)),
         Err(error) => {
             symptoms.add(Symptom::manifest(format!("can't be read: {error}")));
             return Ok(beside);
@@ -217,6 +219,7 @@ fn beside(files: &Files, symptoms: &mut Symptoms) -> Result<Beside> {
             }
             (beside.manifest, beside.ends) = (Some(manifest), ends);
         }
+        Err(error) if error.kind() == Kind::Read => return Err(error.on(&files.manifest_path)),
         Err(error) => symptoms.add(Symptom::manifest(error.to_string())),
     }
     Ok(beside)

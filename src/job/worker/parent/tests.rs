@@ -123,13 +123,13 @@ fn what_the_worker_says_is_passed_on_and_it_publishes_when_it_may() {
         r#"echo '{{"type":"total","bytes":9}}'
         echo '{{"type":"progress","done_bytes":4,"written_bytes":2}}'
         echo '{{"type":"note","text":"swap \u001b[2J"}}'
-        echo '{{"type":"issue","path":"p1/a","kind":"corrupt","message":"bad \u001b"}}'
+        echo '{{"type":"issue","path_hex":"70312f61","error":{{"kind":"corrupt","message":"bad \u001b","inode":12}}}}'
         {READY}; {PUBLISHES}"#
     );
     let made = converse(&script, &ear, &Doubt::none()).unwrap();
     assert_eq!((made.archive_bytes, made.issue_count), (2, 1));
-    assert_eq!(made.issues, [r"p1/a: bad \u{1b}"]);
-    let heard = ["total 9", "progress 4 2", r"swap \u{1b}[2J", r"issue p1/a: bad \u{1b}"];
+    assert_eq!(made.issues, [r"p1/a: inode 12: bad \u{1b}"]);
+    let heard = ["total 9", "progress 4 2", r"swap \u{1b}[2J", r"issue p1/a: inode 12: bad \u{1b}"];
     assert_eq!(*ear.heard.lock().unwrap(), heard);
 }
 
@@ -143,21 +143,21 @@ fn what_goes_wrong_is_told_and_nothing_is_published() {
         (
             format!("{READY}; read word; kill -KILL $$"),
             Doubt::none(),
-            Kind::Limit,
+            Kind::System,
             "may be there under its name: voltar verify",
         ),
         (error.to_owned(), Doubt::none(), Kind::Write, "no space is left"),
-        ("exit 0".to_owned(), Doubt::none(), Kind::Limit, "ended with exit code 0 before it was done"),
-        ("kill -KILL $$".to_owned(), Doubt::none(), Kind::Limit, "was ended by signal 9"),
+        ("exit 0".to_owned(), Doubt::none(), Kind::Internal, "ended with exit code 0 before it was done"),
+        ("kill -KILL $$".to_owned(), Doubt::none(), Kind::System, "was ended by signal 9"),
         (
             "echo 'thread panicked' >&2; exit 101".to_owned(),
             Doubt::none(),
-            Kind::Limit,
+            Kind::Internal,
             "exit code 101 before it was done; nothing was published: thread panicked",
         ),
-        ("echo hello; cat".to_owned(), Doubt::none(), Kind::Corrupt, "can't be understood"),
-        ("head -c 9000000 /dev/zero; cat".to_owned(), Doubt::none(), Kind::Corrupt, "can't be understood"),
-        (out_of_turn.to_owned(), Doubt::none(), Kind::Corrupt, "was not asked to"),
+        ("echo hello; cat".to_owned(), Doubt::none(), Kind::Internal, "can't be understood"),
+        ("head -c 9000000 /dev/zero; cat".to_owned(), Doubt::none(), Kind::Internal, "can't be understood"),
+        (out_of_turn.to_owned(), Doubt::none(), Kind::Internal, "was not asked to"),
         (
             format!("{READY}; {too_late}"),
             Doubt { looks: Cell::new(0), vouches: false },
