@@ -12,7 +12,7 @@ use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use voltar::archive::{Algorithm, Compression, Nobody, Output, Raw, Report, Request, create};
+use voltar::archive::{Algorithm, Compression, Form, Nobody, Output, Raw, Report, Request, create};
 use voltar::device::{Device, ReadAt};
 use voltar::filesystem::Content;
 use voltar::tree::{self, Exclude};
@@ -97,6 +97,7 @@ fn archive_of(disk: &Disk, partitions: Vec<u32>, keep_going: bool) -> (Result<Re
         threads: 2,
         digest: Algorithm::Sha1,
         file_digest: Algorithm::OF_FILES,
+        form: Form::default(),
         raw: Raw::Auto,
         strict: false,
         keep_going,

@@ -1,6 +1,6 @@
 //! What the benches ask for: everything of a disk, as usual, at no particular time.
 
-use voltar::archive::{Algorithm, Compression, Nobody, Raw, Request};
+use voltar::archive::{Algorithm, Compression, Form, Nobody, Raw, Request};
 use voltar::tree::Exclude;
 
 /// All of a disk, by so many threads.
@@ -13,6 +13,7 @@ pub fn request(compression: Compression, threads: usize) -> Request<'static> {
         threads,
         digest: Algorithm::Sha1,
         file_digest: Algorithm::OF_FILES,
+        form: Form::default(),
         raw: Raw::Auto,
         strict: false,
         keep_going: false,

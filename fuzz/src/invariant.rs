@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use voltar::archive::{self, Algorithm, Compression, Digest, Nobody, Output, Raw, Report, Request};
+use voltar::archive::{self, Algorithm, Compression, Digest, Form, Nobody, Output, Raw, Report, Request};
 use voltar::device::Device;
 use voltar::filesystem::{self, Content, FileKind, Filesystem, Inode};
 use voltar::tree::{self, Exclude};
@@ -101,6 +101,7 @@ fn try_archive(image: &Device, numbers: &[u32], threads: usize, most_bytes: u64)
         threads,
         digest: Algorithm::Sha1,
         file_digest: Algorithm::OF_FILES,
+        form: Form::default(),
         raw: Raw::Auto,
         strict: false,
         keep_going: false,

@@ -192,6 +192,13 @@ impl<I: Iterator<Item = Result<Item>>> Cutter<I> {
                 frame.fill(now, Source::Zeros);
                 (later > 0).then_some(Piece::Padding(later))
             }
+            Piece::Zeros(len) => {
+                self.in_content = true;
+                let (now, later) = split_len(len, space);
+                let at = frame.fill(now, Source::Zeros);
+                frame.steps.push(Step::Hash(at));
+                (later > 0).then_some(Piece::Zeros(later))
+            }
             Piece::Range(range) => {
                 self.in_content = true;
                 let (now, later) = split_len(range.len_bytes, space);

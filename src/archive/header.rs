@@ -4,6 +4,7 @@
 
 use tar::{EntryType, Header};
 
+use super::form::Form;
 use super::pax::Records;
 use super::{acl, fflags};
 use crate::filesystem::{Attribute, FileKind, Inode, Timestamp};
@@ -15,6 +16,8 @@ const BLOCK_LEN: usize = 512;
 
 /// Bytes that a name or a link target may have in the header.
 const NAME_MOST: usize = 100;
+/// Bytes that the field holds which stands before the name, with a slash between them.
+const PREFIX_MOST: usize = 155;
 /// Largest numbers that the fields hold in octal.
 const ID_MOST: u32 = 0o777_7777;
 const SIZE_MOST: u64 = 0o777_7777_7777;
@@ -36,7 +39,7 @@ impl Stored {
 
 /// The header of an entry, with its pax records. `name` is what the archive calls it, without a slash at the end.
 /// `link` is the link target, or what the archive calls the entry that this one is the same as.
-pub(super) fn of_entry(name: &[u8], entry: &Entry, link: &[u8], stored: Stored) -> Vec<u8> {
+pub(super) fn of_entry(name: &[u8], entry: &Entry, link: &[u8], stored: Stored, form: Form) -> Vec<u8> {
     let inode = &entry.inode;
     let (kind, numbers) = match (&entry.body, inode.kind) {
         (Body::SameAs(_), _) => (EntryType::Link, None),
@@ -55,7 +58,10 @@ pub(super) fn of_entry(name: &[u8], entry: &Entry, link: &[u8], stored: Stored) 
     }
     member.link(link);
     member.attributes(&entry.attributes);
-    if let Some(flags) = fflags::text(inode.flags) {
+    if let Some(created) = inode.created.filter(|_| form.creation_time) {
+        member.records.push_shown(b"LIBARCHIVE.creationtime", created);
+    }
+    if let Some(flags) = fflags::text(inode.flags).filter(|_| form.flags) {
         member.records.push(b"SCHILY.fflags", flags.as_bytes());
     }
     member.finish()
@@ -89,24 +95,34 @@ impl Member {
     }
 
     fn with(mut self, stored: Stored) -> Self {
-        let mut name = std::mem::take(&mut self.name);
-        if let Some(len_bytes) = stored.sparse_len_bytes {
-            self.records.push(b"GNU.sparse.major", b"1");
-            self.records.push(b"GNU.sparse.minor", b"0");
-            self.records.push(b"GNU.sparse.name", &name);
-            self.records.push_shown(b"GNU.sparse.realsize", len_bytes);
-            // A tar that knows no sparse files shows the stored part under this name, as GNU tar has it.
-            name = beside(&name, b"GNUSparseFile.0");
-        }
-        if stored.len_bytes > SIZE_MOST {
-            self.records.push_shown(b"size", stored.len_bytes);
-        }
+        // Above what octal digits hold, this is a binary number, as GNU tar and star write it.
         self.header.set_size(stored.len_bytes);
-        if name.len() > NAME_MOST {
-            self.records.push(b"path", &name);
+        if stored.sparse_len_bytes.is_none() {
+            self.path();
+            if stored.len_bytes > SIZE_MOST {
+                self.records.push_shown(b"size", stored.len_bytes);
+            }
+            return self;
         }
-        self.name = name;
+        // A tar that knows no sparse files shows the stored part under this name, as GNU tar has it.
+        let name = std::mem::take(&mut self.name);
+        self.name = beside(&name, b"GNUSparseFile.0");
+        // Of the records that name a file, Python's tarfile obeys the last, and after a record of the
+        // size it looks for the next member behind as many bytes as the file has with its holes. So
+        // the path comes first, as bsdtar has it, and the size stands in the header alone.
+        self.path();
+        self.records.push(b"GNU.sparse.major", b"1");
+        self.records.push(b"GNU.sparse.minor", b"0");
+        self.records.push(b"GNU.sparse.name", &name);
+        self.records.push_shown(b"GNU.sparse.realsize", stored.sparse_len_bytes.unwrap_or_default());
         self
+    }
+
+    /// The record of a name that is too long for the header.
+    fn path(&mut self) {
+        if self.name.len() > NAME_MOST {
+            self.records.push(b"path", &self.name);
+        }
     }
 
     fn owner(&mut self, inode: &Inode) {
@@ -127,9 +143,6 @@ impl Member {
         }
         self.records.push_shown(b"atime", inode.accessed);
         self.records.push_shown(b"ctime", inode.changed);
-        if let Some(created) = inode.created {
-            self.records.push_shown(b"LIBARCHIVE.creationtime", created);
-        }
     }
 
     fn link(&mut self, target: &[u8]) {
@@ -168,7 +181,10 @@ impl Member {
     /// The pax header, where there are records, and the header itself.
     fn finish(mut self) -> Vec<u8> {
         if let Some(header) = self.header.as_ustar_mut() {
-            copy(&self.name, &mut header.name);
+            // Readers that know no records find longer names in two parts.
+            let (prefix, name) = parts(&self.name).unwrap_or((b"", &self.name));
+            copy(prefix, &mut header.prefix);
+            copy(name, &mut header.name);
         }
         seal(&mut self.header);
         let records = self.records.as_bytes();
@@ -202,8 +218,18 @@ fn seal(header: &mut Header) {
     header.as_old_mut().cksum.iter_mut().zip(digits.bytes()).for_each(|(to, from)| *to = from);
 }
 
+/// Takes a name that is too long for its field apart at a slash, so that the first part fits into the
+/// field for prefixes. `None` where it fits, or can't be made to.
+fn parts(name: &[u8]) -> Option<(&[u8], &[u8])> {
+    let at = name.len().checked_sub(NAME_MOST.saturating_add(1))?;
+    let slash = name.get(at..)?.iter().position(|byte| *byte == b'/')?.checked_add(at)?;
+    let (prefix, rest) = name.split_at_checked(slash)?;
+    let rest = rest.strip_prefix(b"/")?;
+    (prefix.len() <= PREFIX_MOST && !prefix.is_empty() && !rest.is_empty()).then_some((prefix, rest))
+}
+
 /// Copies as much as the field holds.
-fn copy(bytes: &[u8], field: &mut [u8; NAME_MOST]) {
+fn copy(bytes: &[u8], field: &mut [u8]) {
     field.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
 }
 
@@ -230,4 +256,42 @@ fn escaped(name: &[u8]) -> Vec<u8> {
         }
     }
     escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_records_of_a_sparse_file_begin_with_its_path_and_have_no_size() {
+        let name = [vec![b'n'; 120], b"/".to_vec(), vec![b's'; 60]].concat();
+        let stored = Stored { len_bytes: SIZE_MOST + 1, sparse_len_bytes: Some(1 << 40) };
+        let bytes = of_image(&name, stored);
+        let text = String::from_utf8_lossy(&bytes[512..1024]).into_owned();
+        let keywords: Vec<&str> = text
+            .lines()
+            .filter_map(|line| line.split_once(' ')?.1.split_once('='))
+            .map(|(key, _)| key)
+            .collect();
+        let expected =
+            ["path", "GNU.sparse.major", "GNU.sparse.minor", "GNU.sparse.name", "GNU.sparse.realsize"];
+        assert_eq!(keywords, expected);
+        let header = Header::from_byte_slice(&bytes[1024..]);
+        assert_eq!(header.entry_size().unwrap(), SIZE_MOST + 1);
+    }
+
+    #[test]
+    fn long_names_are_in_two_parts_where_a_slash_allows_it() {
+        let long =
+            |prefix: usize, name: usize| [vec![b'p'; prefix], b"/".to_vec(), vec![b'n'; name]].concat();
+        for (prefix, name) in [(1, 100), (155, 100), (155, 1), (100, 1)] {
+            let whole = long(prefix, name);
+            assert_eq!(parts(&whole), Some((&whole[..prefix], &whole[prefix + 1..])));
+        }
+        for whole in [long(156, 1), long(1, 101), b"a/b".to_vec(), vec![b'x'; 200], long(0, 101)] {
+            assert_eq!(parts(&whole), None);
+        }
+        let directory = [vec![b'p'; 120], b"/".to_vec()].concat();
+        assert_eq!(parts(&directory), None);
+    }
 }

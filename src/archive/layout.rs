@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::vec;
 
+use super::form::Form;
 use super::header::{self, BLOCK, Stored};
 use super::manifest::{Place, Record};
 use super::sparse;
@@ -28,6 +29,8 @@ pub(super) enum Piece {
     Range(Range),
     /// Zeros of a file that are not in the stream, but in its digest.
     Hole(u64),
+    /// Zeros of a file that are in both.
+    Zeros(u64),
     /// The member ends here: what the manifest says of it.
     Member(Box<Record>),
 }
@@ -57,8 +60,12 @@ pub(super) struct FileData {
     end: u64,
     /// Where the last hole ends, if holes count.
     size_bytes: Option<u64>,
+    /// Whether holes are stored.
+    is_filled: bool,
     /// Bytes in all extents.
-    len_bytes: u64,
+    data_bytes: u64,
+    /// Bytes that it takes in the stream.
+    stored_bytes: u64,
 }
 
 impl Iterator for FileData {
@@ -71,7 +78,7 @@ impl Iterator for FileData {
             let hole = start.saturating_sub(self.end);
             self.end = self.end.max(start);
             if hole > 0 {
-                return Some(Piece::Hole(hole));
+                return Some(hole_of(hole, self.is_filled));
             }
         }
         let Extent { file_bytes, device_bytes, len_bytes } = self.extents.next()?;
@@ -79,6 +86,11 @@ impl Iterator for FileData {
         let path = Arc::clone(&self.path);
         Some(Piece::Range(Range { source: self.source, file_bytes, device_bytes, len_bytes, path }))
     }
+}
+
+/// A hole, which is stored or only counts in the digest.
+fn hole_of(len_bytes: u64, is_filled: bool) -> Piece {
+    if is_filled { Piece::Zeros(len_bytes) } else { Piece::Hole(len_bytes) }
 }
 
 /// What one filesystem's entries are called in the archive, and where their bytes come from.
@@ -117,11 +129,12 @@ pub(super) struct Layout {
     data_bytes: u64,
     /// Longest stream that is made.
     limit_bytes: u64,
+    form: Form,
 }
 
 impl Layout {
-    pub(super) fn new(limit_bytes: u64) -> Self {
-        Self { position: 0, beside_bytes: 0, data_bytes: 0, limit_bytes }
+    pub(super) fn new(limit_bytes: u64, form: Form) -> Self {
+        Self { position: 0, beside_bytes: 0, data_bytes: 0, limit_bytes, form }
     }
 
     /// Bytes of files on the device that are in the pieces so far.
@@ -142,9 +155,10 @@ impl Layout {
         if position.saturating_add(self.beside_bytes) <= limit {
             return Ok(());
         }
+        let stored = if self.form.sparse { "" } else { " (with --sparse no, holes are stored as zeros)" };
         let message = format!(
             "the archive would be longer than {limit} bytes before compression, more than this device can \
-             sensibly hold; --max-output allows more"
+             sensibly hold{stored}; --max-output allows more"
         );
         Err(Error::new(Kind::Limit, message))
     }
@@ -167,6 +181,7 @@ impl Layout {
             Body::SameAs(path) => naming.member(&path.to_bytes()),
             Body::Content(_) | Body::Nothing => Vec::new(),
         };
+        let form = self.form;
         let mut pieces = Pieces { layout: self, pieces: Vec::new() };
         let start = pieces.layout.position;
         if let Body::SameAs(path) = &entry.body {
@@ -176,11 +191,11 @@ impl Layout {
             Body::Content(content) => Some(std::mem::replace(content, Content::Extents(Vec::new()))),
             _ => None,
         };
-        let header = |stored| header::of_entry(&name, &entry, &link, stored);
+        let header = |stored| header::of_entry(&name, &entry, &link, stored, form);
         let place = match content {
             Some(content) => {
                 let data = Data::of_content(content, naming.source, shown);
-                let plan = data.plan(entry.inode.size_bytes);
+                let plan = data.plan(entry.inode.size_bytes, form.sparse);
                 record.digest_leaves_out_holes = !plan.hash_holes;
                 pieces.file(header, data, plan)?
             }
@@ -197,7 +212,7 @@ impl Layout {
     pub(super) fn image(&mut self, image: &Image<'_>) -> Result<Vec<Piece>> {
         let extents = image.extents.to_vec();
         let data = Data::Device { extents, source: image.source, path: Arc::from(image.name) };
-        let plan = data.plan(image.len_bytes);
+        let plan = data.plan(image.len_bytes, self.form.sparse);
         let mut record = Record::of_image(image.name, image.len_bytes);
         record.digest_leaves_out_holes = !plan.hash_holes;
         let mut pieces = Pieces { layout: self, pieces: Vec::new() };
@@ -241,30 +256,41 @@ impl Data {
         }
     }
 
-    fn plan(&self, size_bytes: u64) -> sparse::Plan {
+    fn plan(&self, size_bytes: u64, is_sparse: bool) -> sparse::Plan {
         match self {
             Self::Inline(bytes) => {
                 let len_bytes = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
                 let whole = Extent { file_bytes: 0, device_bytes: 0, len_bytes };
-                sparse::plan(if bytes.is_empty() { &[] } else { std::slice::from_ref(&whole) }, size_bytes)
+                let extents = if bytes.is_empty() { &[] } else { std::slice::from_ref(&whole) };
+                sparse::plan(extents, size_bytes, is_sparse)
             }
-            Self::Device { extents, .. } => sparse::plan(extents, size_bytes),
+            Self::Device { extents, .. } => sparse::plan(extents, size_bytes, is_sparse),
         }
     }
 
     /// The pieces for it, in the file's order.
     fn pieces(self, plan: &sparse::Plan) -> Vec<Piece> {
         let size_bytes = plan.hash_holes.then_some(plan.size_bytes);
+        let is_filled = plan.stored_bytes > plan.data_bytes;
         match self {
             Self::Inline(bytes) => {
                 let hole = plan.size_bytes.saturating_sub(plan.data_bytes);
-                let hole = size_bytes.filter(|_| hole > 0).map(|_| Piece::Hole(hole));
+                let hole = size_bytes.filter(|_| hole > 0).map(|_| hole_of(hole, is_filled));
                 std::iter::once(Piece::Content(bytes)).chain(hole).collect()
             }
             Self::Device { extents, source, path } => {
                 let extents = extents.into_iter();
-                let len_bytes = plan.data_bytes;
-                vec![Piece::File(Box::new(FileData { source, path, extents, end: 0, size_bytes, len_bytes }))]
+                let sparse::Plan { data_bytes, stored_bytes, .. } = *plan;
+                vec![Piece::File(Box::new(FileData {
+                    source,
+                    path,
+                    extents,
+                    end: 0,
+                    size_bytes,
+                    is_filled,
+                    data_bytes,
+                    stored_bytes,
+                }))]
             }
         }
     }
@@ -280,16 +306,16 @@ impl Pieces<'_> {
     fn push(&mut self, piece: Piece) -> Result<()> {
         let len = match &piece {
             Piece::Literal(bytes) | Piece::Content(bytes) => u64::try_from(bytes.len()).unwrap_or(u64::MAX),
-            Piece::Padding(len) => *len,
-            Piece::File(data) => data.len_bytes,
+            Piece::Padding(len) | Piece::Zeros(len) => *len,
+            Piece::File(data) => data.stored_bytes,
             Piece::Range(range) => range.len_bytes,
             Piece::Hole(_) | Piece::Member(_) => 0,
         };
         let position = self.layout.position.saturating_add(len);
         self.layout.check(position)?;
         self.layout.position = position;
-        if matches!(piece, Piece::File(_)) {
-            self.layout.data_bytes = self.layout.data_bytes.saturating_add(len);
+        if let Piece::File(data) = &piece {
+            self.layout.data_bytes = self.layout.data_bytes.saturating_add(data.data_bytes);
         }
         self.pieces.push(piece);
         Ok(())
@@ -306,7 +332,7 @@ impl Pieces<'_> {
         let map = plan.map.take();
         let map_len = map.as_ref().map_or(0, |map| u64::try_from(map.len()).unwrap_or(u64::MAX));
         let stored = Stored {
-            len_bytes: plan.data_bytes.saturating_add(map_len),
+            len_bytes: plan.stored_bytes.saturating_add(map_len),
             sparse_len_bytes: map.is_some().then_some(plan.size_bytes),
         };
         self.push(Piece::Literal(header(stored)))?;
@@ -317,7 +343,7 @@ impl Pieces<'_> {
         for piece in data.pieces(&plan) {
             self.push(piece)?;
         }
-        Ok(Place { header: start, data: position, stored: plan.data_bytes, holes: plan.holes })
+        Ok(Place { header: start, data: position, stored: plan.stored_bytes, holes: plan.holes })
     }
 
     /// Pads the member to whole blocks, and closes it.

@@ -10,6 +10,7 @@ use super::areas::Areas;
 use super::codec::{Compression, FrameLengths};
 use super::cut::{Cutter, Item};
 use super::digest::{Algorithm, Hasher};
+use super::form::Form;
 use super::layout::{Image, Layout, Naming};
 use super::line;
 use super::manifest;
@@ -50,6 +51,8 @@ pub struct Request<'a> {
     pub digest: Algorithm,
     /// Which digest, of each file.
     pub file_digest: Algorithm,
+    /// What of an entry goes into the tar.
+    pub form: Form,
     /// What becomes of volumes that can't be read as files.
     pub raw: Raw,
     /// Whether the first issue ends the run.
@@ -153,7 +156,7 @@ fn archive<'a>(disk: &'a Disk, request: &'a Request<'a>, output: Output<'a>) -> 
     let limit = request
         .max_output
         .unwrap_or_else(|| disk.len_bytes().saturating_mul(OUTPUT_PER_BYTE).saturating_add(OUTPUT_FREE));
-    let layout = RefCell::new(Layout::new(limit));
+    let layout = RefCell::new(Layout::new(limit, request.form));
     let items = parts
         .iter()
         .enumerate()

@@ -16,8 +16,10 @@ const HOLES_FREE: u64 = 64 << 10;
 pub(super) struct Plan {
     /// Length of the file, holes included.
     pub size_bytes: u64,
-    /// Bytes that are stored.
+    /// Bytes that the disk has of it.
     pub data_bytes: u64,
+    /// Bytes that are stored, without the map.
+    pub stored_bytes: u64,
     /// The map, padded, where there is a hole.
     pub map: Option<Vec<u8>>,
     /// The holes: position and length of each, in bytes.
@@ -26,15 +28,21 @@ pub(super) struct Plan {
     pub hash_holes: bool,
 }
 
-/// Plans a file of `size_bytes` bytes with these extents, which are in order and within it.
-pub(super) fn plan(extents: &[Extent], size_bytes: u64) -> Plan {
+/// Plans a file of `size_bytes` bytes with these extents, which are in order and within it. Holes are
+/// stored as zeros, unless `is_sparse`.
+pub(super) fn plan(extents: &[Extent], size_bytes: u64, is_sparse: bool) -> Plan {
     let data_bytes = extents.iter().fold(0_u64, |sum, extent| sum.saturating_add(extent.len_bytes));
+    if !is_sparse {
+        let stored_bytes = size_bytes.max(data_bytes);
+        return Plan { size_bytes, data_bytes, stored_bytes, map: None, holes: Vec::new(), hash_holes: true };
+    }
     let in_holes = size_bytes.saturating_sub(data_bytes);
     let most = data_bytes.saturating_add(HOLES_FREE);
     let runs = runs(extents);
     Plan {
         size_bytes,
         data_bytes,
+        stored_bytes: data_bytes,
         map: (in_holes > 0).then(|| map(&runs, size_bytes)),
         holes: holes(&runs, size_bytes),
         hash_holes: in_holes <= most,
@@ -101,7 +109,7 @@ mod tests {
             (vec![extent(0, 1024)], 8192, "2\n0\n1024\n8192\n0\n"),
         ];
         for (extents, size, text) in cases {
-            let map = plan(&extents, size).map.unwrap();
+            let map = plan(&extents, size, true).map.unwrap();
             assert_eq!(map.len() % BLOCK_LEN, 0);
             assert_eq!(String::from_utf8(map).unwrap().trim_end_matches('\0'), text);
         }
@@ -109,13 +117,20 @@ mod tests {
 
     #[test]
     fn a_file_without_holes_has_no_map() {
-        assert_eq!(plan(&[extent(0, 1024), extent(1024, 6)], 1030).map, None);
-        assert_eq!(plan(&[], 0).map, None);
+        assert_eq!(plan(&[extent(0, 1024), extent(1024, 6)], 1030, true).map, None);
+        assert_eq!(plan(&[], 0, true).map, None);
     }
 
     #[test]
     fn huge_holes_are_left_out_of_the_digest() {
-        assert!(plan(&[extent(0, 1 << 20)], 2 << 20).hash_holes);
-        assert!(!plan(&[extent(0, 4096)], 1 << 40).hash_holes);
+        assert!(plan(&[extent(0, 1 << 20)], 2 << 20, true).hash_holes);
+        assert!(!plan(&[extent(0, 4096)], 1 << 40, true).hash_holes);
+    }
+
+    #[test]
+    fn a_file_that_shall_not_be_sparse_is_stored_in_full() {
+        let plan = plan(&[extent(4096, 1024)], 1 << 20, false);
+        assert_eq!((plan.stored_bytes, plan.data_bytes, plan.hash_holes), (1 << 20, 1024, true));
+        assert_eq!((plan.map, plan.holes), (None, vec![]));
     }
 }

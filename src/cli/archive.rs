@@ -84,6 +84,7 @@ fn archive(
         threads,
         digest: arguments.making.digest.into(),
         file_digest: arguments.making.file_digest.into(),
+        form: arguments.making.form(),
         raw: arguments.selection.raw.into(),
         strict: arguments.selection.strict,
         keep_going: arguments.selection.keep_going,

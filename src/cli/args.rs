@@ -11,7 +11,7 @@ use super::console::Show;
 use super::list::ListArguments;
 use super::prune::PruneArguments;
 use super::run::RunArguments;
-use crate::archive::{Algorithm, Compression, Raw};
+use crate::archive::{Algorithm, Compression, Form, Raw};
 use crate::device::Io;
 use crate::job::config::bytes;
 
@@ -176,6 +176,33 @@ pub(super) struct MakingArguments {
     /// Digest of each file, in the manifest; blake3 takes the least time
     #[arg(long, value_enum, default_value = "blake3", value_name = "NAME", help_heading = "How it is made")]
     pub file_digest: DigestChoice,
+
+    /// Files with holes as sparse files; no stores holes as zeros, for readers that know no sparse files
+    #[arg(
+        long,
+        value_enum,
+        default_value = "yes",
+        value_name = "YES|NO",
+        hide_possible_values = true,
+        help_heading = "How it is made"
+    )]
+    pub sparse: SparseChoice,
+
+    /// Put creation times into the tar too, where GNU tar warns of each; the manifest has them always
+    #[arg(long, help_heading = "How it is made")]
+    pub creation_time: bool,
+
+    /// Put inode flags into the tar too, where GNU tar warns of each; the manifest has them always
+    #[arg(long, help_heading = "How it is made")]
+    pub fflags: bool,
+}
+
+impl MakingArguments {
+    /// What of an entry goes into the tar.
+    pub(super) fn form(&self) -> Form {
+        let sparse = self.sparse.into();
+        Form { sparse, creation_time: self.creation_time, flags: self.fflags }
+    }
 }
 
 /// How a run is shown.
@@ -273,6 +300,13 @@ choices!(DigestChoice => Algorithm {
     Sha256 => Algorithm::Sha256,
     /// For b3sum -c
     Blake3 => Algorithm::Blake3,
+});
+
+choices!(SparseChoice => bool {
+    /// As sparse files
+    Yes => true,
+    /// With zeros for holes
+    No => false,
 });
 
 choices!(RawChoice => Raw {

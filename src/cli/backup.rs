@@ -169,6 +169,7 @@ fn plan(arguments: &BackupArguments) -> Result<Plan> {
         level: making.level,
         digest: making.digest.into(),
         file_digest: making.file_digest.into(),
+        form: making.form(),
         raw: selection.raw.into(),
         threads: making.threads.map(|threads| usize::from(threads.get())),
         strict: selection.strict,

@@ -59,6 +59,7 @@ fn work(parent: &Parent) -> Result<()> {
         threads,
         digest: task.digest,
         file_digest: task.file_digest,
+        form: task.form,
         raw: task.raw,
         strict: task.strict,
         keep_going: task.keep_going,

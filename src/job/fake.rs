@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use super::plan::{Destination, Hooks, Options, Plan, Reading, Report, Retention, Source, What};
 use super::witness::Witness;
 use super::worker::{Archiver, Guard, Made, Task};
-use crate::archive::{Algorithm, Compression, Observer, Raw};
+use crate::archive::{Algorithm, Compression, Form, Observer, Raw};
 use crate::error::{Error, Kind, Result};
 use crate::snapshot::{Foreseen, Marked, Provider, Size, Snapshot, State, Untaken, Volume, VolumeName, Wish};
 
@@ -98,6 +98,7 @@ impl Fake {
             level: None,
             digest: Algorithm::Sha1,
             file_digest: Algorithm::OF_FILES,
+            form: Form::default(),
             raw: Raw::Auto,
             threads: None,
             strict: false,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::destination::folder_of;
-use crate::archive::{Algorithm, Compression, Raw};
+use crate::archive::{Algorithm, Compression, Form, Raw};
 use crate::device::Io;
 use crate::snapshot::{Size, VolumeName};
 use crate::tree::Pattern;
@@ -103,6 +103,8 @@ pub struct Options {
     pub digest: Algorithm,
     /// Which digest, of each file.
     pub file_digest: Algorithm,
+    /// What of an entry goes into the tar.
+    pub form: Form,
     /// Partitions that can't be read as files.
     pub raw: Raw,
     /// Threads; all cores, where it is not said.

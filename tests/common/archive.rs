@@ -45,6 +45,8 @@ impl Archive {
             vec!["archive".into(), image.as_os_str().to_owned(), "-o".into(), path.clone().into()];
         // The kernel's view has SHA-1 of each file.
         arguments.extend(["--quiet".into(), "--file-digest".into(), "sha1".into()]);
+        // All that a tar can say of an entry is held against the kernel's view.
+        arguments.extend(["--creation-time".into(), "--fflags".into()]);
         if let Some(number) = partition {
             arguments.extend(["--partition".into(), number.to_string().into()]);
         }

@@ -56,6 +56,8 @@ pub(super) enum Fault {
     TooMany,
     #[error("attribute {0:?} is there twice")]
     Twice(String),
+    #[error("an attribute's name holds a NUL, which no name can: {0:?}")]
+    Name(String),
 }
 
 /// An entry: where its name and value are.
@@ -171,6 +173,11 @@ fn collect(metadata: &Metadata, space: &[u8], start: usize, found: &mut Salvaged
 /// An attribute as the kernel shows it; `None` for one that it keeps to itself.
 fn attribute(metadata: &Metadata, space: &[u8], entry: &Entry<'_>) -> Result<Option<Attribute>> {
     let Some(prefix) = prefix(entry.index) else { return Ok(None) };
+    if entry.name.contains(&0) {
+        // A tar with such a keyword is read by no program.
+        let name = String::from_utf8_lossy(&[prefix, entry.name].concat()).into_owned();
+        return Err(Error::corrupt(Fault::Name(name)));
+    }
     let value = value(metadata, space, entry)?;
     let value = if prefix.starts_with(b"system.posix_acl") {
         acl::to_attribute(&value).map_err(|fault| Error::corrupt(Fault::Acl(fault)))?

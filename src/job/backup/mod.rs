@@ -166,6 +166,7 @@ impl Turn<'_> {
             level: self.options.level,
             digest: self.options.digest,
             file_digest: self.options.file_digest,
+            form: self.options.form,
             raw: self.options.raw,
             threads: self.options.threads,
             strict: self.options.strict,

@@ -137,6 +137,25 @@ pub const DEFAULTS: Section = Section {
             "digest of each file, in the manifest; `blake3` takes the least time",
         ),
         key(
+            "sparse",
+            "boolean",
+            "`true`",
+            "files with holes are sparse files in the tar; `false` stores holes as zeros, for readers that \
+             know no sparse files",
+        ),
+        key(
+            "creation_time",
+            "boolean",
+            "`false`",
+            "creation times go into the tar too, where GNU tar warns of each; the manifest has them always",
+        ),
+        key(
+            "fflags",
+            "boolean",
+            "`false`",
+            "inode flags go into the tar too, where GNU tar warns of each; the manifest has them always",
+        ),
+        key(
             "raw",
             "`auto`, `never`",
             "`auto`",

@@ -7,7 +7,7 @@ use super::super::plan::{Hooks, Options, Reading};
 use super::fault::Remarks;
 use super::table::{Given, Table};
 use super::{pattern, quantity, value};
-use crate::archive::{Algorithm, Compression, Raw};
+use crate::archive::{Algorithm, Compression, Form, Raw};
 use crate::device::Io;
 use crate::snapshot::Size;
 
@@ -29,6 +29,9 @@ pub(super) struct Wishes {
     level: Option<Given<u32>>,
     digest: Option<Given<Algorithm>>,
     file_digest: Option<Given<Algorithm>>,
+    sparse: Option<Given<bool>>,
+    creation_time: Option<Given<bool>>,
+    fflags: Option<Given<bool>>,
     raw: Option<Given<Raw>>,
     threads: Option<Given<u32>>,
     strict: Option<Given<bool>>,
@@ -65,6 +68,9 @@ impl Wishes {
             level: table.get("level", remarks, level),
             digest: table.get("digest", remarks, |raw| value::choice(raw, &DIGESTS)),
             file_digest: table.get("file_digest", remarks, |raw| value::choice(raw, &DIGESTS)),
+            sparse: table.get("sparse", remarks, value::boolean),
+            creation_time: table.get("creation_time", remarks, value::boolean),
+            fflags: table.get("fflags", remarks, value::boolean),
             raw: table.get("raw", remarks, |raw| value::choice(raw, &RAW)),
             threads: table.get("threads", remarks, value::number(1..=u32::from(u16::MAX))),
             strict: table.get("strict", remarks, value::boolean),
@@ -99,6 +105,9 @@ impl Wishes {
             level,
             digest: self.digest.or_else(|| defaults.digest.clone()),
             file_digest: self.file_digest.or_else(|| defaults.file_digest.clone()),
+            sparse: self.sparse.or_else(|| defaults.sparse.clone()),
+            creation_time: self.creation_time.or_else(|| defaults.creation_time.clone()),
+            fflags: self.fflags.or_else(|| defaults.fflags.clone()),
             raw: self.raw.or_else(|| defaults.raw.clone()),
             threads: self.threads.or_else(|| defaults.threads.clone()),
             strict: self.strict.or_else(|| defaults.strict.clone()),
@@ -138,6 +147,7 @@ impl Wishes {
         fn plain<T>(given: Option<Given<T>>) -> Option<T> {
             given.map(|given| given.value)
         }
+        let usual = Form::default();
         Options {
             exclude: plain(self.exclude_files).unwrap_or_default(),
             partitions: plain(self.partitions).unwrap_or_default(),
@@ -145,6 +155,11 @@ impl Wishes {
             level: plain(self.level).and_then(|level| i32::try_from(level).ok()),
             digest: plain(self.digest).unwrap_or_default(),
             file_digest: plain(self.file_digest).unwrap_or(Algorithm::OF_FILES),
+            form: Form {
+                sparse: plain(self.sparse).unwrap_or(usual.sparse),
+                creation_time: plain(self.creation_time).unwrap_or(usual.creation_time),
+                flags: plain(self.fflags).unwrap_or(usual.flags),
+            },
             raw: plain(self.raw).unwrap_or_default(),
             threads: plain(self.threads).and_then(|threads| usize::try_from(threads).ok()),
             strict: plain(self.strict).unwrap_or(false),

@@ -6,6 +6,7 @@ use std::path::Path;
 use super::super::plan::{Free, Mail, MailWhen, Options, Plan, Security, Source, Transport, What};
 use super::super::retention::describe;
 use super::quantity::in_words;
+use crate::archive::Form;
 use crate::printable::Printable;
 use crate::snapshot::Size;
 use crate::units::Bytes;
@@ -117,6 +118,13 @@ fn archived(options: &Options) -> String {
             words.push_str(&format!(", partitions {}", numbers.join(", ")));
         }
     }
+    let Form { sparse, creation_time, flags } = options.form;
+    let form = [
+        (!sparse, ", holes stored as zeros"),
+        (creation_time, ", creation times in the tar"),
+        (flags, ", inode flags in the tar"),
+    ];
+    form.iter().filter(|(is_said, _)| *is_said).for_each(|(_, text)| words.push_str(text));
     if options.raw == crate::archive::Raw::Never {
         words.push_str(", no partition as it is");
     }

@@ -78,7 +78,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::archive::{Algorithm, Compression, Raw};
+    use crate::archive::{Algorithm, Compression, Form, Raw};
     use crate::job::plan::{Destination, Hooks, Options, Reading, Report};
     use crate::snapshot::Size;
 
@@ -90,6 +90,7 @@ mod tests {
             level: None,
             digest: Algorithm::Sha1,
             file_digest: Algorithm::OF_FILES,
+            form: Form::default(),
             raw: Raw::Auto,
             threads: None,
             strict: false,

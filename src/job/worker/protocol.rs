@@ -18,7 +18,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::archive::{Algorithm, Compression, Raw, Report};
+use crate::archive::{Algorithm, Compression, Form, Raw, Report};
 use crate::device::Io;
 use crate::error::{Error, Issue, Kind, Place};
 use crate::hex;
@@ -56,6 +56,8 @@ pub struct Task {
     pub digest: Algorithm,
     /// Which digest, of each file.
     pub file_digest: Algorithm,
+    /// What of an entry goes into the tar.
+    pub form: Form,
     /// Partitions that can't be read as files.
     pub raw: Raw,
     /// Threads; all cores, where it is not said.

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use super::*;
-use crate::archive::{Algorithm, Compression, Raw};
+use crate::archive::{Algorithm, Compression, Form, Raw};
 use crate::device::Io;
 
 const READY: &str = r#"echo '{"type":"ready","entries":{"file":2},"data_bytes":1,"archive_bytes":2,"bytes_read":3,"digest":["sha1","aa"],"issue_count":1}'"#;
@@ -26,6 +26,7 @@ fn task(folder: &Path) -> Task {
         level: None,
         digest: Algorithm::Sha1,
         file_digest: Algorithm::OF_FILES,
+        form: Form::default(),
         raw: Raw::Auto,
         threads: None,
         strict: false,
