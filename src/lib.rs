@@ -4,7 +4,7 @@
 //! permission on the device is all it needs.
 //!
 //! ```text
-//! device ▶ partition ▶ filesystem ▶ tree ▶ disk ▶ archive ▶ place ▶ extract ▶ restore ▶ snapshot ▶ job ▶ sandbox ▶ cli
+//! temporary ▶ device ▶ partition ▶ filesystem ▶ tree ▶ disk ▶ archive ▶ place ▶ extract ▶ restore ▶ snapshot ▶ job ▶ sandbox ▶ cli
 //! ```
 //!
 //! Each of these is a module, and uses only those to its left.
@@ -43,6 +43,7 @@ pub mod printable;
 pub mod restore;
 pub mod sandbox;
 pub mod snapshot;
+pub mod temporary;
 pub mod tree;
 pub mod units;
 

@@ -38,6 +38,6 @@ pub use host::host_name;
 pub(crate) use image::is_empty;
 pub use manifest::kind_name;
 pub use observer::{Nobody, Observer};
-pub use publish::{Publication, Sealed, Target, remove_left_overs};
+pub use publish::{Digests, Publication, Sealed, Target, Writers, remove_left_overs, settle};
 pub use report::Report;
 pub use run::{Output, Raw, Request, create};

@@ -15,7 +15,9 @@ use super::args::{ArchiveArguments, SelectionArguments};
 use super::console::{Console, Show, per_second};
 use super::source::Source;
 use super::{INCOMPLETE, print, signals};
-use crate::archive::{Compression, Observer as _, Output, Publication, Report, Request, Target, create, now};
+use crate::archive::{
+    Compression, Observer as _, Output, Publication, Report, Request, Target, Writers, create, now,
+};
 use crate::error::{Error, Kind, Result};
 use crate::job::destination::IMAGE_ENDINGS;
 use crate::printable::Printable;
@@ -97,11 +99,14 @@ fn archive(
     };
     match publication {
         None => create(&disk, &request, Output { archive: &mut stdout()?, manifest: None }),
-        Some(mut publication) => {
-            let (archive, manifest) = publication.writers();
+        Some(publication) => {
+            let (archive, manifest) = publication.files()?;
+            let mut writers = Writers::new(archive, manifest, request.digest)?;
+            let (archive, manifest) = writers.both();
             let report = create(&disk, &request, Output { archive, manifest: Some(manifest) })?;
             if let Some((_, digest)) = &report.digest {
-                publication.seal(digest)?.publish()?;
+                let digests = writers.finish(digest.clone())?;
+                publication.seal(&digests)?.publish()?;
             }
             Ok(report)
         }

@@ -15,7 +15,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use super::archive::threads;
 use super::source::{Reading, Source};
 use super::{FAILED, signals};
-use crate::archive::{Observer, Output, Publication, Request, Target, create};
+use crate::archive::{Observer, Output, Publication, Request, Target, Writers, create};
 use crate::error::{Error, Issue, Kind, Result};
 use crate::job::worker::{Made, Message, PUBLISH, Task};
 use crate::tree::Exclude;
@@ -46,7 +46,9 @@ fn work(parent: &Parent) -> Result<()> {
     let reading = Reading { io: task.io, journal: task.journal, has_sandbox: task.has_sandbox };
     let source = Source::open(&task.source, &reading)?;
     let threads = threads(task.threads.and_then(NonZeroUsize::new));
-    let mut publication = Publication::begin(target, false)?;
+    let publication = Publication::begin(target, false)?;
+    let (archive, manifest) = publication.files()?;
+    let mut writers = Writers::new(archive, manifest, task.digest)?;
     let source = source.confine(Some(publication.folder()), |gap| parent.note(gap))?;
     // Only now: a thread from before would have kept its rights.
     let orders = listen(&parent.stop)?;
@@ -70,10 +72,10 @@ fn work(parent: &Parent) -> Result<()> {
         host: Some(&task.host),
         observer: parent,
     };
-    let (archive, manifest) = publication.writers();
+    let (archive, manifest) = writers.both();
     let report = create(&disk, &request, Output { archive, manifest: Some(manifest) })?;
     let Some((_, digest)) = &report.digest else { return Ok(()) };
-    let sealed = publication.seal(digest)?;
+    let sealed = publication.seal(&writers.finish(digest.clone())?)?;
     parent.tell(&Message::Ready(Made::from(&report)));
     if orders.recv().is_err() {
         return Err(Error::new(Kind::Interrupted, "nothing was published: it was not asked for"));

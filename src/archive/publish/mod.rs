@@ -1,0 +1,127 @@
+//! Publishing: an archive appears under its name complete, synced and with its sidecars, or not at all.
+//!
+//! Two sides, so that two processes can do it:
+//!
+//! ```text
+//! Publication   knows paths: settles, makes, names       Writers   has two open files and no path
+//!    begin ──── files ────────────────────────────────────▶ new
+//!                                                           archive and manifest are written
+//!    seal  ◀─── Digests ─────────────────────────────────── finish
+//!    publish (transaction.rs)
+//! ```
+
+mod record;
+mod settle;
+mod target;
+mod transaction;
+mod writers;
+
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::os::fd::BorrowedFd;
+use std::path::Path;
+
+pub use settle::{remove_left_overs, settle};
+pub use target::Target;
+pub(super) use target::checksum_line;
+pub use writers::{Digests, Writers};
+
+use self::transaction::Transaction;
+use super::run::write_error;
+use crate::error::{Error, Kind, Result};
+use crate::temporary::{Folder, Temporary};
+
+/// Files that are being written, of which nobody sees anything yet.
+///
+/// All that it opens it opens at the beginning: later it only names and removes, and only within its
+/// folder, so that a process that is not allowed anything else can end it.
+#[derive(Debug)]
+pub struct Publication {
+    target: Target,
+    force: bool,
+    folder: Folder,
+    archive: Temporary,
+    manifest: Temporary,
+    checksum: Temporary,
+    record: Temporary,
+}
+
+impl Publication {
+    /// Ends what a killed process began here, removes what it left, and makes the files.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Write`] when they can't be made, or when the archive's own state can't be mended.
+    pub fn begin(target: Target, force: bool) -> Result<Self> {
+        let path = target.folder();
+        let failed = |source: io::Error| Error::new(Kind::Write, source).on(path);
+        settle(&target.archive)?;
+        let folder = Folder::open(path).map_err(failed)?;
+        remove_left_overs(path);
+        let make = || folder.make().map_err(failed);
+        let (archive, manifest, checksum, record) = (make()?, make()?, make()?, make()?);
+        Ok(Self { target, force, folder, archive, manifest, checksum, record })
+    }
+
+    /// The folder that the files are in.
+    #[must_use]
+    pub fn folder(&self) -> BorrowedFd<'_> {
+        self.folder.as_fd()
+    }
+
+    /// The archive and the manifest, for who writes them.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Limit`] when no more files can be open.
+    pub fn files(&self) -> Result<(File, File)> {
+        let copy = |file: &Temporary| {
+            file.file().try_clone().map_err(|source| Error::new(Kind::Limit, source))
+        };
+        Ok((copy(&self.archive)?, copy(&self.manifest)?))
+    }
+
+    /// Writes the checksum file, and syncs all three. Without [`Sealed::publish`] they are gone
+    /// afterwards.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Write`] when something can't be written.
+    pub fn seal(self, digests: &Digests) -> Result<Sealed> {
+        let Self { target, force, folder, archive, manifest, checksum, record } = self;
+        for (digest, path) in [(&digests.archive, &target.archive), (&digests.manifest, &target.manifest)] {
+            checksum.file().write_all(&checksum_line(&digest.to_string(), path)).map_err(write_error)?;
+        }
+        for file in [&archive, &manifest, &checksum] {
+            file.file().sync_all().map_err(write_error)?;
+        }
+        let transaction = Transaction { target, force, folder, archive, manifest, checksum, record };
+        Ok(Sealed(transaction))
+    }
+}
+
+/// Files that are written and synced, and lack nothing but their names. They are gone when this is
+/// dropped.
+#[derive(Debug)]
+pub struct Sealed(Transaction);
+
+impl Sealed {
+    /// Gives the files their names.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Write`] when something can't be named, [`Kind::Exists`] when somebody else was faster.
+    /// What was there before is there again.
+    pub fn publish(self) -> Result<Target> {
+        self.0.publish()
+    }
+}
+
+/// The error of an operation in a folder.
+fn failed(source: io::Error, path: &Path) -> Error {
+    let kind = match source.kind() {
+        io::ErrorKind::AlreadyExists => Kind::Exists,
+        _ => Kind::Write,
+    };
+    Error::new(kind, source).on(path)
+}

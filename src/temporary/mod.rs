@@ -1,0 +1,17 @@
+//! Temporary files: the one way to make, lock, name and clean up files that are not whole yet.
+//!
+//! A temporary file has no name where the filesystem has `O_TMPFILE`: a process that is killed
+//! leaves nothing. Elsewhere its name is a [`Name`], which nobody else gives to a file. The process
+//! that writes a temporary file holds its lock, so a file that nobody holds was left by a process
+//! that was killed, and [`Folder::clean`] removes it.
+
+mod clean;
+mod folder;
+mod name;
+mod occupied;
+mod scratch;
+
+pub use folder::{Folder, Over, Temporary};
+pub use name::Name;
+pub use occupied::{Standing, refuse_others, standing};
+pub use scratch::scratch;
