@@ -80,6 +80,7 @@ fn is_enough(space: Space, wanted: Free) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::temporary::Name;
 
     #[test]
     fn free_space_is_held_against_what_is_asked_for() {
@@ -102,10 +103,10 @@ mod tests {
     fn what_killed_runs_left_goes_from_all_folders_and_nothing_else() {
         let destination = tempfile::tempdir().unwrap();
         let at = |name: &str| destination.path().join(name);
-        let left = [".web_x.tar.zst.voltar-aaaaaa.part", "notes.part", ".hidden"];
+        let left = [&*Name::random().to_string(), ".web_x.tar.zst.voltar-aaaaaa.part", ".hidden"];
         fs::create_dir(at("web")).unwrap();
         left.iter().for_each(|name| fs::write(at("web").join(name), "").unwrap());
-        let held = at("web").join(".web_y.tar.zst.voltar-bbbbbb.part");
+        let held = at("web").join(Name::random().to_string());
         let file = fs::File::create(&held).unwrap();
         file.lock().unwrap();
         remove_left_overs(&Destination {

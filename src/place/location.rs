@@ -10,7 +10,7 @@ use super::archive::Archive;
 use super::image::Image;
 use super::name::clean;
 use crate::archive::read::{Manifest, Packed};
-use crate::archive::{Algorithm, Target};
+use crate::archive::{Algorithm, Target, settle};
 use crate::device::{self, Device, Io, read_vec};
 use crate::disk::Disk;
 use crate::error::{Error, Kind, Result};
@@ -57,6 +57,8 @@ impl Location {
     ///
     /// [`Kind::Source`] when it can't be opened.
     pub fn open(&self, journal: Option<&Path>) -> Result<Opened> {
+        // An archive and a manifest that don't belong together would be read as one.
+        settle(&self.file)?;
         let device = device::open(&self.file, Io::default())?;
         // A manifest that can't be opened is as good as none: what it says is in the archive too.
         let manifest = Target::new(&self.file, Algorithm::default()).manifest;

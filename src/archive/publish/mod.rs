@@ -75,9 +75,8 @@ impl Publication {
     ///
     /// [`Kind::Limit`] when no more files can be open.
     pub fn files(&self) -> Result<(File, File)> {
-        let copy = |file: &Temporary| {
-            file.file().try_clone().map_err(|source| Error::new(Kind::Limit, source))
-        };
+        let copy =
+            |file: &Temporary| file.file().try_clone().map_err(|source| Error::new(Kind::Limit, source));
         Ok((copy(&self.archive)?, copy(&self.manifest)?))
     }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Mode, OFlags};
 
 use crate::archive::digest::Algorithm;
-use crate::archive::publish::Target;
+use crate::archive::publish::{Target, settle};
 use crate::device::{self, Device, Io};
 use crate::error::{Error, Kind, Result};
 
@@ -47,8 +47,9 @@ impl Files {
     ///
     /// # Errors
     ///
-    /// When the archive can't be opened.
+    /// When the archive can't be opened, or its publication was interrupted and can't be ended.
     pub fn open(path: &Path) -> Result<Self> {
+        settle(path)?;
         let archive = device::open(path, Io::Pread)?;
         let manifest_path = Target::new(path, Algorithm::default()).manifest;
         let manifest = manifest_path.try_exists().unwrap_or(true);

@@ -92,7 +92,7 @@ fn what_killed_runs_left_goes_before_space_is_asked_for() {
     plan.destination.minimum_free = Some(Free::Bytes(u64::MAX));
     let folder = plan.destination.folder.join("gone");
     std::fs::create_dir(&folder).unwrap();
-    std::fs::write(folder.join(".gone_x.tar.zst.voltar-aaaaaa.part"), "left").unwrap();
+    std::fs::write(folder.join(crate::temporary::Name::random().to_string()), "left").unwrap();
     run(&plan, &fake, &fake, &fake);
     assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
 }

@@ -200,8 +200,9 @@ fn a_worker_that_does_not_end_is_killed_and_its_files_are_removed() {
     let folder = tempfile::tempdir().unwrap();
     let ear = Ear { stops_at: Some("begun"), ..Ear::default() };
     let script = format!(
-        r#"touch '{}/.a.tar.zst.voltar-1.part'; echo '{{"type":"note","text":"begun"}}'; exec sleep 60"#,
-        folder.path().display()
+        r#"touch '{}/{}'; echo '{{"type":"note","text":"begun"}}'; exec sleep 60"#,
+        folder.path().display(),
+        crate::temporary::Name::random()
     );
     let began = Instant::now();
     let error = worker(&script).archive(&task(folder.path()), &ear, &Doubt::none()).unwrap_err();
