@@ -1,6 +1,6 @@
 //! An image file mapped into memory.
 //!
-//! The only file with `unsafe` in it. A mapping pays where an image is in the page cache already; for a block
+//! A mapping pays where an image is in the page cache already; for a block
 //! device it never does, and there a failing medium would be a signal instead of an error.
 #![allow(unsafe_code)]
 

@@ -11,6 +11,8 @@ pub struct Cleaned {
     pub removed: Vec<VolumeName>,
     /// Snapshots that stay, and why.
     pub kept: Vec<(VolumeName, String)>,
+    /// What was a snapshot and is a volume now, in words: every run tells of it.
+    pub leftovers: Vec<String>,
     /// What failed.
     pub errors: Vec<String>,
 }
@@ -25,6 +27,9 @@ pub enum Mode {
 }
 
 /// Removes the snapshots of processes that are no more; when some are named, these and no others.
+///
+/// What is left of a snapshot whose removal was cut short is a volume to LVM: somebody may have made it one. So it is
+/// named, and goes only when it is named in turn.
 ///
 /// One that carries no mark is never removed, nor is one whose process still runs. That nobody knows whether it still
 /// runs is reason enough to keep it, unless it is named.
@@ -43,9 +48,14 @@ pub fn clean(provider: &dyn Provider, named: &[VolumeName], mode: Mode) -> Resul
     let is_meant = |snapshot: &&Marked| named.is_empty() || named.contains(&snapshot.name);
     for snapshot in marked.iter().filter(is_meant) {
         let is_named = !named.is_empty();
-        match reason_to_keep(&snapshot.owner, is_named) {
+        match reason_to_keep(snapshot, is_named) {
             Some(reason) if is_named => cleaned.errors.push(format!("{} stays: {reason}", snapshot.name)),
-            Some(reason) => cleaned.kept.push((snapshot.name.clone(), reason)),
+            Some(reason) => {
+                if !snapshot.is_snapshot {
+                    cleaned.leftovers.push(format!("{}: {reason}", snapshot.name));
+                }
+                cleaned.kept.push((snapshot.name.clone(), reason));
+            }
             None => match if mode == Mode::Remove { provider.remove(&snapshot.name) } else { Ok(()) } {
                 Ok(()) => cleaned.removed.push(snapshot.name.clone()),
                 Err(error) => {
@@ -58,8 +68,13 @@ pub fn clean(provider: &dyn Provider, named: &[VolumeName], mode: Mode) -> Resul
 }
 
 /// Why it stays; `None` when it goes.
-fn reason_to_keep(owner: &Owner, is_named: bool) -> Option<String> {
+fn reason_to_keep(snapshot: &Marked, is_named: bool) -> Option<String> {
+    let Marked { name, owner, is_snapshot, .. } = snapshot;
     match owner {
+        Owner::Dead | Owner::Unknown | Owner::Elsewhere { .. } if !is_snapshot && !is_named => Some(format!(
+            "it was a snapshot that voltar took, and its removal was cut short: \"voltar clean {name}\" removes it; if it is a volume of \
+             yours, take the tag away (lvchange --deltag voltar {name}) and rename it"
+        )),
         Owner::Dead => None,
         Owner::Alive { pid } => {
             Some(format!("process {pid}, which took it, still runs: end it, or wait until it is through"))
@@ -89,8 +104,13 @@ mod tests {
             ("elsewhere", Owner::Elsewhere { host: "node2".to_owned() }),
             ("unknown", Owner::Unknown),
         ];
-        let marked =
-            owners.map(|(volume, owner)| Marked { name: name(volume), origin: None, taken: None, owner });
+        let marked = owners.map(|(volume, owner)| Marked {
+            name: name(volume),
+            origin: None,
+            taken: None,
+            owner,
+            is_snapshot: true,
+        });
         Fake { marked: marked.into(), ..Fake::default() }
     }
 
@@ -113,6 +133,18 @@ mod tests {
         assert_eq!(cleaned.removed, [name("elsewhere"), name("unknown")]);
         assert_eq!(fake.calls(), ["marked", "remove vg0/elsewhere", "remove vg0/unknown"]);
         assert_eq!(cleaned.errors.len(), 2, "{:?}", cleaned.errors);
+    }
+
+    #[test]
+    fn what_is_left_of_a_snapshot_is_told_and_goes_when_it_is_named() {
+        let mut fake = fake();
+        fake.marked.iter_mut().for_each(|marked| marked.is_snapshot = false);
+        let cleaned = clean(&fake, &[], Mode::Remove).unwrap();
+        assert_eq!((cleaned.removed.as_slice(), cleaned.kept.len()), (&[][..], 4));
+        let (_, reason) = &cleaned.kept[0];
+        assert!(reason.contains("\"voltar clean vg0/dead\" removes it"), "{reason}");
+        let cleaned = clean(&fake, &["dead", "alive"].map(name), Mode::Remove).unwrap();
+        assert_eq!((cleaned.removed.as_slice(), cleaned.errors.len()), (&[name("dead")][..], 1));
     }
 
     #[test]

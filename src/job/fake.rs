@@ -143,9 +143,9 @@ impl Provider for Fake {
         found.ok_or_else(|| Error::new(Kind::Source, format!("there is no volume {name}")))
     }
 
-    fn volumes(&self, group: &str) -> Result<Vec<Volume>> {
+    fn volumes(&self, group: &str) -> Result<Vec<VolumeName>> {
         self.call("volumes", group)?;
-        Ok(self.volumes.iter().filter(|volume| volume.name.group == group).cloned().collect())
+        Ok(self.volumes.iter().map(|volume| volume.name.clone()).filter(|name| name.group == group).collect())
     }
 
     fn foresee(&self, volume: &Volume, _wish: &Wish) -> Result<Foreseen> {

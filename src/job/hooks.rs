@@ -15,6 +15,7 @@ use super::plan::Hooks;
 use super::tail::Tail;
 use crate::error::{Error, Kind, Result};
 use crate::printable::{Printable, harmless};
+use crate::snapshot::priority::with_usual;
 use crate::snapshot::{Volume, VolumeName};
 use crate::units::seconds;
 
@@ -73,7 +74,8 @@ fn run(
     let Some((program, arguments)) = command.split_first() else {
         return Err(failed("has no words".to_owned()));
     };
-    let mut child = Command::new(program)
+    let mut command = Command::new(program);
+    command
         .args(arguments)
         .env("VOLTAR_HOOK", name)
         .env("VOLTAR_GROUP", &volume.name.group)
@@ -82,9 +84,10 @@ fn run(
         .process_group(0)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(|source| failed(format!("can't be started: {source}")))?;
+        .stderr(Stdio::piped());
+    // A guest may be frozen until it is through.
+    let mut child =
+        with_usual(|| command.spawn()).map_err(|source| failed(format!("can't be started: {source}")))?;
     let mut tail = Tail::default();
     let listening = listen(&mut tail, &mut child);
     let began = Instant::now();

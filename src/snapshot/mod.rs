@@ -5,6 +5,7 @@
 
 pub mod lvm;
 mod name;
+pub(crate) mod priority;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -30,7 +31,7 @@ pub trait Provider: Sync {
     /// # Errors
     ///
     /// As [`Provider::find`].
-    fn volumes(&self, group: &str) -> Result<Vec<Volume>>;
+    fn volumes(&self, group: &str) -> Result<Vec<VolumeName>>;
 
     /// What [`Provider::take`] would take.
     ///
@@ -83,7 +84,7 @@ pub trait Provider: Sync {
     /// When it is still there afterwards.
     fn remove(&self, snapshot: &VolumeName) -> Result<()>;
 
-    /// All snapshots that carry this program's mark, whoever took them.
+    /// All snapshots that carry this program's mark, whoever took them, and what an unfinished removal left of some.
     ///
     /// # Errors
     ///
@@ -104,7 +105,7 @@ pub struct Volume {
     pub pool: Option<String>,
     /// Whether something has the device open: a guest runs on it.
     pub is_open: bool,
-    /// Free bytes in its group.
+    /// Bytes of its group that a snapshot can have.
     pub group_free_bytes: u64,
     /// Bytes of an extent, the unit that the group gives space in.
     pub extent_bytes: u64,
@@ -192,6 +193,8 @@ pub struct Marked {
     pub taken: Option<i64>,
     /// Who took it.
     pub owner: Owner,
+    /// Whether it still is a snapshot: the removal of one that was cut short leaves a volume in its own right.
+    pub is_snapshot: bool,
 }
 
 /// The process that took a snapshot.

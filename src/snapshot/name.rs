@@ -69,6 +69,17 @@ impl VolumeName {
         check(group, "volume group")
     }
 
+    /// Whether a group is named by its UUID, as LVM writes one: seven runs of letters and digits, and hyphens between.
+    ///
+    /// A name may look like this, too; nobody gives such a one.
+    #[must_use]
+    pub fn is_uuid(group: &str) -> bool {
+        const LENGTHS: [usize; 7] = [6, 4, 4, 4, 4, 4, 6];
+        let parts: Vec<&str> = group.split('-').collect();
+        let is_part = |part: &&str| part.chars().all(|character| character.is_ascii_alphanumeric());
+        parts.iter().all(is_part) && parts.iter().map(|part| part.len()).eq(LENGTHS)
+    }
+
     /// The path of the block device below `folder`, which is `/dev`.
     pub(super) fn device(&self, folder: &Path) -> PathBuf {
         folder.join(&self.group).join(&self.volume)
@@ -163,6 +174,22 @@ mod tests {
             let error = VolumeName::parse(text).expect_err(text);
             assert_eq!(error.kind(), Kind::Usage, "{text}");
             assert!(error.to_string().contains(why), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_groups_uuid_is_told_from_its_name() {
+        let cases = [
+            ("fN1MKB-5w8x-2zDM-cDMd-UcI0-r1uu-VZ4S31", true),
+            ("fN1MKB-5w8x-2zDM-cDMd-UcI0-r1uu-VZ4S3", false),
+            ("fN1MKB-5w8x-2zDM-cDMd-UcI0-r1uu-VZ4S31-", false),
+            ("fN1MKB-5w8x-2zDM-cDMd-UcI0-r1u_-VZ4S31", false),
+            ("8c7c3fdd-9f4a-4d94-a1c1-57a0b8cf1f43", false),
+            ("cinder-volumes", false),
+            ("", false),
+        ];
+        for (group, is_uuid) in cases {
+            assert_eq!(VolumeName::is_uuid(group), is_uuid, "{group}");
         }
     }
 

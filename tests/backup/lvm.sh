@@ -42,7 +42,9 @@ document() {
 
 case $1 in
     vgs)
-        sed "s/cinder-volumes/$group/g" "$recorded/groups.json"
+        report=groups
+        case "$*" in *pv_free*) report=space ;; esac
+        sed "s/cinder-volumes/$group/g" "$recorded/$report.json"
         ;;
     lvs)
         if [ "$last" = "$origin" ]; then

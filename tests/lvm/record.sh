@@ -1,6 +1,6 @@
 #!/bin/bash
 # Records what LVM says: the answers in this folder, that the tests of src/snapshot/lvm give to it. Run it as root on a machine to throw
-# away, with three empty disks of 300, 128 and 64 MiB in DISK1, DISK2 and DISK3, and without dmeventd: it wipes them.
+# away, with four empty disks of 300, 128, 64 and 32 MiB in DISK1 to DISK4, and without dmeventd: it wipes them.
 #
 #   record.sh FOLDER
 #
@@ -10,8 +10,9 @@ set -eu
 folder=$1
 export LC_ALL=C LVM_SUPPRESS_FD_WARNINGS=1
 
-fields=vg_name,lv_name,lv_attr,lv_layout,lv_role,lv_size,origin,pool_lv,lv_tags,lv_health_status,lv_snapshot_invalid
-fields+=,snap_percent,metadata_percent,vg_free,vg_extent_size
+fields=vg_name,vg_uuid,lv_name,lv_attr,lv_layout,lv_role,lv_size,origin,pool_lv,lv_tags,lv_health_status,lv_snapshot_invalid
+fields+=,snap_percent,metadata_percent,vg_extent_size
+space=vg_name,vg_uuid,pv_name,pv_free,pv_allocatable,pv_missing
 volume=volume-00000001
 snapshot=$volume-voltar-20250102T030405Z
 thin=thin-1-voltar-20250102T030405Z
@@ -33,6 +34,12 @@ report() { # NAME WHICH...
     record "$name" lvm lvs --reportformat json --units b --nosuffix -o $fields "$@"
 }
 
+space() { # NAME WHICH...
+    local name=$1
+    shift
+    record "$name" lvm vgs --reportformat json --units b --nosuffix -o $space "$@"
+}
+
 overwrite() { # VOLUME MEGABYTES [FROM]
     dd if=/dev/urandom of="/dev/cinder-volumes/$1" bs=1M count="$2" seek="${3:-0}" oflag=direct status=none || true
 }
@@ -49,7 +56,7 @@ report full_group small
 record create_full lvm lvcreate --yes --snapshot --permission r --extents 1 --name x small/filler
 
 # Names that are not there.
-record groups lvm vgs --reportformat json -o vg_name
+record groups lvm vgs --reportformat json -o vg_name,vg_uuid
 report no_group nosuch
 report no_volume cinder-volumes/nosuch
 
@@ -70,6 +77,13 @@ lvcreate -q -y -s -l 2 -n $volume-snapshot cinder-volumes/$volume
 lvcreate -q -y -s -pr -l 4 -n $snapshot "${mark[@]}" cinder-volumes/$volume
 lvcreate -q -y -s -pr -kn -n $thin "${mark[@]}" cinder-volumes/thin-1
 report group cinder-volumes
+space space cinder-volumes
+space space_small small
+pvchange -q -xn "$DISK1"
+space space_closed cinder-volumes
+pvchange -q -xn "$DISK2"
+record create_closed lvm lvcreate --yes --snapshot --permission r --extents 2 --name x cinder-volumes/$volume
+pvchange -q -xy "$DISK1" "$DISK2"
 report hidden cinder-volumes/pool_tdata
 report pool cinder-volumes/pool
 report linear cinder-volumes/$volume
@@ -107,6 +121,13 @@ record removed lvm lvremove --yes --force --select lv_tags=voltar cinder-volumes
 report gone cinder-volumes/$snapshot
 record create lvm lvcreate --yes --snapshot --permission r --extents 2 --name $snapshot cinder-volumes/$volume
 
+# LVM makes a volume of a snapshot first, and removes it then; it can be made to stop in between.
+lvcreate -q -y -s -pr -l 4 -n volume-00000002-voltar-20250102T030405Z "${mark[@]}" cinder-volumes/volume-00000002
+lvremove --config log/report_command_log=1 --yes --force --select lv_tags=voltar cinder-volumes/volume-00000002-voltar-20250102T030405Z || true
+report leftover cinder-volumes/volume-00000002-voltar-20250102T030405Z
+report marked_leftover --select lv_tags=voltar
+lvremove -q -f cinder-volumes/volume-00000002-voltar-20250102T030405Z
+
 # A thin pool without space; a thin snapshot whose origin is gone.
 lvchange -q --errorwhenfull y cinder-volumes/pool
 overwrite thin-1 80
@@ -126,11 +147,23 @@ exec 9<&-
 # Without rights, of an exported group, and of one that misses a disk.
 record denied_lvcreate "${nobody[@]}" lvm lvcreate --yes --snapshot --extents 2 --name x cinder-volumes/$volume
 record denied_lvs "${nobody[@]}" lvm lvs --reportformat json --units b --nosuffix -o $fields cinder-volumes/$volume
+
+# Two groups of one name.
 vgchange -q -an small
+vgcreate -q --devices "$DISK4" small "$DISK4"
+lvcreate -q -y -an -Zn -L 8M -n filler --devices "$DISK4" small
+uuid=$(vgs --noheadings -o vg_uuid --devices "$DISK4" small | tr -d ' ')
+record same_name_groups lvm vgs --reportformat json -o vg_name,vg_uuid
+report same_name small
+space same_name_space --select "vg_uuid=$uuid"
+report same_name_one --devices "$DISK4" small/filler
+vgremove -q -f --devices "$DISK4" small
+
 vgexport small
 report exported small
 exec 8<&-
 vgchange -q -an cinder-volumes
 dd if=/dev/zero of="$DISK2" bs=1M count=2 conv=fsync status=none
 report partial cinder-volumes
+space space_partial cinder-volumes
 record create_partial lvm lvcreate --yes --snapshot --extents 2 --name x cinder-volumes/$volume

@@ -135,7 +135,7 @@ impl<'a> Service<'a> {
         let hook = self.plan.sources.iter().map(|source| source.options.hooks.time_limit).max();
         let most = hook.filter(|_| !self.hooks.is_empty()).unwrap_or_default().saturating_add(CLEAN_UP);
         unit.set("TimeoutStopSec", &most.as_secs().to_string());
-        unit.say("Guests come first.");
+        unit.say("Guests come first. LVM's commands and hooks, which a guest may wait for, take the usual priorities.");
         unit.set("Nice", "10");
         unit.set("IOSchedulingClass", "idle");
     }

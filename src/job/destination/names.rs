@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::archive::{Algorithm, Compression, Target};
 use crate::job::calendar::{parse_stamp, stamp};
+use crate::snapshot::VolumeName;
 
 /// Longest name of a folder in bytes. With time and endings it stays under the 255 that a name may have.
 const MOST_NAME_LEN: usize = 150;
@@ -37,8 +38,14 @@ pub struct Named {
 ///
 /// Letters, digits and `+ - . _ @ = , :` stay; other bytes become `%` and two hexadecimal digits, so that what is different stays
 /// different. A dot at the beginning is escaped too: nothing is hidden, and nothing leads out of the destination.
+///
+/// A group that is named by its UUID stays in the name of the folder: another group of the same name may have a volume
+/// of the same name.
 #[must_use]
 pub fn folder_of(name: &str) -> String {
+    if let Some((group, volume)) = name.split_once('/').filter(|(group, _)| VolumeName::is_uuid(group)) {
+        return folder_of(&format!("{group}-{volume}"));
+    }
     let is_path = name.starts_with(['/', '.']);
     let mut last = name.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
     if is_path {
@@ -118,6 +125,7 @@ mod tests {
         let cases = [
             ("cinder-volumes/volume-00000001", "volume-00000001"),
             ("vg0/root.img", "root.img"),
+            ("fN1MKB-5w8x-2zDM-cDMd-UcI0-r1uu-VZ4S31/root", "fN1MKB-5w8x-2zDM-cDMd-UcI0-r1uu-VZ4S31-root"),
             ("/srv/images/guest.img", "guest"),
             ("/srv/images/guest.raw", "guest"),
             ("./guest.img", "guest"),

@@ -113,6 +113,9 @@ impl Run<'_> {
                         .note(&format!("removed the snapshot {name}, which an earlier run left behind"));
                     outcome.cleaned.push(name.to_string());
                 }
+                for leftover in cleaned.leftovers {
+                    self.witness.note(&leftover);
+                }
                 for error in cleaned.errors {
                     self.fault(outcome, error);
                 }

@@ -41,7 +41,7 @@ pub fn expand<'a>(plan: &'a Plan, provider: &dyn Provider) -> Targets<'a> {
             What::Device(path) => vec![Subject::Device(path.clone())],
             What::Group { group, include, .. } => match provider.volumes(group) {
                 Ok(volumes) => {
-                    let names = volumes.into_iter().map(|volume| volume.name);
+                    let names = volumes.into_iter();
                     let names: Vec<VolumeName> = names.filter(|name| source.what.picks(name)).collect();
                     if names.is_empty() {
                         all.errors.push(nothing_in(group, include));

@@ -36,7 +36,13 @@ fn a_signal_ends_the_run_and_the_rest_is_told_as_not_begun() {
 
 #[test]
 fn leftovers_go_first_and_one_that_stays_is_an_error_of_the_run() {
-    let marked = Marked { name: name("old-snapshot"), origin: None, taken: None, owner: Owner::Dead };
+    let marked = Marked {
+        name: name("old-snapshot"),
+        origin: None,
+        taken: None,
+        owner: Owner::Dead,
+        is_snapshot: true,
+    };
     let fake = Fake { marked: vec![marked.clone()], ..Fake::default() };
     let outcome = run(&fake.plan([What::Volume(name("web"))]), &fake, &fake, &fake);
     assert_eq!(outcome.cleaned, ["vg0/old-snapshot"]);

@@ -1,6 +1,6 @@
 //! Running LVM's commands: a vector of arguments, no shell, a time limit.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
@@ -14,6 +14,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::error::{Error, Kind, Result};
 use crate::printable::Printable;
+use crate::snapshot::priority::with_usual;
 
 /// How long a command that was asked to end is waited for.
 const GRACE: Duration = Duration::from_secs(5);
@@ -23,6 +24,22 @@ const MOST_ANSWER: u64 = 256 << 20;
 
 /// Most bytes of complaints that are read.
 const MOST_COMPLAINTS: u64 = 1 << 20;
+
+/// Settings that each command takes back from lvm.conf(5): those that change what LVM prints or does for us.
+///
+/// They are one argument, always the same, so that sudo can hold commands against it (docs/lvm.md).
+pub(super) const CONFIG: &str = concat!(
+    r#"global/test=0 global/wait_for_locks=1 "#,
+    r#"log/command_names=0 log/indent=0 log/prefix="" log/report_command_log=0 log/silent=0 log/verbose=0 "#,
+    r#"report/binary_values_as_numeric=0 report/buffered=1 report/columns_as_rows=0 report/compact_output=0 "#,
+    r#"report/compact_output_cols="" report/headings=1 report/list_item_separator="," "#,
+    r#"report/lvs_sort="vg_name,lv_name" report/mark_hidden_devices=1 report/prefixes=0 report/quoted=1"#
+);
+
+/// Beginnings of variables that change what LVM does, and those of them that it keeps: they say where lvm.conf
+/// lies, and that there is no udevd.
+const VARIABLES: [&str; 2] = ["LVM_", "DM_"];
+const KEPT_VARIABLES: [&str; 2] = ["LVM_SYSTEM_DIR", "DM_DISABLE_UDEV"];
 
 /// A program, with the arguments that always come first: `lvm`, or `sudo -n lvm`.
 #[derive(Clone, Debug)]
@@ -64,18 +81,21 @@ impl Program {
         // Not pipes: a daemon that the command leaves behind may hold them open for ever.
         let out = answer_file().map_err(failed)?;
         let err = answer_file().map_err(failed)?;
-        let mut child = Command::new(&self.name)
+        let mut command = Command::new(&self.name);
+        for name in std::env::vars_os().map(|(name, _)| name).filter(|name| is_of_lvm(name)) {
+            command.env_remove(name);
+        }
+        command
             .args(&self.first)
-            .args(arguments)
+            .args(configured(arguments))
             .env("PATH", path())
             .env("LC_ALL", "C")
             .env("LVM_SUPPRESS_FD_WARNINGS", "1")
             .stdin(Stdio::null())
             .stdout(out.try_clone().map_err(failed)?)
             .stderr(err.try_clone().map_err(failed)?)
-            .process_group(0)
-            .spawn()
-            .map_err(failed)?;
+            .process_group(0);
+        let mut child = with_usual(|| command.spawn()).map_err(failed)?;
         let Some(status) = wait(&mut child, limit).map_err(failed)? else {
             return Err(self.too_slow(&mut child, arguments, limit));
         };
@@ -114,6 +134,20 @@ impl Program {
         };
         Error::new(Kind::Snapshot, format!("{name}: can't be run: {error}{advice}"))
     }
+}
+
+/// The arguments of a command, with the settings behind its name.
+fn configured<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
+    let mut all = arguments.to_vec();
+    all.splice(1.min(all.len())..1.min(all.len()), ["--config", CONFIG]);
+    all
+}
+
+/// Whether a variable changes what LVM does: it may send what LVM prints elsewhere, or choose a profile.
+fn is_of_lvm(name: &OsStr) -> bool {
+    let name = name.to_string_lossy();
+    let is_known = VARIABLES.iter().any(|beginning| name.starts_with(beginning));
+    is_known && !KEPT_VARIABLES.contains(&&*name)
 }
 
 /// A file in memory, closed in every program that is started.
@@ -172,7 +206,8 @@ mod tests {
     #[test]
     fn arguments_arrive_as_they_are_and_both_outputs_come_back() {
         let said = shell(r#"printf '%s|' "$@"; echo no >&2; exit 5"#, LONG).unwrap();
-        assert_eq!(said.out, b"one|two words; $HOME|");
+        let expected = format!("one|--config|{CONFIG}|two words; $HOME|");
+        assert_eq!(String::from_utf8(said.out).unwrap(), expected);
         assert_eq!(said.err, b"no\n");
         assert_eq!(said.status.code(), Some(5));
     }
@@ -181,6 +216,22 @@ mod tests {
     fn a_command_has_no_input_and_plain_english() {
         let said = shell(r#"cat; echo "$LC_ALL $LVM_SUPPRESS_FD_WARNINGS""#, LONG).unwrap();
         assert_eq!(said.out, b"C 1\n");
+    }
+
+    #[test]
+    fn variables_that_change_what_lvm_prints_do_not_reach_it() {
+        let cases = [
+            ("LVM_OUT_FD", true),
+            ("LVM_COMMAND_PROFILE", true),
+            ("DM_DEFAULT_NAME_MANGLING_MODE", true),
+            ("LVM_SYSTEM_DIR", false),
+            ("DM_DISABLE_UDEV", false),
+            ("PATH", false),
+            ("SLVM_", false),
+        ];
+        for (name, is_taken_away) in cases {
+            assert_eq!(is_of_lvm(OsStr::new(name)), is_taken_away, "{name}");
+        }
     }
 
     #[test]

@@ -7,10 +7,14 @@ use crate::error::{Error, Kind};
 use crate::printable::Printable;
 
 /// What in a line of LVM's (or sudo's) tells what to do. The first that is found counts.
-const ADVICE: [(&str, &str); 11] = [
+const ADVICE: [(&str, &str); 13] = [
     (
         "ermission denied",
         "run this as root, or give your user the right to run lvm alone: --lvm-command \"sudo -n lvm\" (docs/lvm.md)",
+    ),
+    (
+        "Multiple VGs found with the same name",
+        "give the group's UUID as GROUP (vgs -o +vg_uuid shows it), or rename one (vgrename UUID NAME)",
     ),
     ("sudo: a password is required", "allow lvm in sudoers without a password (docs/lvm.md)"),
     ("not allowed to execute", "allow this command in sudoers (docs/lvm.md)"),
@@ -19,6 +23,10 @@ const ADVICE: [(&str, &str); 11] = [
     (
         "insufficient free space",
         "make the snapshot smaller (--snapshot-size), or the group larger (vgextend)",
+    ),
+    (
+        "nsufficient free space: ",
+        "make the snapshot smaller (--snapshot-size), open a physical volume to allocation (pvchange -xy), or make the group larger",
     ),
     ("reached threshold", "make the thin pool larger: lvextend GROUP/POOL"),
     ("PVs are missing", "bring the missing disk back: vgs -o +pv_name,vg_missing_pv_count shows which"),
@@ -44,6 +52,12 @@ pub(super) fn refusal(what: &str, said: &Said) -> Error {
         let last = lines.iter().rev().find(says_something).or(lines.last());
         (last.copied().unwrap_or("it gave no reason"), "")
     });
+    // LVM's explanation is in a warning before.
+    let explanation = lines.iter().find(|line| line.contains(" is used by VGs "));
+    let (line, advice) = match explanation.filter(|_| line.starts_with("Multiple VGs ")) {
+        Some(warning) => (warning.trim_start_matches("WARNING: "), advice),
+        None => (line, advice),
+    };
     let line = Printable(line.trim_end_matches('.').as_bytes());
     let separator = if advice.is_empty() { "" } else { "; " };
     let message = format!("{what}: {line} ({}){separator}{advice}", ending(said.status));
@@ -65,7 +79,7 @@ mod tests {
 
     #[test]
     fn the_line_that_tells_something_is_shown_and_what_to_do() {
-        let cases: [(&str, &str, &str); 9] = [
+        let cases: [(&str, &str, &str); 11] = [
             (
                 include_str!("../../../tests/lvm/denied_lvcreate.err"),
                 "/dev/mapper/control: open failed: Permission denied (exit code 5)",
@@ -89,6 +103,16 @@ mod tests {
             ),
             (include_str!("../../../tests/lvm/remove_busy.err"), "in use (exit code 5)", "lsof"),
             (include_str!("../../../tests/lvm/exported.err"), "Volume group small is exported", "vgimport"),
+            (
+                include_str!("../../../tests/lvm/same_name.err"),
+                "VG name small is used by VGs ",
+                "UUID as GROUP",
+            ),
+            (
+                include_str!("../../../tests/lvm/create_closed.err"),
+                "extents needed, but only 0 available",
+                "pvchange -xy",
+            ),
             ("sudo: a password is required\n", "a password is required", "without a password"),
             ("", "it gave no reason", ""),
         ];

@@ -1,55 +1,65 @@
 //! Finding volumes: one by name, or all of a group.
 
 use super::Lvm;
-use super::lvs::{self, Row};
+use super::group::listed;
+use super::lvs::Row;
 use crate::error::{Error, Kind, Result};
 use crate::snapshot::{Volume, VolumeName};
-
-/// Most names that a message lists.
-const MOST_NAMES: usize = 20;
 
 /// See [`crate::snapshot::Provider::find`].
 pub(super) fn find(lvm: &Lvm, name: &VolumeName) -> Result<Volume> {
     let name = &VolumeName::new(&name.group, &name.volume)?;
-    let Some(row) = lvm.row_of(name, &|lvm| is_there(lvm, &name.group))? else {
-        let there = volumes(lvm, &name.group)?;
-        let there = listed(there.iter().map(|volume| volume.name.volume.as_str()));
+    lvm.known_groups().remove(&name.group);
+    let Some(row) = lvm.row_of(name, &|lvm| lvm.is_there(&name.group))? else {
+        let there = worth_a_backup(lvm, &name.group)?;
+        let there = listed(there.iter().map(|row| row.name.volume.as_str()));
         let message = format!("no volume {} in group {}: it has {there}", name.volume, name.group);
         return Err(Error::new(Kind::Source, message));
     };
     match unfit(&row) {
         Some(why) => Err(Error::new(Kind::Source, format!("{name} {why}"))),
-        None => Ok(volume(lvm, row)),
+        None => volume(lvm, row),
     }
 }
 
 /// See [`crate::snapshot::Provider::volumes`].
-pub(super) fn volumes(lvm: &Lvm, group: &str) -> Result<Vec<Volume>> {
+pub(super) fn volumes(lvm: &Lvm, group: &str) -> Result<Vec<VolumeName>> {
     VolumeName::check_group(group)?;
-    let rows = match lvm.rows(&[group], group) {
+    lvm.known_groups().remove(group);
+    let rows = worth_a_backup(lvm, group)?;
+    Ok(rows.into_iter().map(|row| row.name).collect())
+}
+
+fn worth_a_backup(lvm: &Lvm, group: &str) -> Result<Vec<Row>> {
+    let rows = match lvm.rows_of_group(group, &[]) {
         Ok(rows) => rows,
         Err(error) => {
-            is_there(lvm, group)?;
+            lvm.is_there(group)?;
             return Err(error);
         }
     };
-    let worth = rows.into_iter().filter(|row| !row.is_internal() && !row.is_snapshot());
-    let mut volumes: Vec<Volume> = worth.map(|row| volume(lvm, row)).collect();
-    volumes.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(volumes)
+    let is_worth = |row: &Row| !row.is_internal() && !row.is_snapshot() && !row.is_leftover();
+    let mut rows: Vec<Row> = rows.into_iter().filter(is_worth).collect();
+    rows.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(rows)
 }
 
-fn volume(lvm: &Lvm, row: Row) -> Volume {
-    Volume {
-        device: row.name.device(&lvm.devices),
+fn volume(lvm: &Lvm, row: Row) -> Result<Volume> {
+    // A cached volume, too, has what LVM calls a pool.
+    let pool = if row.is_thin() { row.pool.clone() } else { None };
+    Ok(Volume {
+        device: lvm.called(&row.name)?.device(&lvm.devices),
         len_bytes: row.len_bytes,
-        // A cached volume, too, has what LVM calls a pool.
-        pool: if row.is_thin() { row.pool } else { None },
         is_open: row.attributes.is_open,
-        group_free_bytes: row.group_free_bytes,
+        // A thin snapshot takes none of it.
+        group_free_bytes: match pool {
+            Some(_) => 0,
+            None => lvm.look_up(&row.name.group)?.free_bytes,
+        },
+        pool,
         extent_bytes: row.extent_bytes,
         name: row.name,
-    }
+    })
 }
 
 /// Why no snapshot is taken of it, and what to do.
@@ -69,6 +79,12 @@ fn unfit(row: &Row) -> Option<String> {
             device.display()
         ));
     }
+    if row.is_leftover() {
+        return Some(format!(
+            "is what is left of a snapshot that voltar took, and whose removal was cut short: \"voltar clean {name}\" removes it; if \
+             it is a volume of yours, take the tag away (lvchange --deltag voltar {name}) and rename it"
+        ));
+    }
     // A thin snapshot is active by itself.
     if !row.is_active() && !row.is_thin() {
         return Some(format!(
@@ -76,27 +92,4 @@ fn unfit(row: &Row) -> Option<String> {
         ));
     }
     None
-}
-
-/// # Errors
-///
-/// When there is no such group, with those that there are.
-fn is_there(lvm: &Lvm, group: &str) -> Result<()> {
-    let said = lvm.ask(&["vgs", "--reportformat", "json", "-o", "vg_name"], "vgs")?;
-    let groups = lvs::parse_groups(&said.out)?;
-    if groups.iter().any(|there| there == group) {
-        return Ok(());
-    }
-    let there = listed(groups.iter().map(String::as_str));
-    Err(Error::new(Kind::Source, format!("no volume group {group}: there is {there}")))
-}
-
-fn listed<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
-    let rest = names.len().saturating_sub(MOST_NAMES);
-    let shown: Vec<&str> = names.take(MOST_NAMES).collect();
-    match (shown.is_empty(), rest) {
-        (true, _) => "none".to_owned(),
-        (_, 0) => shown.join(", "),
-        _ => format!("{} and {rest} more", shown.join(", ")),
-    }
 }

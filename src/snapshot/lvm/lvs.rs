@@ -4,6 +4,7 @@
 //! them. `lv_attr` is described in lvs(8).
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use super::mark;
 use crate::error::{Error, Kind, Result};
@@ -11,30 +12,25 @@ use crate::printable::Printable;
 use crate::snapshot::VolumeName;
 
 /// The fields of a row. Those of segments are not among them: `lvs` would give a row for each segment.
-pub(super) const FIELDS: &str = "vg_name,lv_name,lv_attr,lv_layout,lv_role,lv_size,origin,pool_lv,lv_tags,\
-                                 lv_health_status,lv_snapshot_invalid,snap_percent,metadata_percent,vg_free,vg_extent_size";
+pub(super) const FIELDS: &str = "vg_name,vg_uuid,lv_name,lv_attr,lv_layout,lv_role,lv_size,origin,pool_lv,lv_tags,\
+                                 lv_health_status,lv_snapshot_invalid,snap_percent,metadata_percent,vg_extent_size";
 
 #[derive(Deserialize)]
-struct Document {
-    report: Vec<Report>,
+struct Document<T> {
+    report: Vec<Report<T>>,
 }
 
+/// A report is of volumes or of groups.
 #[derive(Deserialize)]
-struct Report {
-    #[serde(default)]
-    lv: Vec<Raw>,
-    #[serde(default)]
-    vg: Vec<Group>,
-}
-
-#[derive(Deserialize)]
-struct Group {
-    vg_name: String,
+struct Report<T> {
+    #[serde(alias = "lv", alias = "vg")]
+    rows: Vec<T>,
 }
 
 #[derive(Deserialize)]
 struct Raw {
     vg_name: String,
+    vg_uuid: String,
     lv_name: String,
     lv_attr: String,
     lv_layout: String,
@@ -47,7 +43,6 @@ struct Raw {
     lv_snapshot_invalid: String,
     snap_percent: String,
     metadata_percent: String,
-    vg_free: String,
     vg_extent_size: String,
 }
 
@@ -68,7 +63,8 @@ pub(super) struct Row {
     pub(super) invalid: String,
     pub(super) snap_percent: String,
     pub(super) metadata_percent: String,
-    pub(super) group_free_bytes: u64,
+    /// Of its group, which tells it from another of that name.
+    pub(super) group_uuid: String,
     pub(super) extent_bytes: u64,
 }
 
@@ -116,6 +112,13 @@ impl Row {
         is_kept && (has(&self.roles, "snapshot") || is_ours)
     }
 
+    /// Whether it is what an unfinished removal leaves of a snapshot: a volume in its own right to LVM, with this program's
+    /// tags, and its name or all that the tags tell. LVM removes a classic snapshot in two steps.
+    pub(super) fn is_leftover(&self) -> bool {
+        let is_ours = mark::taken(&self.name.volume).is_some() || mark::Mark::read(&self.tags).is_some();
+        self.is_marked() && is_ours && !self.is_snapshot() && !self.is_internal()
+    }
+
     /// Whether it carries this program's mark.
     pub(super) fn is_marked(&self) -> bool {
         has(&self.tags, mark::TAG)
@@ -138,23 +141,14 @@ fn has(list: &[String], word: &str) -> bool {
 /// When something is not as LVM writes it.
 pub(super) fn parse(json: &[u8]) -> Result<Vec<Row>> {
     let mut rows: Vec<Row> = Vec::new();
-    for raw in document(json)?.report.into_iter().flat_map(|report| report.lv) {
+    for raw in document(json)? {
         let row = row(raw)?;
-        if rows.last().is_none_or(|last| last.name != row.name) {
+        let is_same = |last: &Row| last.name == row.name && last.group_uuid == row.group_uuid;
+        if !rows.last().is_some_and(is_same) {
             rows.push(row);
         }
     }
     Ok(rows)
-}
-
-/// Reads the names of a report of volume groups.
-///
-/// # Errors
-///
-/// As [`parse`].
-pub(super) fn parse_groups(json: &[u8]) -> Result<Vec<String>> {
-    let groups = document(json)?.report.into_iter().flat_map(|report| report.vg);
-    Ok(groups.map(|group| group.vg_name).collect())
 }
 
 /// Reads a percentage; `None` where LVM knows none.
@@ -174,13 +168,15 @@ pub(super) fn percent(text: &str) -> Result<Option<f64>> {
     }
 }
 
-fn document(json: &[u8]) -> Result<Document> {
-    serde_json::from_slice(json).map_err(|error| {
+/// The rows of a report.
+pub(super) fn document<T: DeserializeOwned>(json: &[u8]) -> Result<Vec<T>> {
+    let document: Document<T> = serde_json::from_slice(json).map_err(|error| {
         Error::new(
             Kind::Snapshot,
             format!("the report of LVM is not as expected (lvm2 2.02.158 or later is needed): {error}"),
         )
-    })
+    })?;
+    Ok(document.report.into_iter().flat_map(|report| report.rows).collect())
 }
 
 fn row(raw: Raw) -> Result<Row> {
@@ -200,7 +196,7 @@ fn row(raw: Raw) -> Result<Row> {
         invalid: raw.lv_snapshot_invalid,
         snap_percent: raw.snap_percent,
         metadata_percent: raw.metadata_percent,
-        group_free_bytes: bytes(&raw.vg_free)?,
+        group_uuid: raw.vg_uuid,
         extent_bytes: match bytes(&raw.vg_extent_size)? {
             0 => return Err(strange("extent size", "0")),
             size => size,
@@ -235,7 +231,7 @@ fn filled(text: String) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 
-fn bytes(text: &str) -> Result<u64> {
+pub(super) fn bytes(text: &str) -> Result<u64> {
     text.parse().map_err(|_| strange("number of bytes", text))
 }
 

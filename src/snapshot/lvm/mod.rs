@@ -5,13 +5,14 @@
 //!
 //! ```text
 //! command (runs it) ▶ complaint (why it refused)
-//!                   ▶ lvs (what it reports) ▶ find, state
+//!                   ▶ lvs, group (what it reports) ▶ find, state
 //! size, mark ▶ take ▶ remove ▶ settle
 //! ```
 
 mod command;
 mod complaint;
 mod find;
+mod group;
 mod lvs;
 mod mark;
 mod remove;
@@ -23,13 +24,16 @@ mod take;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use command::{Program, Said};
+use group::{Group, Named};
 use lvs::Row;
 
 use super::{Foreseen, Marked, Provider, Snapshot, State, Untaken, Volume, VolumeName, Wish};
@@ -56,6 +60,8 @@ pub struct Lvm {
     patience: Duration,
     /// How long a command may take that no frozen guest waits for.
     limit: Duration,
+    /// Groups that were named by their UUIDs.
+    groups: Arc<Mutex<BTreeMap<String, Group>>>,
 }
 
 impl Lvm {
@@ -71,7 +77,12 @@ impl Lvm {
             is_node: |path| fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_block_device()),
             patience: Duration::from_secs(60),
             limit: LIMIT,
+            groups: Arc::default(),
         })
+    }
+
+    fn known_groups(&self) -> MutexGuard<'_, BTreeMap<String, Group>> {
+        self.groups.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Runs a command that is to succeed. `what` names it in an error.
@@ -83,11 +94,14 @@ impl Lvm {
         }
     }
 
-    /// Runs a command that changes something; its last argument is what it changes.
-    fn order(&self, arguments: &[&str]) -> Result<()> {
-        let ends = [arguments.first(), arguments.last()];
-        let what: Vec<&str> = ends.into_iter().flatten().copied().collect();
-        self.ask(arguments, &what.join(" ")).map(drop)
+    /// Runs a command that changes a volume.
+    fn order(&self, arguments: &[&str], volume: &VolumeName) -> Result<()> {
+        let named = self.name_volume(volume)?;
+        let mut all = arguments.to_vec();
+        all.extend(named.options());
+        all.push(&named.text);
+        let what = format!("{} {volume}", arguments.first().unwrap_or(&""));
+        self.ask(&all, &what).map(drop)
     }
 
     /// What `lvs` says of `which`; `what` names that in an error.
@@ -99,6 +113,23 @@ impl Lvm {
         lvs::parse(&said.out)
     }
 
+    /// What `lvs` says of one thing in a group. Its volumes are named as the group is here.
+    fn rows_of(&self, named: &Named, options: &[&str], group: &str, what: &str) -> Result<Vec<Row>> {
+        let mut which = options.to_vec();
+        which.extend(named.options());
+        which.push(&named.text);
+        let mut rows = self.rows(&which, what)?;
+        for row in &mut rows {
+            row.name.group = group.to_owned();
+        }
+        Ok(rows)
+    }
+
+    /// What `lvs` says of the volumes of a group.
+    fn rows_of_group(&self, group: &str, options: &[&str]) -> Result<Vec<Row>> {
+        self.rows_of(&self.name_group(group)?, options, group, group)
+    }
+
     /// One volume; `None` when its group is there, and has none of that name.
     fn row(&self, name: &VolumeName) -> Result<Option<Row>> {
         self.row_of(name, &|_| Ok(()))
@@ -108,8 +139,8 @@ impl Lvm {
     ///
     /// LVM's exit code is the same whether there is no such volume or the answer is not to be had. So the group is asked, too.
     fn row_of(&self, name: &VolumeName, why: &dyn Fn(&Self) -> Result<()>) -> Result<Option<Row>> {
-        let text = name.to_string();
-        let error = match self.rows(&[&text], &text) {
+        let named = self.name_volume(name)?;
+        let error = match self.rows_of(&named, &[], &name.group, &name.to_string()) {
             Ok(rows) => {
                 let row = rows.into_iter().find(|row| row.name == *name);
                 let missing =
@@ -119,7 +150,7 @@ impl Lvm {
             Err(error) => error,
         };
         why(self)?;
-        let all = self.rows(&["--all", &name.group], &name.group)?;
+        let all = self.rows_of_group(&name.group, &["--all"])?;
         match all.iter().any(|row| row.name == *name) {
             true => Err(error),
             false => Ok(None),
@@ -132,7 +163,7 @@ impl Provider for Lvm {
         find::find(self, name)
     }
 
-    fn volumes(&self, group: &str) -> Result<Vec<Volume>> {
+    fn volumes(&self, group: &str) -> Result<Vec<VolumeName>> {
         find::volumes(self, group)
     }
 
@@ -184,12 +215,12 @@ impl Provider for Lvm {
             return Ok(false);
         }
         let origin = self.row(&snapshot.origin)?.ok_or_else(|| missing(&snapshot.origin))?;
-        let extents =
-            size::extension(origin.len_bytes, before.len_bytes, before.group_free_bytes, before.extent_bytes);
+        let free_bytes = self.look_up(&snapshot.name.group)?.free_bytes;
+        let extents = size::extension(origin.len_bytes, before.len_bytes, free_bytes, before.extent_bytes);
         if extents == 0 {
             return Ok(false);
         }
-        self.order(&["lvextend", "--extents", &format!("+{extents}"), &snapshot.name.to_string()])?;
+        self.order(&["lvextend", "--extents", &format!("+{extents}")], &snapshot.name)?;
         let after = self.row(&snapshot.name)?.ok_or_else(|| missing(&snapshot.name))?;
         Ok(after.len_bytes > before.len_bytes)
     }

@@ -4,6 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::Lvm;
+use super::group::is_ambiguous;
 use super::lvs::Row;
 use super::mark::Mark;
 use crate::error::{Error, Kind, Result};
@@ -23,10 +24,9 @@ pub(super) fn remove(lvm: &Lvm, name: &VolumeName) -> Result<()> {
         return Ok(());
     };
     refuse_foreign(&row)?;
-    let text = name.to_string();
     let mut pauses = PAUSES_MS.iter();
     loop {
-        let attempt = lvm.order(&["lvremove", "--yes", "--force", "--select", super::SELECTION, &text]);
+        let attempt = lvm.order(&["lvremove", "--yes", "--force", "--select", super::SELECTION], name);
         if lvm.row(name)?.is_none() {
             return Ok(());
         }
@@ -57,6 +57,9 @@ fn is_worth_another(error: &Error) -> bool {
 
 fn refuse_foreign(row: &Row) -> Result<()> {
     let name = &row.name;
+    if row.is_leftover() {
+        return Ok(());
+    }
     let message = match (row.is_marked(), row.is_snapshot()) {
         (true, true) => return Ok(()),
         (_, false) => format!("{name} is no read-only snapshot: it is not removed"),
@@ -71,12 +74,20 @@ fn refuse_foreign(row: &Row) -> Result<()> {
 pub(super) fn marked(lvm: &Lvm) -> Result<Vec<Marked>> {
     let here = Mark::of_this_process()?;
     let rows = lvm.rows(&["--select", super::SELECTION], "all groups")?;
-    let snapshots = rows.into_iter().filter(|row| row.is_marked() && row.is_snapshot());
-    Ok(snapshots.map(|row| describe(row, &here)).collect())
+    let is_ours = |row: &Row| row.is_marked() && (row.is_snapshot() || row.is_leftover());
+    let mut rows: Vec<Row> = rows.into_iter().filter(is_ours).collect();
+    if !rows.is_empty() {
+        let groups = lvm.groups()?;
+        for row in rows.iter_mut().filter(|row| is_ambiguous(&row.name.group, &groups)) {
+            row.name.group.clone_from(&row.group_uuid);
+        }
+    }
+    Ok(rows.into_iter().map(|row| describe(row, &here)).collect())
 }
 
 fn describe(row: Row, here: &Mark) -> Marked {
     let owner = Mark::read(&row.tags).map_or(Owner::Unknown, |mark| mark.owner(here));
+    let is_snapshot = row.is_snapshot();
     let origin = row.origin.map(|volume| VolumeName { group: row.name.group.clone(), volume });
-    Marked { taken: super::mark::taken(&row.name.volume), origin, owner, name: row.name }
+    Marked { taken: super::mark::taken(&row.name.volume), origin, owner, is_snapshot, name: row.name }
 }

@@ -33,8 +33,7 @@ fn node(lvm: &Lvm, snapshot: &Snapshot) -> Result<()> {
     }
     let row = lvm.row(name)?.ok_or_else(|| gone(name))?;
     if !row.is_active() {
-        let text = name.to_string();
-        lvm.order(&["lvchange", "--activate", "y", "--ignoreactivationskip", &text])?;
+        lvm.order(&["lvchange", "--activate", "y", "--ignoreactivationskip"], name)?;
     }
     match appears(lvm, device, NODE_LIMIT) {
         true => Ok(()),

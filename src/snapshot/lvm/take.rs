@@ -29,7 +29,9 @@ pub(super) fn take(
     note: &dyn Fn(&str),
 ) -> std::result::Result<Snapshot, Untaken> {
     let is_thin = volume.pool.is_some();
-    if !is_thin && volume.name.mapper_len().saturating_add(ORIGIN_ENDING) > MOST_CHARACTERS {
+    // Known since the volume was found: no guest waits for another command.
+    let origin = &lvm.called(&volume.name)?;
+    if !is_thin && origin.mapper_len().saturating_add(ORIGIN_ENDING) > MOST_CHARACTERS {
         return Err(too_long(&volume.name).into());
     }
     let mut space = space(volume, wish.size)?;
@@ -38,7 +40,7 @@ pub(super) fn take(
     let mut has_less = false;
     let mut number = 1;
     let name = loop {
-        let name = name(&volume.name, &time, number)?;
+        let name = VolumeName { group: volume.name.group.clone(), ..name(origin, &time, number)? };
         let said = match create(lvm, volume, &name, &mark, space.as_ref()) {
             Ok(said) => said,
             Err(error) => return Err(Untaken { error, left: Some(name) }),
@@ -56,7 +58,8 @@ pub(super) fn take(
             number = number.saturating_add(1);
             continue;
         }
-        match free_extents(&complaints) {
+        let asked_for = space.as_ref().map_or(0, |space| space.extents);
+        match free_extents(&complaints, asked_for) {
             // Somebody took of it since the volume was looked at.
             Some(extents) if wish.size == Size::Automatic && !has_less => {
                 has_less = true;
@@ -69,14 +72,25 @@ pub(super) fn take(
     if let Some(warning) = space.and_then(|space| space.warning) {
         note(&warning);
     }
-    let device = name.device(&lvm.devices);
+    let device = lvm.called(&name)?.device(&lvm.devices);
     Ok(Snapshot { name, origin: volume.name.clone(), device, is_thin })
 }
 
-/// How many extents are free where LVM says that they are too few. A frozen guest does not wait until it is asked once more.
-fn free_extents(complaints: &str) -> Option<u64> {
-    let (_, rest) = complaints.split_once("has insufficient free space (")?;
-    rest.split_once(" extents)")?.0.parse().ok()
+/// How many extents can be had where LVM says that they are too few. A frozen guest does not wait until it is asked once more.
+///
+/// LVM says in three ways how many there are, or how many more it would need: where the group has too few, where its
+/// open physical volumes have, and where those that its allocation policy takes have.
+fn free_extents(complaints: &str, asked_for: u64) -> Option<u64> {
+    let number = |before: &str, after: &str| -> Option<u64> {
+        let (_, rest) = complaints.split_once(before)?;
+        rest.split_once(after)?.0.rsplit(' ').next()?.parse().ok()
+    };
+    number("has insufficient free space (", " extents)")
+        .or_else(|| number(" extents needed, but only ", " available"))
+        .or_else(|| {
+            complaints.contains("Insufficient suitable ").then_some(())?;
+            asked_for.checked_sub(number(" for logical volume ", " more required")?)
+        })
 }
 
 /// See [`crate::snapshot::Provider::foresee`].
@@ -97,7 +111,7 @@ fn space(volume: &Volume, size: Size) -> Result<Option<Space>> {
 fn create(lvm: &Lvm, volume: &Volume, name: &VolumeName, mark: &Mark, space: Option<&Space>) -> Result<Said> {
     let tags = mark.tags();
     let extents = space.map(|space| space.extents.to_string());
-    let origin = volume.name.to_string();
+    let origin = lvm.name_volume(&volume.name)?;
     let mut arguments = vec!["lvcreate", "--yes", "--snapshot", "--permission", "r"];
     match &extents {
         Some(extents) => arguments.extend(["--extents", extents]),
@@ -107,7 +121,8 @@ fn create(lvm: &Lvm, volume: &Volume, name: &VolumeName, mark: &Mark, space: Opt
     for tag in &tags {
         arguments.extend(["--addtag", tag]);
     }
-    arguments.extend(["--name", &name.volume, &origin]);
+    arguments.extend(origin.options());
+    arguments.extend(["--name", &name.volume, &origin.text]);
     lvm.program.run(&arguments, LIMIT)
 }
 
@@ -141,6 +156,21 @@ mod tests {
     use super::*;
 
     const TIME: &str = "20250102T030405Z";
+
+    #[test]
+    fn the_extents_that_can_be_had_are_read_from_each_complaint() {
+        let cases = [
+            ("  Volume group \"small\" has insufficient free space (3 extents): 16 required.", Some(3)),
+            ("  Insufficient free space: 17 extents needed, but only 0 available", Some(0)),
+            ("  Insufficient suitable allocatable extents for logical volume s: 12 more required", Some(5)),
+            ("  Insufficient suitable allocatable extents for logical volume s: 18 more required", None),
+            ("  Insufficient suitable contiguous extents", None),
+            ("  Volume group \"small\" is exported", None),
+        ];
+        for (complaint, extents) in cases {
+            assert_eq!(free_extents(complaint, 17), extents, "{complaint}");
+        }
+    }
 
     #[test]
     fn a_snapshot_is_named_after_its_origin_and_the_time() {

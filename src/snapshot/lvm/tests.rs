@@ -1,6 +1,7 @@
 //! The provider against a program that answers as LVM was seen to answer (`tests/lvm/`), and records what it was asked.
 
 mod fake;
+mod groups;
 
 use super::*;
 use crate::snapshot::{Owner, Size};
@@ -47,7 +48,8 @@ const WISH: Wish = Wish { size: Size::Automatic };
 
 #[test]
 fn a_volume_is_found_with_all_that_is_worth_knowing() {
-    let fake = Fake::new([ok("linear"), ok("attached"), ok("thin"), ok("thin_clone")]);
+    let fake =
+        Fake::new([ok("linear"), ok("space"), ok("attached"), ok("space"), ok("thin"), ok("thin_clone")]);
     let linear = fake.lvm.find(&name(VOLUME)).unwrap();
     let expected = Volume { device: fake.device(VOLUME), ..volume(144 << 20) };
     assert_eq!(linear, expected);
@@ -58,6 +60,8 @@ fn a_volume_is_found_with_all_that_is_worth_knowing() {
     let asked = fake.asked();
     let fields = lvs::FIELDS;
     assert_eq!(asked[0], format!("lvs --reportformat json --units b --nosuffix -o {fields} {VOLUME}"));
+    assert!(asked[1].starts_with("vgs ") && asked[1].ends_with(" cinder-volumes"), "{}", asked[1]);
+    assert_eq!(asked.len(), 6);
 }
 
 #[test]
@@ -69,6 +73,7 @@ fn what_can_not_be_backed_up_is_refused_with_what_to_do() {
         ("skipped_thin_snapshot", "cinder-volumes/thin-1-snapshot", "is a snapshot, of thin-1"),
         ("thin_orphan", THIN, "is a snapshot, of a volume that is gone"),
         ("inactive", "cinder-volumes/inactive", "lvchange --activate y cinder-volumes/inactive"),
+        ("leftover", groups::LEFTOVER, "voltar clean cinder-volumes/volume-00000002-voltar-20250102T030405Z"),
     ];
     for (recorded, volume, said) in cases {
         let error = Fake::new([ok(recorded)]).lvm.find(&name(volume)).unwrap_err();
@@ -118,7 +123,7 @@ fn a_user_without_rights_is_told_how_to_get_them() {
 fn the_volumes_of_a_group_are_those_that_are_worth_a_backup() {
     let fake = Fake::new([ok("group"), ok("empty_group")]);
     let volumes = fake.lvm.volumes("cinder-volumes").unwrap();
-    let names: Vec<&str> = volumes.iter().map(|volume| volume.name.volume.as_str()).collect();
+    let names: Vec<&str> = volumes.iter().map(|name| name.volume.as_str()).collect();
     let expected = [
         "attached",
         "by-hand",
@@ -131,6 +136,7 @@ fn the_volumes_of_a_group_are_those_that_are_worth_a_backup() {
     ];
     assert_eq!(names, expected);
     assert_eq!(fake.lvm.volumes("small").unwrap(), []);
+    assert_eq!(Fake::new([ok("leftover")]).lvm.volumes("cinder-volumes").unwrap(), []);
 }
 
 #[test]
@@ -296,20 +302,24 @@ fn a_state_that_can_not_be_had_is_an_error() {
 
 #[test]
 fn a_snapshot_is_extended_by_a_fifth_of_what_it_may_need() {
-    let fake = Fake::new([ok("snapshot_80"), ok("linear"), ok("extended"), ok("snapshot_extended")]);
+    let fake =
+        Fake::new([ok("snapshot_80"), ok("linear"), ok("space"), ok("extended"), ok("snapshot_extended")]);
     assert!(fake.lvm.extend(&snapshot(SNAPSHOT, VOLUME, false)).unwrap());
-    assert_eq!(fake.asked()[2], format!("lvextend --extents +4 {SNAPSHOT}"));
+    assert_eq!(fake.asked()[3], format!("lvextend --extents +4 {SNAPSHOT}"));
 }
 
 #[test]
 fn what_can_not_be_extended_is_no_error() {
     let classic = snapshot(SNAPSHOT, VOLUME, false);
-    let full = ok("snapshot_80").replacing("\"vg_free\":\"150994944\"", "\"vg_free\":\"0\"");
     let cases = [
         ("thin", snapshot(THIN, "cinder-volumes/thin-1", true), vec![]),
         ("overflowed", classic.clone(), vec![ok("snapshot_overflowed")]),
-        ("a full group", classic.clone(), vec![full, ok("linear")]),
-        ("at its most", classic, vec![ok("snapshot_80"), ok("linear"), ok("extended"), ok("snapshot_80")]),
+        ("a full group", classic.clone(), vec![ok("snapshot_80"), ok("linear"), ok("space_small")]),
+        (
+            "at its most",
+            classic,
+            vec![ok("snapshot_80"), ok("linear"), ok("space"), ok("extended"), ok("snapshot_80")],
+        ),
     ];
     for (what, snapshot, answers) in cases {
         assert!(!Fake::new(answers).lvm.extend(&snapshot).unwrap(), "{what}");
@@ -365,17 +375,31 @@ fn nothing_but_a_marked_snapshot_is_ever_removed() {
 fn marked_snapshots_are_listed_with_their_owners_and_nothing_else_is() {
     let elsewhere = ok("marked")
         .replacing("voltar.host=vm", "voltar.host=elsewhere.test,voltar.machine=0a,voltar.pidns=1");
-    let fake =
-        Fake::new([elsewhere, ok("marked").marked_by_this_process(), ok("by_hand"), ok("empty_group")]);
+    let fake = Fake::new([
+        elsewhere,
+        ok("groups"),
+        ok("marked").marked_by_this_process(),
+        ok("groups"),
+        ok("by_hand"),
+        ok("empty_group"),
+    ]);
     let found = fake.lvm.marked().unwrap();
     let [thin, classic] = found.as_slice() else { panic!("{found:?}") };
     let owner = Owner::Elsewhere { host: "elsewhere.test".to_owned() };
     let taken = Some(1_735_787_045);
     assert_eq!(
         *thin,
-        Marked { name: name(THIN), origin: Some(name("cinder-volumes/thin-1")), taken, owner: owner.clone() }
+        Marked {
+            name: name(THIN),
+            origin: Some(name("cinder-volumes/thin-1")),
+            taken,
+            owner: owner.clone(),
+            is_snapshot: true
+        }
     );
-    assert_eq!(*classic, Marked { name: name(SNAPSHOT), origin: Some(name(VOLUME)), taken, owner });
+    let expected =
+        Marked { name: name(SNAPSHOT), origin: Some(name(VOLUME)), taken, owner, is_snapshot: true };
+    assert_eq!(*classic, expected);
     let pid = std::process::id();
     assert!(fake.lvm.marked().unwrap().iter().all(|marked| marked.owner == Owner::Alive { pid }));
     assert_eq!(fake.lvm.marked().unwrap(), []);

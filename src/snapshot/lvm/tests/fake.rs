@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::super::{Lvm, mark::Mark};
+use super::super::{Lvm, command::CONFIG, mark::Mark};
 
 /// Has its folder as its first argument.
 ///
@@ -107,10 +107,15 @@ impl Fake {
         Self { lvm, folder }
     }
 
-    /// The commands up to now, their arguments joined by spaces.
+    /// The commands up to now, their arguments joined by spaces, without the settings that each takes back.
     pub(super) fn asked(&self) -> Vec<String> {
         let text = fs::read_to_string(self.folder.path().join("asked")).unwrap();
-        text.lines().map(str::to_owned).collect()
+        let settings = format!(" --config {CONFIG} ");
+        let plain = |line: &str| {
+            let (command, rest) = line.split_once(&settings).expect("settings behind the command");
+            format!("{command} {rest}")
+        };
+        text.lines().map(plain).collect()
     }
 
     pub(super) fn device(&self, name: &str) -> PathBuf {
