@@ -3,12 +3,13 @@
 mkdir -p /etc/lvm
 [ -e /etc/lvm/lvm.conf ] || : > /etc/lvm/lvm.conf
 cp /etc/lvm/lvm.conf $OUT/lvm.conf
+trap 'cp $OUT/lvm.conf /etc/lvm/lvm.conf' EXIT
 settings=(
     'global { test = 1 }'
     'global { units = "h" suffix = 1 si_unit_consistency = 0 }'
     'log { command_names = 1 indent = 1 prefix = "lvm: " silent = 1 verbose = 3 }'
     'log { report_command_log = 1 }'
-    'report { output_format = "json_std" }'
+    'report { output_format = "json" }'
     'report { binary_values_as_numeric = 1 list_item_separator = ";" quoted = 0 }'
     'report { compact_output = 1 }'
     'report { compact_output_cols = "lv_tags,origin,pool_lv" headings = 0 buffered = 0 aligned = 0 }'

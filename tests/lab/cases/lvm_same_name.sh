@@ -1,8 +1,5 @@
 # Of two groups of one name LVM's explanation is shown, and each is backed up by its UUID
 # only: without udevd
-mkdir -p /etc/lvm
-[ -e /etc/lvm/lvm.conf ] || : > /etc/lvm/lvm.conf
-cp /etc/lvm/lvm.conf $OUT/lvm.conf
 uuid=$(vgs --noheadings -o vg_uuid cinder-volumes | tr -d ' ')
 # A guest's disk, with a group that has the name of the host's: made where the host's is not seen.
 vgcreate -q --devices $DISK4 guest $DISK4
