@@ -7,11 +7,12 @@ use super::data::pieces;
 use super::issues::Issues;
 use super::item::{Body, Item, ItemKind};
 use super::name::{clean, depth_below, goes_up, is_below, of_entry, parent};
-use super::{AtHand, Data, Each, EachWith, Place, TakeAt, missing, no_content};
+use super::{AtHand, Check, Data, Each, EachWith, Place, Take, TakeAt, missing, no_content, zeros};
 use crate::archive::Compression;
-use crate::archive::read::{Manifest, Members, Packed, Record, TarStream};
+use crate::archive::read::{End, Manifest, Members, Packed, Record, TarStream};
 use crate::error::{Error, Issue, Kind, Result};
 use crate::printable::Printable;
+use crate::units::ByteRange;
 
 /// Symbolic links that are followed on the way, `MAXSYMLINKS` in the kernel.
 const MAX_LINKS: u32 = 40;
@@ -111,6 +112,15 @@ impl Archive {
             if let Some(item) = Item::of_member(member) {
                 each(firsts.pass(item, true))?;
             }
+        }
+        self.end(&mut members)
+    }
+
+    /// Reads all that stands behind the last member: the checksums of the stream are there.
+    fn end(&self, members: &mut Members<impl TarStream>) -> Result<()> {
+        if members.finish()? == Some(End::Missing) {
+            let message = "the tar has no end: it is cut off between two members, and some may be missing";
+            self.issues.add(Error::corrupt(message).into());
         }
         Ok(())
     }
@@ -316,6 +326,34 @@ impl Place for Archive {
         Ok(Data::in_stream(packed, member.place.data, member.data_runs(), member.size))
     }
 
+    /// The whole content is held against its digest, where the manifest has one.
+    fn read(&self, item: &Item, range: ByteRange, take: &mut Take<'_>) -> Result<()> {
+        let data = self.open(item)?;
+        let is_whole = range.start() == 0 && range.end() >= data.size_bytes();
+        let first = match &item.link {
+            Some(first) if is_whole => self.entries(&[first])?.pop(),
+            _ => is_whole.then(|| item.clone()),
+        };
+        let check = first.as_ref().and_then(|first| Check::of(first, data.data_bytes()));
+        let Some(mut check) = check else { return data.read_all(range, take) };
+        let mut end = 0;
+        data.read(range, &mut |at, bytes| {
+            check.update(at, bytes);
+            zeros(at.saturating_sub(end), take)?;
+            end = at.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+            take(bytes)
+        })?;
+        zeros(data.size_bytes().saturating_sub(end), take)?;
+        if check.agrees() {
+            return Ok(());
+        }
+        let path = Printable(&item.path);
+        Err(Error::corrupt(format!(
+            "{path}: its content is not what it was when the archive was made: the digest in the manifest is another \
+             (voltar verify says where the damage is)"
+        )))
+    }
+
     fn is_stream(&self) -> bool {
         self.packed().frames().is_none()
     }
@@ -328,7 +366,7 @@ impl Place for Archive {
                 each(item, &mut Current { members: &mut members, runs })?;
             }
         }
-        Ok(())
+        self.end(&mut members)
     }
 
     fn issues(&self) -> Vec<Issue> {

@@ -4,6 +4,7 @@
 //! entries have the same names and the same fields: a partition is `p2/`, a device with one filesystem is its own root.
 
 mod archive;
+mod check;
 mod data;
 mod image;
 mod issues;
@@ -15,6 +16,7 @@ use crate::error::{Error, Issue, Kind, Result};
 use crate::printable::Printable;
 use crate::units::ByteRange;
 
+pub use check::Check;
 pub use data::Data;
 pub use item::{Item, ItemKind};
 pub use location::{Location, Opened};

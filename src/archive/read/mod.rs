@@ -9,6 +9,8 @@
 
 mod cache;
 mod frames;
+mod gzip;
+mod inside;
 mod manifest;
 mod members;
 mod packed;

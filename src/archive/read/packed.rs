@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::cache::Cache;
 use super::frames::Frames;
+use super::gzip::Gunzip;
 use super::members;
 use super::seek_table;
 use super::stream::{FromDevice, InFrames, InOneGo, TarStream};
@@ -164,7 +165,7 @@ impl Packed {
         let file = BufReader::with_capacity(READ_LEN, file);
         Ok(match self.compression {
             Compression::None => Box::new(file),
-            Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(file)),
+            Compression::Gzip => Box::new(Gunzip::new(file)),
             Compression::Zstd => {
                 let decoder = zstd::stream::read::Decoder::with_buffer(file);
                 let mut decoder = decoder.map_err(|source| Error::new(Kind::System, source))?;

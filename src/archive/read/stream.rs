@@ -48,6 +48,34 @@ pub trait TarStream {
         }
         Ok(done)
     }
+
+    /// Reads what is left, so that the checks that stand at the end of the file are made.
+    ///
+    /// # Errors
+    ///
+    /// As [`TarStream::read`], and [`Kind::Corrupt`] when something stands behind the end of a tar whose frames are
+    /// known: then a frame's length is wrong.
+    fn finish(&mut self) -> Result<()>;
+}
+
+/// Bytes that are read at a time behind the end of the tar.
+const BEHIND_LEN: usize = 64 << 10;
+
+/// Reads a stream to its end. Gives the position of the first byte that is not zero.
+pub(super) fn drain(stream: &mut (impl TarStream + ?Sized)) -> Result<Option<u64>> {
+    let (mut buffer, mut found) = (vec![0; BEHIND_LEN], None);
+    loop {
+        let at = stream.position();
+        match stream.read(&mut buffer)? {
+            0 => return Ok(found),
+            len if found.is_none() => {
+                let bytes = buffer.get(..len).unwrap_or_default();
+                let bad = bytes.iter().position(|byte| *byte != 0);
+                found = bad.map(|bad| at.saturating_add(u64::try_from(bad).unwrap_or(0)));
+            }
+            _ => {}
+        }
+    }
 }
 
 impl<S: TarStream + ?Sized> TarStream for Box<S> {
@@ -61,6 +89,10 @@ impl<S: TarStream + ?Sized> TarStream for Box<S> {
 
     fn skip(&mut self, len_bytes: u64) -> Result<()> {
         (**self).skip(len_bytes)
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        (**self).finish()
     }
 }
 
@@ -146,6 +178,21 @@ impl TarStream for InFrames {
         self.position = to;
         Ok(())
     }
+
+    fn finish(&mut self) -> Result<()> {
+        // A plain tar has no checks at its end, and tars ignore what follows it.
+        if self.cache.compression() == Compression::None {
+            return Ok(());
+        }
+        match drain(self)? {
+            None => Ok(()),
+            Some(at) => {
+                let message =
+                    "there is something behind the end of the tar: a length in the table of frames is wrong";
+                Err(Error::corrupt(message).at_byte(at))
+            }
+        }
+    }
 }
 
 /// A stream that can only be read from front to back.
@@ -193,6 +240,11 @@ impl TarStream for InOneGo {
         }
         self.passed = passed;
         Ok(())
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        // Tars ignore what follows their end; the checksum of the stream stands behind it.
+        drain(self).map(drop)
     }
 }
 

@@ -173,6 +173,16 @@ impl<S: TarStream> Members<S> {
         }
     }
 
+    /// Makes the checks that stand behind the last member, and says how the members end.
+    ///
+    /// # Errors
+    ///
+    /// As [`TarStream::finish`].
+    pub fn finish(&mut self) -> Result<Option<End>> {
+        self.stream.finish()?;
+        Ok(self.end)
+    }
+
     /// Reads a piece of the present member's data; 0 behind them.
     ///
     /// # Errors

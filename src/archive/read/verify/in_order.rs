@@ -254,4 +254,8 @@ impl TarStream for InOrder<'_> {
             }
         }
     }
+
+    fn finish(&mut self) -> Result<()> {
+        self.drain()
+    }
 }

@@ -158,7 +158,9 @@ fn run(files: &Files, observer: &dyn Observer) -> Result<Verdict> {
     algorithms.dedup();
 
     let mut verdict = Verdict { complete: tail.map(|tail| tail.complete), ..Verdict::default() };
-    let seen = match Packed::open(Device::clone(&files.archive)) {
+    let opened = Packed::open(Device::clone(&files.archive));
+    let opened = opened.and_then(|packed| packed.check_is_tar().map(|()| packed));
+    let seen = match opened {
         Ok(packed) => look(&packed, &beside, &algorithms, symptoms, observer, &mut verdict)?,
         // Its first bytes are damaged: then its digests tell that it was an archive.
         Err(error) if error.kind() == Kind::Unrecognised && !algorithms.is_empty() => {

@@ -152,6 +152,10 @@ impl TarStream for Alone<'_> {
         (self.progress)()?;
         self.stream.skip(len_bytes)
     }
+
+    fn finish(&mut self) -> Result<()> {
+        self.stream.finish()
+    }
 }
 
 impl Checked for Alone<'_> {
