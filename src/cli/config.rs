@@ -49,7 +49,7 @@ fn check(file: &Path) -> Result<ExitCode> {
             print(&format!("{}\n{} is right.\n", config::summary(&loaded.plan), Printable::path(file)))?;
             Ok(ExitCode::SUCCESS)
         }
-        Err(error) if error.kind() == Kind::Usage => {
+        Err(error) if error.kind() == Kind::Usage && file.exists() => {
             // The arguments were right: it is the file that is not.
             let _ = writeln!(io::stderr(), "{error}");
             Ok(ExitCode::from(FAILED))

@@ -10,14 +10,12 @@ use clap::{Args, ValueEnum, ValueHint};
 use super::INCOMPLETE;
 use super::places::{Out, Reading, Session, issues, note};
 use super::{formats, shown};
-use crate::archive::{Algorithm, Compression};
-use crate::error::{Error, Kind, Result};
+use crate::archive::Algorithm;
+use crate::error::{Kind, Result};
+use crate::job::scope::shelves;
 use crate::place::{Item, ItemKind, base_name};
 use crate::printable::Printable;
 use crate::tree::Exclude;
-
-/// Folders below one that is searched for archives.
-const FOLDERS_MOST: usize = 8;
 
 /// Find entries in archives, images and devices
 ///
@@ -137,7 +135,8 @@ pub(super) fn run(arguments: &FindArguments) -> Result<ExitCode> {
     let mut places = Vec::new();
     for place in &arguments.places {
         if Path::new(place).is_dir() {
-            archives(Path::new(place), 0, &mut places)?;
+            let shelves = shelves(Path::new(place))?.into_iter();
+            places.extend(shelves.flat_map(|shelf| shelf.archives).map(PathBuf::into_os_string));
         } else {
             places.push(place.clone());
         }
@@ -201,29 +200,6 @@ pub(super) fn run(arguments: &FindArguments) -> Result<ExitCode> {
     }
     out.end()?;
     Ok(code)
-}
-
-/// The archives in a folder and below, by name.
-pub(super) fn archives(folder: &Path, depth: usize, found: &mut Vec<OsString>) -> Result<()> {
-    let refused = |source| Error::new(Kind::Source, source).on(folder);
-    let mut paths: Vec<PathBuf> = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(refused)? {
-        paths.push(entry.map_err(refused)?.path());
-    }
-    paths.sort();
-    for path in paths {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        // Hidden ones are being written.
-        if name.starts_with('.') {
-            continue;
-        }
-        if path.is_dir() && !path.is_symlink() && depth < FOLDERS_MOST {
-            archives(&path, depth.saturating_add(1), found)?;
-        } else if Compression::of_name(&name).is_some() && path.is_file() {
-            found.push(path.into_os_string());
-        }
-    }
-    Ok(())
 }
 
 /// Whether all that was asked for is true of an entry. What costs most is asked last.

@@ -1,26 +1,29 @@
 //! `voltar history`.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, ValueHint};
+use jiff::tz::TimeZone;
 use serde_json::json;
 
-use super::places::{Out, Reading, Session, note};
-use super::{INCOMPLETE, find, formats, shown};
+use super::places::{Named, Out, Reading, Session, note};
+use super::{INCOMPLETE, formats, shown};
 use crate::archive::Algorithm;
 use crate::error::{Error, Kind, Result};
+use crate::job::scope::{Shelf, shelves};
 use crate::place::{Item, Place, clean};
 use crate::printable::Printable;
 
-/// Show which archives of a folder have which version of a file
+/// Show which archives have which version of a file
 ///
-/// Archives come by name, which is by time where voltar named them. A = stands where the content is that of the archive before.
+/// Of a destination, the history in each volume is shown under its folder's name. Archives come by name, which is by time
+/// where voltar named them. A = stands where the content is that of the archive before.
 #[derive(Debug, Args)]
 pub(super) struct HistoryArguments {
-    /// Folder of archives of one volume
+    /// Folder of the backups, or of one volume
     #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
     folder: PathBuf,
 
@@ -38,76 +41,100 @@ pub(super) struct HistoryArguments {
 
 /// Runs `voltar history`.
 pub(super) fn run(arguments: &HistoryArguments) -> Result<ExitCode> {
-    let mut archives = Vec::new();
-    find::archives(&arguments.folder, 0, &mut archives)?;
-    if archives.is_empty() {
-        return Err(Error::new(Kind::Source, "there is no archive in it").on(&arguments.folder));
-    }
-    let path = clean(arguments.path.as_bytes());
+    let shelves = shelves(&arguments.folder)?;
+    let archives: Vec<OsString> =
+        shelves.iter().flat_map(|shelf| &shelf.archives).map(|path| path.clone().into_os_string()).collect();
     let session = Session::open(&archives, &arguments.reading)?;
-    let zone = session.zone.clone();
-    let mut out = Out::new();
+    let mut teller = Teller {
+        path: clean(arguments.path.as_bytes()),
+        zone: session.zone.clone(),
+        is_json: arguments.json,
+        out: Out::new(),
+        before: None,
+        is_anywhere: false,
+    };
     let mut code = ExitCode::SUCCESS;
-    let mut before: Option<Version> = None;
-    let mut is_anywhere = false;
-    for (named, archive) in session.places().zip(&archives) {
-        let found = named.and_then(|named| match named.place.find(&path, false) {
-            Ok(item) => {
-                let version = Version::of(named.place.as_ref(), &item)?;
-                let is_same = match &before {
-                    Some(before) => before.is_that_of(named.place.as_ref(), &item, &version)?,
-                    None => false,
-                };
-                Ok(Some((item, version, is_same)))
-            }
-            Err(error) if error.kind() == Kind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        });
-        let shown_archive = Printable(archive.as_bytes()).to_string();
-        match found {
-            Ok(Some((item, version, is_same))) => {
-                is_anywhere = true;
-                let mark = if is_same { '=' } else { '*' };
-                if arguments.json {
-                    let mut fields = shown::as_json(&item);
-                    if let Some(fields) = fields.as_object_mut() {
-                        fields.insert("archive".to_owned(), json!(shown_archive));
-                        fields.insert("changed".to_owned(), json!(!is_same));
-                    }
-                    out.line(fields)?;
-                } else {
-                    let time = shown::time(item.modified, &zone, "%Y-%m-%d %H:%M:%S");
-                    let text: String = version.text.chars().take(16).collect();
-                    let name = base(archive);
-                    out.line(format_args!("{mark} {:>12} {time:>19} {text:<16} {name}", shown::size(&item)))?;
+    let mut places = session.places();
+    for Shelf { folder, archives } in &shelves {
+        if shelves.len() > 1 && !arguments.json {
+            teller.out.line(format_args!("{}:", Printable::path(folder)))?;
+        }
+        // Another volume's file is another file.
+        teller.before = None;
+        for (archive, named) in archives.iter().zip(&mut places) {
+            match teller.version(named) {
+                Ok(found) => teller.tell(archive, found)?,
+                Err(error) => {
+                    note(&format!("issue: {error}"));
+                    code = ExitCode::from(INCOMPLETE);
                 }
-                before = Some(version);
-            }
-            Ok(None) => {
-                before = None;
-                match arguments.json {
-                    true => out.line(json!({ "archive": shown_archive, "path": null }))?,
-                    false => out.line(format_args!(
-                        "- {:>12} {:>19} {:<16} {}",
-                        "",
-                        "",
-                        "not there",
-                        base(archive)
-                    ))?,
-                }
-            }
-            Err(error) => {
-                note(&format!("issue: {error}"));
-                code = ExitCode::from(INCOMPLETE);
             }
         }
     }
+    let Teller { out, path, is_anywhere, .. } = teller;
     out.end()?;
     if !is_anywhere && code == ExitCode::SUCCESS {
         let message = format!("none of {} archives has {}", archives.len(), Printable(&path));
         return Err(Error::new(Kind::Source, message));
     }
     Ok(code)
+}
+
+/// Tells the versions one after the other.
+struct Teller {
+    path: Vec<u8>,
+    zone: TimeZone,
+    is_json: bool,
+    out: Out,
+    /// The version in the archive before.
+    before: Option<Version>,
+    is_anywhere: bool,
+}
+
+impl Teller {
+    /// The entry in one archive, its version, and whether that is the one before; `None` where it is not there.
+    fn version(&self, named: Result<Named>) -> Result<Option<(Item, Version, bool)>> {
+        let named = named?;
+        let place = named.place.as_ref();
+        let item = match place.find(&self.path, false) {
+            Ok(item) => item,
+            Err(error) if error.kind() == Kind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let version = Version::of(place, &item)?;
+        let is_same = match &self.before {
+            Some(before) => before.is_that_of(place, &item, &version)?,
+            None => false,
+        };
+        Ok(Some((item, version, is_same)))
+    }
+
+    fn tell(&mut self, archive: &Path, found: Option<(Item, Version, bool)>) -> Result<()> {
+        let (shown, name) = (Printable::path(archive).to_string(), base(archive));
+        let Some((item, version, is_same)) = found else {
+            self.before = None;
+            return match self.is_json {
+                true => self.out.line(json!({ "archive": shown, "path": null })),
+                false => self.out.line(format_args!("- {:>12} {:>19} {:<16} {name}", "", "", "not there")),
+            };
+        };
+        self.is_anywhere = true;
+        if self.is_json {
+            let mut fields = shown::as_json(&item);
+            if let Some(fields) = fields.as_object_mut() {
+                fields.insert("archive".to_owned(), json!(shown));
+                fields.insert("changed".to_owned(), json!(!is_same));
+            }
+            self.out.line(fields)?;
+        } else {
+            let mark = if is_same { '=' } else { '*' };
+            let time = shown::time(item.modified, &self.zone, "%Y-%m-%d %H:%M:%S");
+            let text: String = version.text.chars().take(16).collect();
+            self.out.line(format_args!("{mark} {:>12} {time:>19} {text:<16} {name}", shown::size(&item)))?;
+        }
+        self.before = Some(version);
+        Ok(())
+    }
 }
 
 /// What tells one version of an entry from another.
@@ -143,7 +170,6 @@ impl Version {
     }
 }
 
-fn base(archive: &OsStr) -> String {
-    let name = archive.as_bytes().rsplit(|byte| *byte == b'/').next().unwrap_or_default();
-    Printable(name).to_string()
+fn base(archive: &Path) -> String {
+    Printable(archive.file_name().unwrap_or_default().as_bytes()).to_string()
 }

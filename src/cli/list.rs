@@ -9,14 +9,15 @@ use serde_json::{Value, json};
 
 use super::print;
 use super::table::{columns, count};
-use crate::error::{Error, Kind, Result};
-use crate::job::archives::{self, Archived, Folder};
+use crate::error::Result;
+use crate::job::archives::{Archived, Folder};
 use crate::job::calendar::{now, readable};
 use crate::job::config;
-use crate::job::destination::{check_folder, folder_of, space};
+use crate::job::destination::{check_folder, space};
 use crate::job::outcome::Space;
 use crate::job::plan::{Destination, Plan, Retention};
 use crate::job::retention::{Reason, Verdict, decide, rules_for};
+use crate::job::scope::Scope;
 use crate::printable::Printable;
 use crate::units::Bytes;
 
@@ -26,7 +27,7 @@ use crate::units::Bytes;
 /// manifest are read.
 #[derive(Debug, Args)]
 pub(super) struct ListArguments {
-    /// Folder that has a folder for each volume [default: that of the configuration]
+    /// Folder of the backups, or of one volume [default: that of the configuration]
     #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub destination: Option<PathBuf>,
 
@@ -64,19 +65,19 @@ pub(super) fn run(arguments: &ListArguments) -> Result<ExitCode> {
             (plan.destination.clone(), Some(plan))
         }
     };
-    check_folder(&destination)?;
+    let Scope { destination: place, volumes } = scope(&destination, &arguments.volumes)?;
     let mut listed = Vec::new();
-    for volume in volumes(&destination.folder, &arguments.volumes)? {
-        let folder = Folder::read(&destination.folder, &volume)?;
+    for volume in volumes {
+        let folder = Folder::read(&place, &volume)?;
         let rules = plan.as_ref().map(|plan| rules_for(plan, &volume));
         let is_unnamed = rules == Some(None);
         let kept = rules.flatten().map(|rules| kept(&folder.archives, &rules));
         listed.push(Listed { volume, folder, kept, is_unnamed });
     }
-    let space = space(&destination.folder);
+    let space = space(&place);
     let text = match arguments.json {
-        true => format!("{:#}\n", as_json(&destination.folder, space, &listed)),
-        false => as_text(&destination.folder, space, &listed),
+        true => format!("{:#}\n", as_json(&place, space, &listed)),
+        false => as_text(&place, space, &listed),
     };
     print(&text)?;
     Ok(ExitCode::SUCCESS)
@@ -94,12 +95,7 @@ fn kept(archives: &[Archived], rules: &Retention) -> Vec<Vec<Reason>> {
 
 /// The configuration that stands for a folder that was not named.
 pub(super) fn plan(file: Option<&Path>) -> Result<Plan> {
-    let usual = Path::new(config::DEFAULT_PATH);
-    if file.is_none() && !usual.exists() {
-        let message = "there is no such configuration: name the folder of the backups, DIR, or --config FILE";
-        return Err(Error::new(Kind::Usage, message).on(usual));
-    }
-    config::load(file.unwrap_or(usual))
+    config::load(file.unwrap_or(Path::new(config::DEFAULT_PATH)))
 }
 
 /// A destination of which nothing is asked but to be there.
@@ -107,22 +103,11 @@ pub(super) fn plain(folder: &Path) -> Destination {
     Destination { folder: folder.to_path_buf(), require_mount: false, minimum_free: None }
 }
 
-/// The folders of these volumes, or of all where none is named.
-pub(super) fn volumes(destination: &Path, asked: &[String]) -> Result<Vec<String>> {
-    let all = archives::volumes(destination)?;
-    if asked.is_empty() {
-        return Ok(all);
-    }
-    let found = asked.iter().map(|name| {
-        // As the folder is called, or as the volume is: `GROUP/VOLUME`.
-        let folder = if all.contains(name) { name.clone() } else { folder_of(name) };
-        if all.contains(&folder) {
-            return Ok(folder);
-        }
-        let message = format!("there are no archives of {}", Printable(name.as_bytes()));
-        Err(Error::new(Kind::Source, message).on(destination))
-    });
-    found.collect()
+/// The volumes that are meant. Of a destination all is asked that its configuration asks of it.
+pub(super) fn scope(destination: &Destination, volumes: &[String]) -> Result<Scope> {
+    let scope = Scope::of(&destination.folder, volumes)?;
+    check_folder(destination)?;
+    Ok(scope)
 }
 
 fn as_text(destination: &Path, space: Option<Space>, listed: &[Listed]) -> String {

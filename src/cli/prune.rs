@@ -9,7 +9,7 @@ use clap::{Args, ValueHint};
 use serde_json::{Value, json};
 
 use super::keep::KeepArguments;
-use super::list::{indented, plain, plan, state, volumes};
+use super::list::{indented, plain, plan, scope, state};
 use super::table::{columns, count};
 use super::{FAILED, print};
 use crate::error::{Error, Kind, Result};
@@ -20,6 +20,7 @@ use crate::job::origin;
 use crate::job::outcome::Removed;
 use crate::job::plan::{Destination, Plan, Retention};
 use crate::job::retention::{Decision, Verdict, decide, describe, rules_for};
+use crate::job::scope::Scope;
 use crate::printable::Printable;
 use crate::units::Bytes;
 
@@ -36,7 +37,7 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct PruneArguments {
-    /// Folder that has a folder for each volume [default: that of the configuration, with its rules]
+    /// Folder of the backups, or of one volume [default: that of the configuration, with its rules]
     #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub destination: Option<PathBuf>,
 
@@ -77,6 +78,8 @@ struct Total {
 /// Runs `voltar prune`.
 pub(super) fn run(arguments: &PruneArguments) -> Result<ExitCode> {
     let (destination, rules) = rules(arguments)?;
+    let Scope { destination: place, volumes } = scope(&destination, &arguments.volumes)?;
+    let destination = Destination { folder: place, ..destination };
     // Who only looks needs no lock, and no right to write.
     let _lock = match arguments.dry_run {
         true => check_folder(&destination).map(|()| None)?,
@@ -86,7 +89,7 @@ pub(super) fn run(arguments: &PruneArguments) -> Result<ExitCode> {
         remove_left_overs(&destination);
     }
     let mut total = Total { volumes: arguments.json.then(Vec::new), ..Total::default() };
-    for volume in volumes(&destination.folder, &arguments.volumes)? {
+    for volume in volumes {
         match rules.of(&volume) {
             Some(kept) => match rules.folder(&destination, &volume) {
                 Ok(folder) => prune(folder, &volume, &kept, arguments.dry_run, &mut total)?,

@@ -100,6 +100,15 @@ pub fn volumes(destination: &Path) -> Result<Vec<String>> {
     Ok(volumes)
 }
 
+/// Whether a folder holds archives that are named after it, or sidecars of such.
+///
+/// # Errors
+///
+/// When the folder can't be read.
+pub(super) fn is_volume(destination: &Path, name: &str) -> Result<bool> {
+    Ok(!named(destination, name)?.is_empty())
+}
+
 /// Removes an archive and its sidecars. The archive goes first: what an interruption leaves is sidecars without one.
 ///
 /// # Errors

@@ -20,6 +20,7 @@ pub mod plan;
 pub mod report;
 pub mod retention;
 pub mod run;
+pub mod scope;
 mod tail;
 mod witness;
 pub mod worker;

@@ -39,6 +39,9 @@ pub const DEFAULT_PATH: &str = "/etc/voltar/voltar.toml";
 /// A configuration with comments, to begin with.
 pub const EXAMPLE: &str = include_str!("../../../contrib/voltar.toml");
 
+/// What is said where there is no configuration, by every command that wants one.
+const MISSING: &str = "there is no configuration here: name the one that you have, or begin with what \"voltar config example\" prints";
+
 /// A configuration is written by hand; what is longer is something else.
 const MOST_BYTES: u64 = 1 << 20;
 
@@ -64,9 +67,12 @@ pub fn load(path: &Path) -> Result<Plan> {
 ///
 /// # Errors
 ///
-/// [`Kind::Source`] when the file can't be read, [`Kind::Usage`] when it has faults: all of them are in the message.
+/// [`Kind::Source`] when the file can't be read, [`Kind::Usage`] when it is not there or has faults: all of them are in the message.
 pub fn read(path: &Path) -> Result<Loaded> {
-    let refused = |source: std::io::Error| Error::new(Kind::Source, source).on(path);
+    let refused = |source: std::io::Error| match source.kind() {
+        std::io::ErrorKind::NotFound => Error::new(Kind::Usage, MISSING).on(path),
+        _ => Error::new(Kind::Source, source).on(path),
+    };
     let mut bytes = Vec::new();
     File::open(path)
         .and_then(|file| file.take(MOST_BYTES.saturating_add(1)).read_to_end(&mut bytes))

@@ -329,7 +329,9 @@ fn a_file_is_read_as_it_is_and_its_neighbours_are_looked_at() {
     let file = folder.path().join("voltar.toml");
     let mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 
-    assert_eq!(read(&file).unwrap_err().kind(), Kind::Source);
+    let missing = read(&file).unwrap_err();
+    assert_eq!(missing.kind(), Kind::Usage);
+    assert!(missing.to_string().contains("\"voltar config example\""), "{missing}");
     assert_eq!(read(folder.path()).unwrap_err().kind(), Kind::Source);
     fs::write(&file, vec![b'#'; (1 << 20) + 1]).unwrap();
     assert!(read(&file).unwrap_err().to_string().ends_with("this is no configuration"));

@@ -12,3 +12,5 @@ nothing_left
 vgreduce -q cinder-volumes $DISK3
 pvremove -q $DISK3
 pvchange -q -xy $DISK1
+# The snapshot's signature would be found by who uses the disk next.
+dd if=/dev/zero of=$DISK3 bs=1M oflag=direct status=none || true
