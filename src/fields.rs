@@ -50,6 +50,16 @@ pub fn be32_at(bytes: &[u8], at: usize) -> Result<u32, Short> {
     bytes_at(bytes, at).map(u32::from_be_bytes)
 }
 
+/// Big-endian, two bytes.
+pub fn be16_at(bytes: &[u8], at: usize) -> Result<u16, Short> {
+    bytes_at(bytes, at).map(u16::from_be_bytes)
+}
+
+/// Big-endian, eight bytes.
+pub fn be64_at(bytes: &[u8], at: usize) -> Result<u64, Short> {
+    bytes_at(bytes, at).map(u64::from_be_bytes)
+}
+
 /// Writes `field` at `at`; a structure that is shorter than that stays as it is, as whoever made it knows its length.
 fn put(bytes: &mut [u8], at: usize, field: &[u8]) {
     if let Some(place) = at.checked_add(field.len()).and_then(|end| bytes.get_mut(at..end)) {

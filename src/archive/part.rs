@@ -44,7 +44,11 @@ pub(super) fn prepare<'a>(volumes: &[&'a Volume], is_bare: bool, request: &Reque
         let number = volume.number();
         let folder = if is_bare { b".".to_vec() } else { format!("p{number}").into_bytes() };
         let is_excluded = |name: &[u8]| request.exclude.excludes(name, b"");
-        let becomes = match volume.held() {
+        let held = match volume.held() {
+            Held::Filesystem if raw == Raw::Always => Held::Other,
+            held => held,
+        };
+        let becomes = match held {
             Held::Filesystem if is_excluded(if is_bare { b"" } else { &folder }) => {
                 observer.note(&format!("{}: excluded", title(volume)));
                 Becomes::Nothing

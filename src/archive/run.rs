@@ -24,15 +24,17 @@ use crate::error::{Error, Issue, Kind, Result};
 use crate::printable::Printable;
 use crate::tree::{Exclude, Step, Walk};
 
-/// Whether volumes that can't be read as files go in as they are.
+/// Which volumes go in as they are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Raw {
-    /// They do.
+    /// Those that can't be read as files.
     #[default]
     Auto,
-    /// They are left out, and each is an issue.
+    /// None: each that can't be read as files is an issue.
     Never,
+    /// All, also those that could be read as files.
+    Always,
 }
 
 /// What is to be archived, and how.

@@ -41,7 +41,7 @@ Get files back with any tar, as root for owners, devices and attributes:
 
 /// Archives the files of virtual machine disks, without mounting them.
 ///
-/// voltar reads a block device or a raw disk image itself: partition tables (MBR, GPT) and ext2, ext3, ext4. It walks
+/// voltar reads a block device or a raw disk image itself: partition tables (MBR, GPT), ext2, ext3, ext4 and XFS. It walks
 /// the files that are there into a compressed tar that any tar reads, with a checksum and a manifest beside it. It
 /// needs read permission on the source and nothing else, and never writes to it.
 #[derive(Debug, Parser)]
@@ -92,7 +92,7 @@ pub(super) enum Command {
 
 /// Archive the files of a disk into a compressed tar
 ///
-/// Each ext2, ext3 or ext4 partition becomes a folder p1/, p2/, …; a device without a partition table, or one picked
+/// Each ext2, ext3, ext4 or XFS partition becomes a folder p1/, p2/, …; a device without a partition table, or one picked
 /// partition, becomes the bare tree. A partition that can't be read as files goes in as it is, as one sparse member
 /// pN.img, so that nothing on the disk is lost. Swap and empty partitions are left out.
 ///
@@ -141,7 +141,7 @@ pub(super) struct SelectionArguments {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "What goes in")]
     pub exclude_from: Vec<PathBuf>,
 
-    /// Partitions that can't be read as files: in as they are, or out (an issue each)
+    /// Which partitions go in as raw images
     #[arg(long, value_enum, default_value = "auto", help_heading = "What goes in")]
     pub raw: RawChoice,
 
@@ -261,7 +261,7 @@ pub(super) struct ReadingArguments {
     #[arg(long, value_enum, default_value = "auto", value_name = "HOW", help_heading = "How it is read")]
     pub io: IoChoice,
 
-    /// Device or image with the journal of an ext filesystem that has it apart
+    /// Device or image with the journal or log of a filesystem that has it apart
     #[arg(long, value_name = "DEVICE", value_hint = ValueHint::FilePath, help_heading = "How it is read")]
     pub journal: Option<PathBuf>,
 
@@ -310,10 +310,12 @@ choices!(SparseChoice => bool {
 });
 
 choices!(RawChoice => Raw {
-    /// They go in as pN.img
+    /// Those that can't be read as files
     Auto => Raw::Auto,
-    /// They are left out
+    /// None: what can't be read as files is left out, an issue each
     Never => Raw::Never,
+    /// All, so that a disk with XFS can be restored byte for byte
+    Always => Raw::Always,
 });
 
 choices!(IoChoice => Io {

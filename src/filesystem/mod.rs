@@ -6,6 +6,7 @@ pub mod ext;
 mod listing;
 mod probe;
 mod types;
+mod xfs;
 
 use serde::Serialize;
 
@@ -92,8 +93,10 @@ struct Reader {
 }
 
 /// The readers, a row each.
-const READERS: [Reader; 1] =
-    [Reader { names: &["ext2", "ext3", "ext4"], open: ext::open, find_copy: ext::signature_of_copy }];
+const READERS: [Reader; 2] = [
+    Reader { names: &["ext2", "ext3", "ext4"], open: ext::open, find_copy: ext::signature_of_copy },
+    Reader { names: &["xfs"], open: xfs::open, find_copy: xfs::signature_of_copy },
+];
 
 fn reader(name: &str) -> Option<&'static Reader> {
     READERS.iter().find(|reader| reader.names.contains(&name))

@@ -18,7 +18,7 @@ const DIGESTS: [(&str, Algorithm); 3] =
     [("sha1", Algorithm::Sha1), ("sha256", Algorithm::Sha256), ("blake3", Algorithm::Blake3)];
 const IO: [(&str, Io); 4] =
     [("auto", Io::Auto), ("pread", Io::Pread), ("direct", Io::Direct), ("mmap", Io::Mmap)];
-const RAW: [(&str, Raw); 2] = [("auto", Raw::Auto), ("never", Raw::Never)];
+const RAW: [(&str, Raw); 3] = [("auto", Raw::Auto), ("never", Raw::Never), ("always", Raw::Always)];
 
 /// What one table says; a key that is not there is `None`.
 #[derive(Clone, Debug, Default)]

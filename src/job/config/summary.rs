@@ -125,9 +125,11 @@ fn archived(options: &Options) -> String {
         (flags, ", inode flags in the tar"),
     ];
     form.iter().filter(|(is_said, _)| *is_said).for_each(|(_, text)| words.push_str(text));
-    if options.raw == crate::archive::Raw::Never {
-        words.push_str(", no partition as it is");
-    }
+    words.push_str(match options.raw {
+        crate::archive::Raw::Auto => "",
+        crate::archive::Raw::Never => ", no partition as it is",
+        crate::archive::Raw::Always => ", all partitions as raw images",
+    });
     if let Some(threads) = options.threads {
         words.push_str(&format!(", {threads} threads"));
     }
