@@ -5,6 +5,7 @@
 //! the one and the other. What this kernel does not mount is read by our own reader.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -194,7 +195,8 @@ fn does_not_fit() {
     assert_eq!(error.kind(), voltar::Kind::Write);
     assert!(error.to_string().contains("the content does not fit"), "{error}");
     let range = ByteRange::new(0, 4096).expect("a range");
-    let error = ext::format(&archive.path, range, &geometry).expect_err("too small a range");
+    let error = ext::format(&File::open(&archive.path).expect("a file"), range, &geometry)
+        .expect_err("too small a range");
     assert!(error.to_string().contains("but there are only 4096"), "{error}");
 }
 
@@ -286,7 +288,7 @@ impl Rebuilt {
         let file = tempfile::NamedTempFile::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary file");
         file.as_file().set_len(BEFORE + geometry.len_bytes()).expect("a sparse file");
         let range = ByteRange::new(BEFORE, geometry.len_bytes()).expect("a range");
-        let notes = ext::format(file.path(), range, geometry)?;
+        let notes = ext::format(file.as_file(), range, geometry)?;
         let whole = open_writable(file.path()).expect("the image");
         let window: Target = Arc::new(WritableWindow::new(whole, range).expect("a window"));
         let outcome = ext::fill(window, place, b"", geometry, &mut |_| Ok(()))?;

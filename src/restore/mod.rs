@@ -9,6 +9,7 @@
 
 mod blueprint;
 pub mod ext;
+mod held;
 mod in_use;
 mod plan;
 mod run;

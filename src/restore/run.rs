@@ -1,19 +1,30 @@
 //! Carrying out a plan.
 //!
-//! The table, or what a volume is known by, is written last: until then, and after a failure, the target looks like no disk at all.
+//! The table, and what each volume is known by, are written last: until then, and after a failure or
+//! a kill, the target looks like no disk at all.
 
+use std::fs::File;
 use std::sync::Arc;
 
+use rustix::fs::{MemfdFlags, memfd_create};
+
 use super::ext;
+use super::held::Held;
 use super::plan::{Plan, Step, Work};
 use super::target::{ENDS_BYTES, TargetFile};
 use crate::archive::Observer;
-use crate::device::{Target, WritableWindow, WriteAt, from_file};
+use crate::device::{Target, WritableWindow, WriteAt, from_file, read_vec};
 use crate::error::{Error, Kind, Result};
 use crate::filesystem::ext::Geometry;
+use crate::filesystem::ext::writer::{self, Veil};
 use crate::place::{Item, ItemKind, Place};
 use crate::printable::Printable;
+use crate::temporary::scratch;
 use crate::units::{ByteRange, Bytes};
+
+/// Where the superblock of an ext filesystem is.
+const SUPERBLOCK_AT: u64 = 1024;
+const SUPERBLOCK_LEN: usize = 1024;
 
 /// Bytes of zeros that are written at once.
 const ZEROS: &[u8] = &[0; 256 << 10];
@@ -34,7 +45,7 @@ pub struct Restored {
 }
 
 /// Clears what is left of an older disk, and makes the plan's ext filesystems, empty. Programs are started: this is done before rights
-/// are given up, and a device is claimed after it. Gives what of the filesystems could not be made as it was.
+/// are given up. Gives what of the filesystems could not be made as it was.
 ///
 /// # Errors
 ///
@@ -54,44 +65,59 @@ pub fn format(plan: &Plan, target: &mut TargetFile) -> Result<Vec<String>> {
     let mut issues = Vec::new();
     for step in &plan.steps {
         if let Work::Ext { geometry, .. } = &step.work {
-            let made = match target.has_users() {
-                false => ext::format(target.working_path(), step.range, geometry),
-                true => format_elsewhere(target, step.range, geometry),
+            let made = match target.image() {
+                Some(image) => ext::format(image, step.range, geometry),
+                None => format_elsewhere(target, step.range, geometry),
             };
             let told = made.map_err(|error| locate(error, step))?;
             issues.extend(told.into_iter().map(|issue| titled(step, &issue)));
         }
     }
-    target.claim()?;
     Ok(issues)
 }
 
-/// Makes a filesystem in a temporary file and copies it: `mke2fs` wants a device for itself alone, and this one is in use.
+/// Makes a filesystem in memory and copies it, without the magic numbers of its superblocks. On a
+/// target that has a name, a filesystem that is not whole would be taken for a good one.
 fn format_elsewhere(target: &TargetFile, range: ByteRange, geometry: &Geometry) -> Result<Vec<String>> {
-    let no_file = |error| Error::new(Kind::Write, format!("a temporary file for the filesystem: {error}"));
-    let file = tempfile::Builder::new().prefix("voltar-ext-").tempfile().map_err(no_file)?;
-    file.as_file().set_len(range.len()).map_err(no_file)?;
+    let window: Target = Arc::new(WritableWindow::new(Arc::clone(target.device()), range)?);
+    if let Some(sector) = window.sector_bytes().filter(|sector| *sector > geometry.block_bytes) {
+        let block = geometry.block_bytes;
+        let message = format!(
+            "the filesystem has blocks of {block} bytes, but the target sectors of {sector}: nothing could \
+             mount it there"
+        );
+        return Err(Error::new(Kind::Unsupported, message));
+    }
+    let file = in_memory(range.len())?;
     let alone = ByteRange::new(0, range.len()).unwrap_or(ByteRange::EMPTY);
-    let issues = ext::format(file.path(), alone, geometry)?;
-    let made = from_file(file.into_file())?;
-    let (made, device) = (made.as_ref(), target.device().as_ref());
-    let start = range.start();
+    let issues = ext::format(&file, alone, geometry)?;
+    let made = from_file(file)?;
+    if !target.is_blank() {
+        writer::zeros(&made)?.into_iter().try_for_each(|range| zero(window.as_ref(), range))?;
+    }
+    let veiled = Veil::over(Arc::clone(&window), &read_vec(made.as_ref(), SUPERBLOCK_AT, SUPERBLOCK_LEN)?)?;
     let mut buffer = vec![0; ZEROS.len()];
     let mut at = 0;
-    while at < range.len() {
-        let data = made.next_data(at).unwrap_or(ByteRange::EMPTY);
-        let data_at = if data.is_empty() { range.len() } else { data.start() };
-        let hole = ByteRange::between(start.saturating_add(at), start.saturating_add(data_at));
-        if let Some(hole) = hole.filter(|_| !target.is_blank()) {
-            zero(device, hole)?;
-        }
+    while let Some(data) = made.next_data(at) {
         let len = usize::try_from(data.len()).unwrap_or(usize::MAX).min(ZEROS.len());
         let piece = buffer.get_mut(..len).unwrap_or_default();
-        made.read_at(data_at, piece)?;
-        device.write_all_at(start.saturating_add(data_at), piece)?;
-        at = data_at.saturating_add(u64::try_from(len).unwrap_or(u64::MAX));
+        made.read_at(data.start(), piece)?;
+        veiled.write_all_at(data.start(), piece)?;
+        at = data.start().saturating_add(u64::try_from(len).unwrap_or(u64::MAX));
     }
     Ok(issues)
+}
+
+/// A sparse file of this length. Of an empty filesystem it takes what is not zero: about 60 MiB for
+/// each TiB where each group has its bitmaps, mostly much less.
+fn in_memory(len_bytes: u64) -> Result<File> {
+    let no_file = |error| Error::new(Kind::System, format!("memory for the new filesystem: {error}"));
+    let file = match memfd_create("voltar-mke2fs", MemfdFlags::CLOEXEC) {
+        Ok(file) => File::from(file),
+        Err(_) => scratch().map_err(no_file)?,
+    };
+    file.set_len(len_bytes).map_err(no_file)?;
+    Ok(file)
 }
 
 /// Takes the table and the signatures of what was there before.
@@ -107,7 +133,8 @@ fn clear(plan: &Plan, target: &TargetFile) -> Result<()> {
     for range in ranges.flat_map(ends) {
         zero(device, range)?;
     }
-    Ok(())
+    // Before anything of the new disk is there, nothing of the old one is.
+    device.sync()
 }
 
 fn zero(device: &dyn WriteAt, range: ByteRange) -> Result<()> {
@@ -126,9 +153,10 @@ fn zero(device: &dyn WriteAt, range: ByteRange) -> Result<()> {
 ///
 /// When the archive is damaged or the target can't be written. The message says what the target holds then.
 pub fn run(plan: &Plan, place: &dyn Place, target: &TargetFile, observer: &dyn Observer) -> Result<Restored> {
-    let mut running = Running { plan, place, target, observer, restored: Restored::default() };
+    let (veils, held, restored) = (Vec::new(), Vec::new(), Restored::default());
+    let mut running = Running { plan, place, target, observer, veils, held, restored };
     observer.begin(plan.data_bytes(place));
-    running.volumes().and_then(|()| running.table()).map_err(|error| running.spoil(error))?;
+    running.volumes().and_then(|()| running.reveal()).map_err(|error| running.spoil(error))?;
     Ok(running.restored)
 }
 
@@ -152,6 +180,10 @@ struct Running<'a> {
     place: &'a dyn Place,
     target: &'a TargetFile,
     observer: &'a dyn Observer,
+    /// Filesystems that are whole, and not yet known by what they are.
+    veils: Vec<Arc<Veil>>,
+    /// The ends of partitions that are written as they were.
+    held: Vec<Held>,
     restored: Restored,
 }
 
@@ -170,8 +202,12 @@ impl Running<'_> {
 
     /// Fills a filesystem.
     fn files(&mut self, step: &Step, below: &[u8], geometry: &Geometry) -> Result<()> {
-        let window = WritableWindow::new(Arc::clone(self.target.device()), step.range)?;
-        let window: Target = Arc::new(window);
+        let mut window: Target = Arc::new(WritableWindow::new(Arc::clone(self.target.device()), step.range)?);
+        if !self.target.vanishes() {
+            let veil = Arc::new(Veil::new(window).map_err(|error| locate(error, step))?);
+            self.veils.push(Arc::clone(&veil));
+            window = veil;
+        }
         let (observer, before) = (self.observer, self.restored.data_bytes);
         let mut go_on = |data_bytes: u64| {
             let written = before.saturating_add(data_bytes);
@@ -202,6 +238,7 @@ impl Running<'_> {
         let mut hasher = item.content.as_ref().map(|content| content.algorithm.hasher());
         let hashes_holes = item.content.as_ref().is_some_and(|content| !content.data_only);
         let mut at = 0_u64;
+        let mut held = Held::new(step.range);
         data.read(all, &mut |position, bytes| {
             if let Some(hole) = ByteRange::between(at, position) {
                 self.hole(step, hole)?;
@@ -212,7 +249,7 @@ impl Running<'_> {
             if let Some(hasher) = &mut hasher {
                 hasher.update(bytes);
             }
-            device.write_all_at(step.range.start().saturating_add(position), bytes)?;
+            held.write(device, step.range.start().saturating_add(position), bytes)?;
             at = position.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
             self.restored.data_bytes =
                 self.restored.data_bytes.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
@@ -234,6 +271,7 @@ impl Running<'_> {
                 return Err(Error::corrupt(message));
             }
         }
+        self.held.push(held);
         self.restored.images = self.restored.images.saturating_add(1);
         Ok(())
     }
@@ -256,14 +294,20 @@ impl Running<'_> {
         }
     }
 
-    /// Writes boot code and headers, and the table when all else is on the disk for good.
-    fn table(&mut self) -> Result<()> {
+    /// Makes known what the target holds, when all else is on it for good: headers and boot code, what
+    /// each volume is known by, and the table.
+    fn reveal(&mut self) -> Result<()> {
         let device = self.target.device().as_ref();
+        device.sync()?;
+        self.go_on()?;
         for (at, bytes) in &self.plan.boot {
             device.write_all_at(*at, bytes)?;
         }
+        self.held.iter().try_for_each(|held| held.write_back(device))?;
         device.sync()?;
-        self.go_on()?;
+        self.held.iter().try_for_each(|held| held.write_front(device))?;
+        self.veils.iter().try_for_each(|veil| veil.lift())?;
+        device.sync()?;
         // The first sector comes last of all.
         for (at, bytes) in self.plan.table.iter().rev() {
             device.write_all_at(*at, bytes)?;

@@ -2,26 +2,22 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Seek as _, SeekFrom};
-use std::os::fd::{AsFd as _, BorrowedFd};
-use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::fd::BorrowedFd;
+use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, RenameFlags, renameat_with};
-use tempfile::NamedTempFile;
-
 use super::in_use::users;
+use crate::archive::remove_left_overs;
 use crate::device::{Target, WriteAt, from_file};
 use crate::error::{Error, Kind, Result};
 use crate::printable::Printable;
+use crate::temporary::{Folder, Over, Temporary, standing};
 
 /// Where tables and signatures are: what holds data has some here. Also what is cleared first, so that nothing of an old disk shows through.
 pub(super) const ENDS_BYTES: u64 = 1 << 20;
 
 /// Bytes that are read at once.
 const READ_LEN: usize = 64 << 10;
-
-/// Permissions of a new image: it holds every secret of the guest.
-const MODE: u32 = 0o600;
 
 /// What is at the target's path.
 #[derive(Debug)]
@@ -35,6 +31,9 @@ pub enum Destination {
     Existing {
         /// Its path.
         path: PathBuf,
+        /// The file or device itself. A block device is claimed with it, so that nobody else can mount
+        /// it or put anything over it; what somebody uses already, and that was forced, can't be.
+        file: File,
         /// Its length in bytes; 0 for a file to be made longer.
         len_bytes: u64,
         /// Whether it is a block device.
@@ -65,6 +64,8 @@ impl Destination {
                         Error::new(Kind::Write, "there is no such folder to make an image in").on(folder)
                     );
                 }
+                // A link that leads to nothing: the image could not get its name.
+                standing(path)?;
                 return Ok(Self::New { path: path.to_path_buf() });
             }
             metadata => metadata.map_err(refused)?,
@@ -89,7 +90,8 @@ impl Destination {
         }
         let file = claimed.map_or_else(|| open(path, 0).map_err(refused), Ok)?;
         let len_bytes = (&file).seek(SeekFrom::End(0)).map_err(refused)?;
-        let data_at = if len_bytes == 0 { None } else { first_data(from_file(file)?.as_ref())? };
+        let copy = file.try_clone().map_err(refused)?;
+        let data_at = if len_bytes == 0 { None } else { first_data(from_file(copy)?.as_ref())? };
         if let Some(at) = data_at.filter(|_| !force) {
             let what = if is_block { "device" } else { "image" };
             let message = format!(
@@ -98,7 +100,7 @@ impl Destination {
             );
             return Err(Error::new(Kind::Exists, message));
         }
-        Ok(Self::Existing { path: path.to_path_buf(), len_bytes, is_block, data_at, users })
+        Ok(Self::Existing { path: path.to_path_buf(), file, len_bytes, is_block, data_at, users })
     }
 
     /// Its length in bytes; `None` where a file is made that is as long as it is to be.
@@ -142,43 +144,24 @@ impl Destination {
     fn try_open(self, len_bytes: u64) -> Result<TargetFile> {
         match self {
             Self::New { path } => {
-                let folder = folder(&path).to_path_buf();
-                let permissions = fs::Permissions::from_mode(MODE);
-                let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                let partial = tempfile::Builder::new()
-                    .prefix(&format!(".{name}.voltar-"))
-                    .suffix(".part")
-                    .permissions(permissions)
-                    .tempfile_in(&folder)
-                    .map_err(unwritable)?;
-                partial.as_file().set_len(len_bytes).map_err(unwritable)?;
-                let folder = File::open(&folder).map_err(unwritable)?;
-                let target = from_file(partial.as_file().try_clone().map_err(unwritable)?)?;
-                let working = std::path::absolute(partial.path()).map_err(unwritable)?;
-                Ok(TargetFile {
-                    target,
-                    working,
-                    is_blank: true,
-                    is_block: false,
-                    has_users: false,
-                    claim: None,
-                    new: Some(New { partial, folder, path }),
-                })
+                let folder = folder(&path);
+                remove_left_overs(folder);
+                let folder = Folder::open(folder).map_err(unwritable)?;
+                let partial = folder.make().map_err(unwritable)?;
+                partial.file().set_len(len_bytes).map_err(unwritable)?;
+                let target = from_file(partial.file().try_clone().map_err(unwritable)?)?;
+                Ok(TargetFile { target, is_blank: true, new: Some(New { partial, folder, path }) })
             }
-            Self::Existing { path, len_bytes: there, is_block, data_at, users } => {
+            Self::Existing { file, len_bytes: there, is_block, data_at, .. } => {
                 if there == 0 && !is_block {
-                    let file = OpenOptions::new().write(true).open(&path).map_err(refused)?;
                     file.set_len(len_bytes).map_err(unwritable)?;
                 } else if !is_block && data_at.is_some() {
                     // A hole instead of what was there, all of it.
-                    let file = OpenOptions::new().write(true).open(&path).map_err(refused)?;
                     file.set_len(0).and_then(|()| file.set_len(there)).map_err(unwritable)?;
                 }
-                let target = from_file(open(&path, 0).map_err(refused)?)?;
+                let target = from_file(file)?;
                 let is_blank = !is_block && target.next_data(0).is_none();
-                let working = std::path::absolute(&path).map_err(unwritable)?;
-                let has_users = !users.is_empty();
-                Ok(TargetFile { target, working, is_blank, is_block, has_users, claim: None, new: None })
+                Ok(TargetFile { target, is_blank, new: None })
             }
         }
     }
@@ -188,23 +171,16 @@ impl Destination {
 #[derive(Debug)]
 pub struct TargetFile {
     target: Target,
-    /// Where it is found as long as it is not whole.
-    working: PathBuf,
     /// Whether it is known to have zeros where nothing was written.
     is_blank: bool,
-    is_block: bool,
-    /// Whether somebody uses it, and that was forced.
-    has_users: bool,
-    /// What keeps others off a block device, once it is claimed.
-    claim: Option<File>,
     new: Option<New>,
 }
 
 /// An image that has no name yet.
 #[derive(Debug)]
 struct New {
-    partial: NamedTempFile,
-    folder: File,
+    partial: Temporary,
+    folder: Folder,
     path: PathBuf,
 }
 
@@ -215,30 +191,9 @@ impl TargetFile {
         &self.target
     }
 
-    /// Claims a block device: from now on nobody else can mount it, or put anything over it. `mke2fs` claims it for itself, so that this comes
-    /// after it. What somebody uses already, and that was forced, can't be claimed.
-    ///
-    /// # Errors
-    ///
-    /// [`Kind::Exists`] when somebody else was faster.
-    pub fn claim(&mut self) -> Result<()> {
-        if self.is_block && !self.has_users {
-            let claim = claimed(&self.working)?;
-            self.claim = Some(claim.ok_or_else(|| Error::new(Kind::Exists, format!("is in use: {HELD}")))?);
-        }
-        Ok(())
-    }
-
-    /// Whether somebody uses it, and that was forced.
-    #[must_use]
-    pub fn has_users(&self) -> bool {
-        self.has_users
-    }
-
-    /// Where it is as long as it is being written.
-    #[must_use]
-    pub fn working_path(&self) -> &Path {
-        &self.working
+    /// The file of an image that nobody else can see yet.
+    pub(super) fn image(&self) -> Option<&File> {
+        self.new.as_ref().map(|new| new.partial.file())
     }
 
     /// Whether it has zeros wherever nothing was written.
@@ -267,15 +222,15 @@ impl TargetFile {
     pub fn finish(self) -> Result<()> {
         self.target.sync()?;
         let Some(New { partial, folder, path }) = self.new else { return Ok(()) };
-        partial.as_file().sync_all().map_err(unwritable)?;
-        let from = partial.into_temp_path();
-        renameat_with(CWD, &*from, CWD, &path, RenameFlags::NOREPLACE).map_err(|error| {
-            let kind = if error == rustix::io::Errno::EXIST { Kind::Exists } else { Kind::Write };
-            Error::new(kind, std::io::Error::from(error)).on(&path)
+        partial.file().sync_all().map_err(unwritable)?;
+        partial.place(path.file_name().unwrap_or_default(), Over::Nothing).map_err(|source| {
+            let kind = match source.kind() {
+                std::io::ErrorKind::AlreadyExists => Kind::Exists,
+                _ => Kind::Write,
+            };
+            Error::new(kind, source).on(&path)
         })?;
-        // It has another name now: there is nothing to remove.
-        let _ = from.keep();
-        folder.sync_all().map_err(unwritable)
+        folder.sync().map_err(unwritable)
     }
 }
 
@@ -340,6 +295,8 @@ fn unwritable(source: std::io::Error) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use tempfile::NamedTempFile;
+
     use super::*;
 
     #[test]

@@ -1,12 +1,15 @@
 //! Makes a filesystem, empty, by `mke2fs`.
 
+use std::fs::File;
 use std::io::Write as _;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use crate::error::{Error, Kind, Result};
 use crate::filesystem::ext::Geometry;
 use crate::printable::Printable;
+use crate::temporary::scratch;
 use crate::units::ByteRange;
 
 /// Where programs of the administrator are; the environment has no say.
@@ -69,15 +72,14 @@ const FAST_COMMIT_JOURNAL_BLOCKS_LEAST: u64 = JOURNAL_BLOCKS_LEAST + 16;
 /// From so many blocks on `mke2fs` gives a filesystem a larger journal, unless told.
 const SMALL_BLOCKS: u64 = 32_768;
 
-/// Makes the filesystem of this geometry, empty, in a range of an image file or a block device. Gives what could not be made as it was,
-/// in sentences.
+/// Makes the filesystem of this geometry, empty, in a range of an image file. Gives what could not be made as it was, in sentences.
 ///
 /// `mke2fs` of e2fsprogs 1.47 or later is started, with an environment of its own: call it before the sandbox.
 ///
 /// # Errors
 ///
 /// [`Kind::Unsupported`] when there is no `mke2fs`, it does not know a feature, or the range is too short; [`Kind::Write`] when it fails.
-pub fn format(path: &Path, range: ByteRange, geometry: &Geometry) -> Result<Vec<String>> {
+pub fn format(image: &File, range: ByteRange, geometry: &Geometry) -> Result<Vec<String>> {
     if geometry.len_bytes() > range.len() {
         let (needed, there) = (geometry.len_bytes(), range.len());
         let message = format!("the filesystem has {needed} bytes, but there are only {there} for it");
@@ -90,17 +92,19 @@ pub fn format(path: &Path, range: ByteRange, geometry: &Geometry) -> Result<Vec<
             format!("the settings of mke2fs can't be written to a temporary file: {error}"),
         )
     })?;
+    let no_file = |error| Error::new(Kind::System, format!("the image can't be handed to mke2fs: {error}"));
+    let image = Handed::new(image).map_err(no_file)?;
     let notes = notes(geometry);
-    let output = command(&program, settings.path())
+    let output = command(&program, &settings.path())
         .args(arguments(range, geometry))
-        .arg(path)
+        .arg(image.path())
         .arg(geometry.blocks.to_string())
         .output()
         .map_err(|error| Error::new(Kind::Unsupported, format!("mke2fs can't be started: {error}")))?;
     if output.status.success() {
         return Ok(notes);
     }
-    if let Some(unknown) = unknown_feature(&program, settings.path(), geometry) {
+    if let Some(unknown) = unknown_feature(&program, &settings.path(), geometry) {
         let message = format!(
             "the mke2fs of this machine does not know the feature {unknown}, which the filesystem has: a newer e2fsprogs is needed"
         );
@@ -117,10 +121,25 @@ fn find() -> Result<PathBuf> {
     })
 }
 
-fn settings() -> std::io::Result<tempfile::NamedTempFile> {
-    let mut file = tempfile::Builder::new().prefix("voltar-mke2fs-").suffix(".conf").tempfile()?;
+fn settings() -> std::io::Result<Handed> {
+    let mut file = scratch()?;
     file.write_all(SETTINGS.as_bytes())?;
-    Ok(file)
+    Handed::new(&file)
+}
+
+/// An open file that programs inherit. They find it by its number, not by a path that somebody might
+/// put something else under.
+struct Handed(OwnedFd);
+
+impl Handed {
+    fn new(file: &File) -> std::io::Result<Self> {
+        // A duplicate is not closed when another program begins.
+        Ok(Self(rustix::io::dup(file)?))
+    }
+
+    fn path(&self) -> PathBuf {
+        PathBuf::from(format!("/proc/self/fd/{}", self.0.as_raw_fd()))
+    }
 }
 
 fn command(program: &Path, settings: &Path) -> Command {

@@ -22,6 +22,7 @@ mod settings;
 mod space;
 mod table;
 mod tree;
+mod veil;
 
 use std::collections::HashMap;
 
@@ -44,6 +45,7 @@ pub use self::content::Content;
 pub use self::finish::Filled;
 pub use self::record::NewInode;
 pub use self::tree::Folder;
+pub use self::veil::{Veil, zeros};
 
 /// `EXT4_LINK_MAX`.
 const LINKS_MOST: u32 = 65_000;
