@@ -114,7 +114,7 @@ fn decoded(text: &str) -> String {
 }
 
 fn ours(path: &Path) -> [String; 3] {
-    match probe(open(path, Io::Pread).unwrap().as_ref()).unwrap() {
+    match probe(&open(path, Io::Pread).unwrap()).unwrap() {
         Contents::Known(found) => [found.name.to_owned(), found.label, found.uuid],
         Contents::Unknown => Default::default(),
     }

@@ -20,7 +20,7 @@ fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
 
 fuzz_target!(|data: &[u8]| {
     let image: Device = Arc::new(sparse::unpack(data));
-    let Ok(Contents::Known(found)) = probe(image.as_ref()) else { return };
+    let Ok(Contents::Known(found)) = probe(&image) else { return };
     for text in [&found.label, &found.uuid] {
         assert!(text.len() <= 8192 && !text.chars().any(char::is_control), "{found:?}");
     }

@@ -182,7 +182,7 @@ fn header(device: &dyn ReadAt, part: &Part<'_>) -> Option<ByteRange> {
         Becomes::Nothing if part.volume.held() == Held::Swap => {
             PAGES.into_iter().find(|page| is_swap(device, range, *page))?
         }
-        Becomes::Nothing => return None,
+        Becomes::Empty | Becomes::Nothing => return None,
     };
     ByteRange::new(range.start(), len.min(range.len()))
 }

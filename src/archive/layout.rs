@@ -127,14 +127,23 @@ pub(super) struct Layout {
     /// Bytes of what is in the manifest alone.
     beside_bytes: u64,
     data_bytes: u64,
-    /// Longest stream that is made.
+    /// Longest stream that is made; `None` where each volume has a limit of its own.
+    limit_of_run: Option<u64>,
+    /// Longest stream up to the present volume's end.
     limit_bytes: u64,
     form: Form,
 }
 
 impl Layout {
-    pub(super) fn new(limit_bytes: u64, form: Form) -> Self {
-        Self { position: 0, beside_bytes: 0, data_bytes: 0, limit_bytes, form }
+    pub(super) fn new(limit_of_run: Option<u64>, form: Form) -> Self {
+        let limit_bytes = limit_of_run.unwrap_or(u64::MAX);
+        Self { position: 0, beside_bytes: 0, data_bytes: 0, limit_of_run, limit_bytes, form }
+    }
+
+    /// Begins with a volume that may take `most` bytes, unless the run has a limit as a whole.
+    pub(super) fn begin_part(&mut self, most: u64) {
+        let so_far = self.position.saturating_add(self.beside_bytes);
+        self.limit_bytes = self.limit_of_run.unwrap_or_else(|| so_far.saturating_add(most));
     }
 
     /// Bytes of files on the device that are in the pieces so far.
@@ -163,8 +172,14 @@ impl Layout {
         Err(Error::new(Kind::Limit, message))
     }
 
-    /// The pieces of an entry.
-    pub(super) fn entry(&mut self, naming: &Naming, mut entry: Entry) -> Result<Vec<Piece>> {
+    /// The pieces of an entry. Of one that fails, nothing counts.
+    pub(super) fn entry(&mut self, naming: &Naming, entry: Entry) -> Result<Vec<Piece>> {
+        let (position, data_bytes) = (self.position, self.data_bytes);
+        self.try_entry(naming, entry)
+            .inspect_err(|_| (self.position, self.data_bytes) = (position, data_bytes))
+    }
+
+    fn try_entry(&mut self, naming: &Naming, mut entry: Entry) -> Result<Vec<Piece>> {
         let path = entry.path.to_bytes();
         let (name, shown) = (naming.member(&path), naming.shown(&path));
         let mut record = Record::of_entry(&shown, &entry);

@@ -25,7 +25,9 @@ pub(super) enum Becomes {
     Files(Box<dyn Filesystem>),
     /// One member that holds these parts of it.
     Image(Vec<Extent>),
-    /// Nothing.
+    /// Nothing: it is all zeros.
+    Empty,
+    /// Nothing: it was left out.
     Nothing,
 }
 
@@ -36,62 +38,95 @@ pub(super) struct Parts<'a> {
 }
 
 /// Decides what becomes of each volume. `is_bare` tells that the only one has no folder of its own.
+///
+/// A volume that can't be read costs itself: it becomes an image, and an issue.
 pub(super) fn prepare<'a>(volumes: &[&'a Volume], is_bare: bool, request: &Request<'_>) -> Result<Parts<'a>> {
     let Request { raw, observer, keep_going, .. } = *request;
-    let how = AsImage { raw, keep_going, observer };
     let mut parts = Parts { parts: Vec::new(), issues: Vec::new() };
+    if volumes.is_empty() {
+        observer.note("the partition table has no partitions: the archive has no files");
+    }
     for volume in volumes {
         let number = volume.number();
         let folder = if is_bare { b".".to_vec() } else { format!("p{number}").into_bytes() };
+        let how = How { raw, keep_going, observer, is_asked_for: request.partitions.contains(&number) };
         let is_excluded = |name: &[u8]| request.exclude.excludes(name, b"");
-        let held = match volume.held() {
-            Held::Filesystem if raw == Raw::Always => Held::Other,
-            held => held,
-        };
-        let becomes = match held {
-            Held::Filesystem if is_excluded(if is_bare { b"" } else { &folder }) => {
-                observer.note(&format!("{}: excluded", title(volume)));
-                Becomes::Nothing
-            }
+        let is_excluded = match held(volume, raw) {
+            Held::Filesystem => is_excluded(if is_bare { b"" } else { &folder }),
             // Only its own name leaves an image out: a pattern for files is not meant for it.
-            Held::Other if is_excluded(&member(number)) => {
-                observer.note(&format!("{}: excluded", title(volume)));
-                Becomes::Nothing
-            }
-            Held::Swap => {
-                observer.note(&format!("{}: swap, left out", title(volume)));
-                Becomes::Nothing
-            }
-            Held::Filesystem => match volume.filesystem() {
-                Ok(filesystem) => {
-                    for warning in &filesystem.summary().warnings {
-                        observer.note(&format!("{}: {warning}", title(volume)));
-                    }
-                    // All of the filesystem is there, whatever the table says.
-                    parts.issues.extend(volume.past_end().map(|error| Issue { path: None, error }));
-                    Becomes::Files(filesystem)
-                }
-                Err(error) => {
-                    if let Some(error) = volume.past_end() {
-                        return Err(error);
-                    }
-                    // Of a whole disk, one damaged filesystem shall not cost the others.
-                    let costs_itself = !error.ends_the_run() || keep_going && error.kind() == Kind::Read;
-                    if volumes.len() == 1 || !costs_itself {
-                        return Err(error);
-                    }
-                    parts.issues.push(Issue { path: Some(member(number)), error });
-                    as_image(volume, &how, &mut parts.issues)?
-                }
-            },
-            Held::Other => match volume.past_end() {
-                Some(error) => return Err(error),
-                None => as_image(volume, &how, &mut parts.issues)?,
-            },
+            Held::Other | Held::Swap => is_excluded(&member(number)),
+        };
+        let becomes = if is_excluded {
+            observer.note(&format!("{}: excluded", title(volume)));
+            Becomes::Nothing
+        } else {
+            decide(volume, &how, &mut parts.issues)?
         };
         parts.parts.push(Part { volume, folder, becomes });
     }
     Ok(parts)
+}
+
+/// How volumes are treated.
+struct How<'a> {
+    raw: Raw,
+    keep_going: bool,
+    observer: &'a dyn Observer,
+    /// Whether the volume was asked for by its number.
+    is_asked_for: bool,
+}
+
+/// What is to be done with a volume, where files may be unwanted.
+fn held(volume: &Volume, raw: Raw) -> Held {
+    match volume.held() {
+        Held::Filesystem if raw == Raw::Always => Held::Other,
+        held => held,
+    }
+}
+
+fn decide(volume: &Volume, how: &How<'_>, issues: &mut Vec<Issue>) -> Result<Becomes> {
+    let (title, number, observer) = (title(volume), volume.number(), how.observer);
+    let whole = |error| Issue { path: None, error };
+    match held(volume, how.raw) {
+        Held::Swap if !how.is_asked_for => {
+            observer.note(&format!("{title}: swap, left out"));
+            return Ok(Becomes::Nothing);
+        }
+        Held::Swap | Held::Other => {}
+        Held::Filesystem => match volume.with_root() {
+            Ok(filesystem) => {
+                for warning in &filesystem.summary().warnings {
+                    observer.note(&format!("{title}: {warning}"));
+                }
+                // All of the filesystem is there, whatever the table says; but another partition may have written to it.
+                issues.extend(volume.past_end().into_iter().chain(volume.fault()).map(whole));
+                return Ok(Becomes::Files(filesystem));
+            }
+            Err(error) if costs_itself(&error, how.keep_going) => {
+                issues.push(Issue { path: Some(member(number)), error });
+            }
+            Err(error) => return Err(error),
+        },
+    }
+    let cut = volume.past_end();
+    // An image has all of the bytes, also those that two partitions share.
+    match volume.fault() {
+        Some(fault) if volume.device().len_bytes() == 0 => issues.push(whole(fault)),
+        Some(fault) => observer.note(&format!("{title}: {}", fault.cause())),
+        None => {}
+    }
+    let becomes = as_image(volume, how, issues)?;
+    issues.extend(cut.map(whole));
+    Ok(becomes)
+}
+
+/// Whether an error costs the volume that it is about, and not the run: the others are worth as much as before.
+pub(super) fn costs_itself(error: &Error, keep_going: bool) -> bool {
+    match error.kind() {
+        Kind::Read => keep_going,
+        Kind::Limit => true,
+        _ => !error.ends_the_run(),
+    }
 }
 
 /// What a volume is called that goes in as it is.
@@ -99,29 +134,22 @@ pub(super) fn member(number: u32) -> Vec<u8> {
     format!("p{number}.img").into_bytes()
 }
 
-/// How volumes become images.
-struct AsImage<'a> {
-    raw: Raw,
-    keep_going: bool,
-    observer: &'a dyn Observer,
-}
-
-fn as_image(volume: &Volume, how: &AsImage<'_>, issues: &mut Vec<Issue>) -> Result<Becomes> {
-    let AsImage { raw, keep_going, observer } = *how;
+fn as_image(volume: &Volume, how: &How<'_>, issues: &mut Vec<Issue>) -> Result<Becomes> {
+    let How { raw, keep_going, observer, .. } = *how;
     let (title, name, device) = (title(volume), volume.name(), volume.device().as_ref());
     let go_on = || match observer.stop_requested() {
         true => Err(Error::new(Kind::Interrupted, "stopped by a signal")),
         false => Ok(()),
     };
-    let left_out_empty = || {
-        observer.note(&format!("{title}: empty, left out"));
-        Ok(Becomes::Nothing)
+    let empty = || {
+        observer.note(&format!("{title}: empty, nothing of it is stored"));
+        Ok(Becomes::Empty)
     };
     if raw == Raw::Never {
         // What has a signature is not empty; of anything else the first byte that is no zero tells.
         let is_unknown = volume.contents() == &Contents::Unknown;
         if is_unknown && image::is_empty(device, go_on).map_err(|error| volume.locate(error))? {
-            return left_out_empty();
+            return empty();
         }
         let error = Error::new(Kind::Unsupported, format!("{name} can't be read yet, and was left out"));
         issues.push(Issue { path: Some(member(volume.number())), error: volume.locate(error) });
@@ -132,11 +160,11 @@ fn as_image(volume: &Volume, how: &AsImage<'_>, issues: &mut Vec<Issue>) -> Resu
     }
     let extents = image::extents(device, keep_going, go_on).map_err(|error| volume.locate(error))?;
     if extents.is_empty() {
-        return left_out_empty();
+        return empty();
     }
     let bytes = data_bytes(&extents);
     let member = String::from_utf8_lossy(&member(volume.number())).into_owned();
-    observer.note(&format!("{title}: {name}, goes in as it is: {member}, {} of data", Bytes(bytes)));
+    observer.note(&format!("{title}: {name}, stored as a raw image ({member}), {} of data", Bytes(bytes)));
     Ok(Becomes::Image(extents))
 }
 
@@ -158,7 +186,7 @@ impl Part<'_> {
     pub(super) fn device(&self) -> Device {
         match &self.becomes {
             Becomes::Files(filesystem) => filesystem.device().clone(),
-            Becomes::Image(_) | Becomes::Nothing => self.volume.device().clone(),
+            Becomes::Image(_) | Becomes::Empty | Becomes::Nothing => self.volume.device().clone(),
         }
     }
 
@@ -167,7 +195,7 @@ impl Part<'_> {
         match &self.becomes {
             Becomes::Files(filesystem) => filesystem.summary().used_bytes,
             Becomes::Image(extents) => data_bytes(extents),
-            Becomes::Nothing => 0,
+            Becomes::Empty | Becomes::Nothing => 0,
         }
     }
 }

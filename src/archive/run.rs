@@ -1,6 +1,6 @@
 //! One run: from the volumes of a disk to the last byte of the archive.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::io::{self, Write};
 
 use serde::{Deserialize, Serialize};
@@ -83,13 +83,13 @@ pub struct Output<'a> {
     pub manifest: Option<&'a mut (dyn Write + Send)>,
 }
 
-/// Bytes of tar for each byte of the device, and besides. A header takes more space than a name on the disk does: a filesystem
+/// Bytes of tar for each byte of a volume, and besides. A header takes more space than a name on the disk does: a filesystem
 /// with as many inodes as it can have, all of them empty files, comes to twice its length, and with attributes that they share
 /// to seven times.
 const OUTPUT_PER_BYTE: u64 = 8;
 const OUTPUT_FREE: u64 = 64 << 20;
 
-/// Bytes of metadata that may be read for each byte of the device, and besides: on a sound one each is read once or twice.
+/// Bytes of metadata that may be read for each byte of a volume, and besides: on a sound one each is read once or twice.
 const METADATA_PER_BYTE: u64 = 8;
 const METADATA_FREE: u64 = 256 << 20;
 
@@ -155,15 +155,15 @@ fn archive<'a>(disk: &'a Disk, request: &'a Request<'a>, output: Output<'a>) -> 
 
     let devices: Vec<Device> = parts.iter().map(Part::device).collect();
     let shared = Shared { devices: &devices, algorithm: request.file_digest, keep_going: request.keep_going };
-    let limit = request
-        .max_output
-        .unwrap_or_else(|| disk.len_bytes().saturating_mul(OUTPUT_PER_BYTE).saturating_add(OUTPUT_FREE));
-    let layout = RefCell::new(Layout::new(limit, request.form));
+    let layout = RefCell::new(Layout::new(request.max_output, request.form));
     let items = parts
         .iter()
         .enumerate()
         .flat_map(|(source, part)| items(disk, part, source, request, &layout))
-        .chain(std::iter::once_with(|| layout.borrow_mut().end().map(Item::Pieces)));
+        .chain(std::iter::once_with(|| {
+            layout.borrow_mut().begin_part(u64::MAX);
+            layout.borrow_mut().end().map(Item::Pieces)
+        }));
     let frame_bytes = request.compression.frame_bytes();
     let frames = Cutter::new(items, usize::try_from(frame_bytes).unwrap_or(usize::MAX))
         .inspect(|frame| frame.iter().for_each(|frame| shared.announce(frame)));
@@ -186,11 +186,12 @@ fn items<'a>(
 ) -> Box<dyn Iterator<Item = Result<Item>> + 'a> {
     let number = part.volume.number();
     match &part.becomes {
-        Becomes::Nothing => Box::new(std::iter::empty()),
+        Becomes::Empty | Becomes::Nothing => Box::new(std::iter::empty()),
         Becomes::Image(extents) => {
             let name = part::member(number);
             let len_bytes = part.volume.device().len_bytes();
             let image = move || {
+                layout.borrow_mut().begin_part(u64::MAX);
                 let image = Image { name: &name, len_bytes, extents, source };
                 layout.borrow_mut().image(&image).map(Item::Pieces)
             };
@@ -206,32 +207,60 @@ fn items<'a>(
                     false => Ok(Item::Issue(Issue { path: None, error })),
                 }
             });
+            let len_bytes = part.volume.device().len_bytes();
+            let most = len_bytes.saturating_mul(OUTPUT_PER_BYTE).saturating_add(OUTPUT_FREE);
+            let before = OnceCell::new();
             let may_go_on = move || {
                 if request.observer.stop_requested() {
                     return Err(stopped());
                 }
-                check_metadata(disk, layout.borrow().data_bytes())
+                let metadata = disk.bytes_read().saturating_sub(layout.borrow().data_bytes());
+                let before = *before.get_or_init(|| {
+                    layout.borrow_mut().begin_part(most);
+                    metadata
+                });
+                check_metadata(metadata.saturating_sub(before), len_bytes)
             };
             let walk = Walk::new(filesystem.as_ref(), &request.exclude, folder)
                 .keep_going(request.keep_going)
                 .asking(may_go_on);
-            let entries = walk.map(move |step| match step.map_err(|error| part.volume.locate(error))? {
+            let laid_out = move |step: Step| match step {
                 Step::Entry(entry) => layout.borrow_mut().entry(&naming, *entry).map(Item::Pieces),
                 Step::Issue(issue) => {
                     let path = issue.path.map(|path| naming.shown(&path));
                     layout.borrow_mut().weigh(path.as_ref().map_or(0, Vec::len))?;
                     Ok(Item::Issue(Issue { path, error: issue.error }))
                 }
+            };
+            let mut is_over = false;
+            let entries = walk.map_while(move |step| {
+                if is_over {
+                    return None;
+                }
+                // A limit that somebody asked for is one of the run.
+                let is_of_run = step.is_ok() && request.max_output.is_some();
+                let item = step.and_then(&laid_out).map_err(|error| part.volume.locate(error));
+                is_over = item.is_err();
+                Some(match item {
+                    Err(error) if !is_of_run && part::costs_itself(&error, request.keep_going) => {
+                        Ok(Item::Issue(given_up(error)))
+                    }
+                    item => item,
+                })
             });
             Box::new(faults.chain(entries))
         }
     }
 }
 
-/// Checks that what is read besides the files' data is in some relation to the device: inodes may share whole trees.
-fn check_metadata(disk: &Disk, data_bytes: u64) -> Result<()> {
-    let metadata = disk.bytes_read().saturating_sub(data_bytes);
-    let most = disk.len_bytes().saturating_mul(METADATA_PER_BYTE).saturating_add(METADATA_FREE);
+/// The issue of a volume of which the rest is not read.
+fn given_up(error: Error) -> Issue {
+    Issue { path: None, error: error.because("", "; the rest of its files is not in the archive") }
+}
+
+/// Checks that the metadata that are read are in some relation to the volume: inodes may share whole trees.
+fn check_metadata(metadata: u64, len_bytes: u64) -> Result<()> {
+    let most = len_bytes.saturating_mul(METADATA_PER_BYTE).saturating_add(METADATA_FREE);
     if metadata <= most {
         return Ok(());
     }

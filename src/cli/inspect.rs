@@ -48,7 +48,7 @@ fn look(volume: &Volume) -> Seen<'_> {
     faults.extend(volume.entry().and_then(|entry| entry.past_end.clone()));
     let mut summary = None;
     if volume.held() == Held::Filesystem {
-        match volume.filesystem() {
+        match volume.with_root() {
             Ok(filesystem) => {
                 faults.extend(filesystem.faults().iter().map(Error::to_string));
                 summary = Some(filesystem.summary().clone());

@@ -4,9 +4,10 @@ use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 
 use super::args::ReadingArguments;
+use crate::archive::read::Packed;
 use crate::device::{self, Device, Io};
 use crate::disk::Disk;
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::sandbox;
 
 /// How a source is read.
@@ -69,10 +70,25 @@ impl Confined {
     /// Reads what is on the disk: from here on every byte may be hostile.
     pub(super) fn parse(self) -> Result<Disk> {
         let Source { path, device, journal, .. } = self.0;
-        let disk = Disk::from_device(&path, device).map_err(|error| error.on(&path))?;
+        let disk = Disk::from_device(&path, Device::clone(&device)).map_err(|error| error.on(&path))?;
+        refuse_archive(&disk, device).map_err(|error| error.on(&path))?;
         Ok(match &journal {
             Some(journal) => disk.with_journal(journal),
             None => disk,
         })
     }
+}
+
+/// Refuses a file that is no disk, but an archive or compressed. What a block device holds is up to its user.
+fn refuse_archive(disk: &Disk, device: Device) -> Result<()> {
+    if disk.is_recognised() && !disk.is_damaged_filesystem() || device.sector_bytes().is_some() {
+        return Ok(());
+    }
+    if !Packed::is_archive(&device)? {
+        return disk.require_disk();
+    }
+    Packed::open(device)?.check_is_tar()?;
+    let message =
+        "is an archive, not a disk: `voltar ls` shows what is in it, `voltar restore` makes a disk of it";
+    Err(Error::new(Kind::Unrecognised, message))
 }

@@ -3,10 +3,10 @@
 //! Nothing here knows what the bytes mean. A device has no cursor, and may be read from any number of threads at once. All are
 //! opened read-only, but for what a disk is restored onto ([`WriteAt`]).
 
-mod container;
 mod counting;
 mod direct;
 mod file;
+pub mod foreign;
 mod mapped;
 mod open;
 mod window;

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::direct::Direct;
 use super::file::{Backing, Positional};
 use super::mapped::Mapped;
-use super::{Device, container};
+use super::{Device, foreign};
 use crate::error::{Error, Kind, Result};
 
 /// How the bytes come from the device.
@@ -40,14 +40,17 @@ pub fn open(path: &Path, io: Io) -> Result<Device> {
 }
 
 fn try_open(path: &Path, io: Io) -> Result<Device> {
-    let file = open_file(path, 0).map_err(refused)?;
+    let file = open_file(path, 0).map_err(|source| match no_path(path) {
+        Some(why) if source.kind() == io::ErrorKind::NotFound => Error::new(Kind::Source, why),
+        _ => refused(source),
+    })?;
     let backing = backing(&file)?;
     let len_bytes = (&file).seek(SeekFrom::End(0)).map_err(refused)?;
     if len_bytes == 0 {
         return Err(unfit("is empty"));
     }
     if backing == Backing::Image {
-        refuse_container(&file)?;
+        refuse_foreign(&file, path)?;
     }
     let direct = || open_file(path, libc::O_DIRECT);
     let second = |file: &File| file.try_clone().map_err(refused);
@@ -99,16 +102,23 @@ pub(super) fn sector_bytes(rdev: u64) -> u32 {
         .unwrap_or(512)
 }
 
-fn refuse_container(file: &File) -> Result<()> {
-    let mut head = [0; container::HEAD_BYTES];
+fn refuse_foreign(file: &File, path: &Path) -> Result<()> {
+    let mut head = [0; foreign::HEAD_BYTES];
     let len = file.read_at(&mut head, 0).map_err(refused)?;
-    match container::name(head.get(..len).unwrap_or_default()) {
+    match foreign::recognise(head.get(..len).unwrap_or_default()) {
         None => Ok(()),
-        Some(name) => Err(Error::new(
-            Kind::Source,
-            format!("is a {name} image, only raw ones are read; first: qemu-img convert -O raw IMAGE OUTPUT"),
-        )),
+        Some(format) => Err(Error::new(Kind::Source, format.told(path))),
     }
+}
+
+/// Why a path that is no file can't be one; `None` where it is a path like others.
+fn no_path(path: &Path) -> Option<&'static str> {
+    let text = path.as_os_str().as_encoded_bytes();
+    if text == b"-" {
+        return Some("a stream can't be read by position: write it into a file first (cat > FILE)");
+    }
+    let is_url = text.windows(3).any(|piece| piece == b"://");
+    is_url.then_some("is a URL, and nothing is read over the network: download it first (curl -O URL)")
 }
 
 fn refused(source: io::Error) -> Error {
@@ -144,6 +154,7 @@ mod tests {
             ("empty", "is empty"),
             ("fifo", "is neither a block device nor a regular file"),
             ("image.qcow2", "is a qcow2 image"),
+            ("https://example.org/image.img", "is a URL"),
         ];
         for (name, words) in cases {
             let error = open(&at(name), Io::Auto).unwrap_err();

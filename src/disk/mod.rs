@@ -22,6 +22,9 @@ use crate::units::ByteRange;
 
 pub use volume::{Held, Volume, WHOLE};
 
+/// Bytes of the smallest sector that a disk has.
+const LEAST_SECTOR_BYTES: u64 = 512;
+
 /// A device or image file, with its partition table read.
 pub struct Disk {
     path: PathBuf,
@@ -38,8 +41,7 @@ impl Disk {
     ///
     /// # Errors
     ///
-    /// When it can't be opened or read, when its partition table is damaged beyond use, or when it holds neither a
-    /// partition table nor anything else that is known.
+    /// When it can't be opened or read.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         Self::open_with(path.as_ref(), Io::default())
     }
@@ -60,9 +62,18 @@ impl Disk {
     ///
     /// As [`Disk::open`].
     pub fn from_device(path: &Path, device: Device) -> Result<Self> {
+        Self::from_device_with(path, device, None)
+    }
+
+    /// As [`Disk::from_device`], with a say in how many bytes the sectors have that the partition table counts in.
+    ///
+    /// # Errors
+    ///
+    /// As [`Disk::open`].
+    pub fn from_device_with(path: &Path, device: Device, sector_bytes: Option<u32>) -> Result<Self> {
         let device = Arc::new(Counting::new(device));
         let whole: Device = Arc::<Counting>::clone(&device);
-        let probed = probe(device.as_ref());
+        let probed = probe(&whole);
         let whole = Volume::whole(path, whole, or_unknown(&probed));
         let mut disk = Self {
             path: path.to_path_buf(),
@@ -73,19 +84,9 @@ impl Disk {
             doubts: Vec::new(),
             unreadable: None,
         };
-        let table = match partition::read(disk.device.as_ref()) {
-            // Where a partition table would be can't be read; but what has the whole device needs none.
-            Err(error) if error.kind() == Kind::Read && whole.is_readable() => {
-                disk.unreadable = Some(error);
-                None
-            }
-            read => read?,
-        };
-        let Some(table) = table else {
+        let Some(table) = disk.read_table(&whole, sector_bytes)? else {
             if whole.contents() == &Contents::Unknown {
                 probed?;
-                let message = "no partition table and no known filesystem";
-                return Err(Error::new(Kind::Unrecognised, message));
             }
             disk.volumes = vec![whole];
             return Ok(disk);
@@ -108,6 +109,32 @@ impl Disk {
         Ok(disk)
     }
 
+    /// The partition table. A damaged one that leads to no partition counts as none, and is a doubt: then the device is one
+    /// volume, of which nothing is lost.
+    fn read_table(&mut self, whole: &Volume, sector_bytes: Option<u32>) -> Result<Option<Table>> {
+        let device: Device = Arc::<Counting>::clone(&self.device);
+        let is_known = |range: ByteRange| {
+            let window = Window::new(Device::clone(&device), range).map(|window| Arc::new(window) as Device);
+            window.and_then(|window| probe(&window)).is_ok_and(|found| found != Contents::Unknown)
+        };
+        let fault = match partition::read_with(device.as_ref(), sector_bytes, &is_known) {
+            // Where a partition table would be can't be read; but what has the whole device needs none.
+            Err(error) if error.kind() == Kind::Read && whole.is_readable() => {
+                self.unreadable = Some(error);
+                return Ok(None);
+            }
+            Err(error) if error.kind() == Kind::Corrupt => error.to_string(),
+            Ok(Some(Table { fault: Some(fault), partitions, .. }))
+                if partitions.iter().all(|partition| partition.is_container) =>
+            {
+                fault
+            }
+            read => return read,
+        };
+        self.doubts.push(format!("{fault}; the device is taken as one volume, without partitions"));
+        Ok(None)
+    }
+
     /// Says which device has the journal, for filesystems that have it on another one.
     #[must_use]
     pub fn with_journal(mut self, journal: &Device) -> Self {
@@ -126,7 +153,7 @@ impl Disk {
             let window: Device = Arc::new(Window::new(device, range)?);
             let contents = match range.is_empty() {
                 true => Contents::Unknown,
-                false => or_unknown(&probe(window.as_ref())),
+                false => or_unknown(&probe(&window)),
             };
             volumes.push(Volume::partition(&self.path, window, partition, contents));
         }
@@ -199,8 +226,19 @@ impl Disk {
             let numbers: Vec<String> =
                 self.volumes.iter().map(|volume| volume.number().to_string()).collect();
             let list = if numbers.is_empty() { "none".to_owned() } else { numbers.join(", ") };
-            Error::new(Kind::Usage, format!("there is no partition {number}; there are: {list}"))
-                .on(&self.path)
+            let partitions = self.table.iter().flat_map(|table| &table.partitions);
+            let message = match partitions.filter(|partition| partition.number == number).count() {
+                0 if self.table.is_none() => {
+                    format!(
+                        "there is no partition {number}: there is no partition table; 0 is the whole device"
+                    )
+                }
+                0 => format!("there is no partition {number}; there are: {list}"),
+                _ => format!(
+                    "partition {number} is an extended one, which only holds others; there are: {list}"
+                ),
+            };
+            Error::new(Kind::Usage, message).on(&self.path)
         })
     }
 
@@ -210,18 +248,44 @@ impl Disk {
         self.table.as_ref().and_then(|table| table.fault.as_deref())
     }
 
+    /// Whether the device holds a partition table, or anything else that is known.
+    #[must_use]
+    pub fn is_recognised(&self) -> bool {
+        self.table.is_some() || self.volumes.iter().any(|volume| volume.contents() != &Contents::Unknown)
+    }
+
+    /// Whether all that is known of the device is a filesystem's signature, and that can't be opened: two bytes may be chance.
+    #[must_use]
+    pub fn is_damaged_filesystem(&self) -> bool {
+        let damaged = |volume: &Volume| volume.is_readable() && volume.filesystem().is_err();
+        self.table.is_none() && self.volumes.iter().all(damaged)
+    }
+
+    /// Checks that it may be a disk: of what is not known, a file that has no whole number of sectors is none.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Unrecognised`] when it can't be.
+    pub fn require_disk(&self) -> Result<()> {
+        let has_sectors = self.len_bytes().checked_rem(LEAST_SECTOR_BYTES) == Some(0);
+        if self.is_recognised() || has_sectors || self.device.sector_bytes().is_some() {
+            return Ok(());
+        }
+        let message = "has no partition table and no known filesystem, and a length that no disk has: is it a disk image?";
+        Err(Error::new(Kind::Unrecognised, message).on(&self.path))
+    }
+
     /// The volumes that make up the disk: those with the given numbers, or all where none is given.
     ///
     /// # Errors
     ///
-    /// When a number is not there, or when, for all of them, partitions overlap or the device can be read in two ways.
-    /// A single sound partition can still be asked for by its number.
+    /// When a number is not there, or when, for all of them, the device can be read in two ways.
     pub fn select(&self, numbers: &[u32]) -> Result<Vec<&Volume>> {
         if !numbers.is_empty() {
             let mut numbers = numbers.to_vec();
             numbers.sort_unstable();
             numbers.dedup();
-            return numbers.into_iter().map(|number| self.volume(number)?.sound()).collect();
+            return numbers.into_iter().map(|number| self.volume(number)).collect();
         }
         if self.table.is_some()
             && let Some(whole) = self.volumes.iter().find(|volume| volume.number() == WHOLE)
@@ -233,16 +297,7 @@ impl Disk {
             );
             return Err(Error::new(Kind::Ambiguous, message).on(&self.path));
         }
-        if let Some(fault) = self.table_fault()
-            && self.volumes.is_empty()
-        {
-            return Err(Error::corrupt(fault.to_owned()).on(&self.path));
-        }
-        if self.volumes.is_empty() {
-            let message = "the partition table has no partitions";
-            return Err(Error::new(Kind::Unrecognised, message).on(&self.path));
-        }
-        self.volumes.iter().map(Volume::sound).collect()
+        Ok(self.volumes.iter().collect())
     }
 }
 

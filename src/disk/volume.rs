@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use crate::device::Device;
-use crate::error::{Error, Result};
-use crate::filesystem::{self, Contents, Filesystem};
+use crate::error::{Error, Kind, Result};
+use crate::filesystem::{self, Contents, FileKind, Filesystem};
 use crate::partition::Partition;
 use crate::tree;
 use crate::units::ByteRange;
@@ -105,12 +105,11 @@ impl Volume {
         filesystem::is_readable(self.name())
     }
 
-    /// Itself, unless it overlaps another partition.
-    pub(super) fn sound(&self) -> Result<&Self> {
-        match self.partition.as_ref().and_then(|partition| partition.fault.as_ref()) {
-            None => Ok(self),
-            Some(fault) => Err(self.locate(Error::corrupt(fault.clone()))),
-        }
+    /// What is wrong with its place: it overlaps another partition, or ends before it begins.
+    #[must_use]
+    pub fn fault(&self) -> Option<Error> {
+        let fault = self.partition.as_ref().and_then(|partition| partition.fault.as_ref())?;
+        Some(self.locate(Error::corrupt(fault.clone())))
     }
 
     /// Why not all of it is there.
@@ -128,6 +127,27 @@ impl Volume {
     pub fn filesystem(&self) -> Result<Box<dyn Filesystem>> {
         filesystem::open(self.device.clone(), self.name(), self.journal.clone())
             .map_err(|error| self.locate(error))
+    }
+
+    /// Opens the filesystem, and looks at its root directory: without one, none of its files can be reached.
+    ///
+    /// # Errors
+    ///
+    /// As [`Volume::filesystem`].
+    pub fn with_root(&self) -> Result<Box<dyn Filesystem>> {
+        let filesystem = self.filesystem()?;
+        let root = || -> Result<()> {
+            let root = filesystem.inode(filesystem.root())?;
+            if root.kind != FileKind::Directory {
+                return Err(Error::corrupt("the root is no directory").in_inode(root.number));
+            }
+            filesystem.directory(&root).map(drop)
+        };
+        match root() {
+            // What the device fails to read is told when it is read for its names.
+            Err(error) if error.kind() != Kind::Read => Err(self.locate(error)),
+            _ => Ok(filesystem),
+        }
     }
 
     /// Reads a regular file of at most 1 GiB; symbolic links are followed, inside the filesystem.

@@ -121,18 +121,28 @@ pub fn open(device: Device, name: &str, journal: Option<Device>) -> Result<Box<d
     }
 }
 
-/// Tells what a device holds, by reading a few of its sectors; where the first of them are destroyed, a copy of a
-/// superblock may tell.
+/// Tells what a device holds, by reading a few of its sectors. Where the first of them are destroyed, a copy of a superblock
+/// may tell, if it still leads to the root directory: copies outlast a filesystem by years.
 ///
 /// # Errors
 ///
 /// When the device can't be read.
-pub fn probe(device: &dyn ReadAt) -> Result<Contents> {
-    match probe::probe(device) {
+pub fn probe(device: &Device) -> Result<Contents> {
+    match probe::probe(device.as_ref()) {
         Ok(Contents::Known(found)) => Ok(Contents::Known(found)),
         unknown => {
-            let copy = READERS.iter().find_map(|reader| (reader.find_copy)(device));
+            let copies = READERS.iter().filter_map(|reader| (reader.find_copy)(device.as_ref()));
+            let copy = copies.into_iter().find(|copy| leads_to_files(device, copy.name));
             copy.map_or(unknown, |copy| Ok(Contents::Known(copy)))
         }
     }
+}
+
+/// Whether the filesystem can be opened, and has a root directory with sound names.
+fn leads_to_files(device: &Device, name: &str) -> bool {
+    let names = || -> Result<Salvaged<Listing>> {
+        let filesystem = open(Device::clone(device), name, None)?;
+        filesystem.directory(&filesystem.inode(filesystem.root())?)
+    };
+    names().is_ok_and(|names| names.faults.is_empty() && names.value.len() > 0)
 }

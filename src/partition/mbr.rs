@@ -5,12 +5,65 @@
 
 use super::boot_sector::{BYTES_ON_DISK, BootSector, Entry};
 use super::extended::{self, Logical};
-use super::{Partition, Scheme, Table, mbr_types, sector_range};
+use super::{IsKnown, Partition, SECTOR_SIZES, Scheme, Table, mbr_types, sector_range, sector_sizes};
 use crate::device::ReadAt;
 use crate::units::ByteRange;
 
 /// The active flag of a boot indicator.
 const ACTIVE: u8 = 0x80;
+
+/// Reads the partitions with the size of a sector that is decided, or at which most of what they name is found: a boot record
+/// of logical partitions, or something that is known. Of those that find as much, the likelier one.
+pub(super) fn find(
+    device: &dyn ReadAt,
+    boot: &BootSector,
+    decided: Option<u32>,
+    is_known: &IsKnown<'_>,
+) -> Table {
+    let sizes = sector_sizes(device, decided);
+    let mut tables = sizes.into_iter().map(|size| read(device, boot, size));
+    let Some(mut best) = tables.next() else { return read(device, boot, SECTOR_SIZES[0]) };
+    if decided.is_some() {
+        return best;
+    }
+    let mut found = evidence(device, &best, is_known);
+    // Where all is found there is no better one.
+    if found < most_evidence(&best) {
+        let likely = best.sector_bytes;
+        for table in tables {
+            let of_table = evidence(device, &table, is_known);
+            if of_table > found {
+                (best, found) = (table, of_table);
+            }
+        }
+        if best.sector_bytes != likely && device.sector_bytes().is_none() {
+            let size = best.sector_bytes;
+            best.warnings.push(format!(
+                "the MBR is read as one that counts in sectors of {size} bytes, at which what its partitions hold is found; \
+                 --sector-size decides otherwise"
+            ));
+        }
+    }
+    best
+}
+
+/// How much of what the table names is found.
+fn evidence(device: &dyn ReadAt, table: &Table, is_known: &IsKnown<'_>) -> usize {
+    let holds_something = |partition: &&Partition| {
+        let end = partition.range.end().min(device.len_bytes());
+        let range = ByteRange::between(partition.range.start(), end).filter(|range| !range.is_empty());
+        !partition.is_container && range.is_some_and(is_known)
+    };
+    let boot_records = table.structures.len().saturating_sub(1);
+    table.partitions.iter().filter(holds_something).count().saturating_add(boot_records)
+}
+
+/// Partitions, boot records of the extended ones included.
+fn most_evidence(table: &Table) -> usize {
+    let own = table.partitions.iter().filter(|partition| !partition.is_container).count();
+    let containers = table.partitions.len().saturating_sub(own);
+    own.saturating_add(containers.max(table.structures.len().saturating_sub(1)))
+}
 
 /// Reads the partitions that `boot` and its extended partitions name.
 pub(super) fn read(device: &dyn ReadAt, boot: &BootSector, sector_bytes: u32) -> Table {

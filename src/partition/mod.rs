@@ -77,8 +77,20 @@ pub struct Partition {
     pub past_end: Option<String>,
 }
 
-/// Bytes of a sector on a device that does not say.
-const SECTOR_BYTES: u32 = 512;
+/// Sizes of a sector that disks have; an image does not say which one its disk had.
+const SECTOR_SIZES: [u32; 2] = [512, 4096];
+
+/// Whether something that is known begins with a range of the device.
+pub type IsKnown<'a> = dyn Fn(ByteRange) -> bool + 'a;
+
+/// Reads the partition table of a device; `None` when there is none. It counts in the device's own sectors.
+///
+/// # Errors
+///
+/// As [`read_with`].
+pub fn read(device: &dyn ReadAt) -> Result<Option<Table>> {
+    read_with(device, None, &|_| false)
+}
 
 /// Reads the partition table of a device; `None` when there is none.
 ///
@@ -86,29 +98,57 @@ const SECTOR_BYTES: u32 = 512;
 /// a GPT still counts when its primary copy is there, or when only its backup is and everything before the first
 /// partition was wiped; a stale backup at the end of a disk that holds something else by now does not.
 ///
+/// A table counts in sectors of a size that it does not tell. `sector_bytes` decides it. Otherwise it is found: by where a GPT
+/// lies, and for an MBR by where the boot records of logical partitions are, and partitions of which `is_known` is true. The
+/// device's own size comes first.
+///
 /// # Errors
 ///
 /// When there is one, but nothing in it can be trusted, and when the first sector can't be read.
-pub fn read(device: &dyn ReadAt) -> Result<Option<Table>> {
+pub fn read_with(
+    device: &dyn ReadAt,
+    sector_bytes: Option<u32>,
+    is_known: &IsKnown<'_>,
+) -> Result<Option<Table>> {
     if device.len_bytes() < boot_sector::BYTES_ON_DISK {
         return Ok(None);
     }
-    let sector_bytes = device.sector_bytes().filter(plausible_sector).unwrap_or(SECTOR_BYTES);
+    let own = device.sector_bytes().filter(plausible_sector);
+    let decided = sector_bytes.filter(plausible_sector);
     let boot = BootSector::parse(&read_vec(device, 0, boot_sector::BYTES)?).map_err(Error::corrupt)?;
-    let claim = boot.claim(sector_count(device, sector_bytes));
+    let [least, _] = SECTOR_SIZES;
+    let claim = boot.claim(sector_count(device, decided.unwrap_or(least)));
     let table = match claim {
-        Claim::Gpt => Some(gpt::read(device)?),
-        Claim::Mbr => Some(mbr::read(device, &boot, sector_bytes)),
-        Claim::Nothing => gpt::read_unprotected(device),
+        Claim::Gpt => Some(gpt::read(device, decided)?),
+        Claim::Mbr => Some(mbr::find(device, &boot, decided, is_known)),
+        Claim::Nothing => gpt::read_unprotected(device, decided),
     };
     Ok(table.map(|mut table| {
         if claim == Claim::Mbr && gpt::has_primary(device) {
             let stale = "a GPT header follows the MBR, which has no protective entry for it; the MBR counts";
             table.warnings.push(stale.to_owned());
         }
+        if decided.is_none() && own.is_some_and(|own| own != table.sector_bytes) {
+            let (counts, has) = (table.sector_bytes, own.unwrap_or_default());
+            let message = format!(
+                "the partition table counts in sectors of {counts} bytes, the device in {has}: read as the table counts; \
+                 --sector-size decides otherwise"
+            );
+            table.warnings.push(message);
+        }
         placement::check(&mut table.partitions, device.len_bytes());
         table
     }))
+}
+
+/// The sizes of a sector that a table may count in on this device, the most likely first; one alone where that is decided.
+fn sector_sizes(device: &dyn ReadAt, decided: Option<u32>) -> Vec<u32> {
+    if let Some(decided) = decided {
+        return vec![decided];
+    }
+    let mut sizes: Vec<u32> = device.sector_bytes().filter(plausible_sector).into_iter().collect();
+    sizes.extend(SECTOR_SIZES.into_iter().filter(|size| !sizes.contains(size)).collect::<Vec<_>>());
+    sizes
 }
 
 /// Whether a sector can have this size: a power of two from 512 to 65536.

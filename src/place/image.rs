@@ -7,10 +7,14 @@ use super::item::{Body, Item};
 use super::name::{base_name, clean, is_below, parent};
 use super::{Data, Each, EachWith, Place, missing, no_content};
 use crate::archive::is_empty;
+use crate::device::ReadAt;
 use crate::disk::{Disk, Held, Volume};
 use crate::error::{Error, Issue, Kind, Result};
 use crate::filesystem::{Content, FileKind, Filesystem, Inode};
 use crate::tree::{self, Exclude, Step, Walk};
+
+/// Runs of data of a volume that are kept; what lies behind them is read, holes and all.
+const RUNS_MOST: usize = 1 << 20;
 
 /// A disk.
 pub(super) struct Image {
@@ -19,7 +23,8 @@ pub(super) struct Image {
     numbers: Vec<u32>,
     /// Whether its one volume is its own root.
     is_bare: bool,
-    filesystems: Vec<OnceLock<Box<dyn Filesystem>>>,
+    /// Of each volume, its filesystem; `None` where it can't be read, and the volume is an image.
+    filesystems: Vec<OnceLock<Option<Box<dyn Filesystem>>>>,
     /// Of each volume, whether it is all zeros: an archive leaves such out.
     empty: Vec<OnceLock<bool>>,
     issues: Issues,
@@ -57,14 +62,27 @@ impl Image {
         })
     }
 
+    /// The filesystem of a volume, where it can be read. That it can't is an issue, once.
+    fn readable(&self, place: &In<'_>) -> Option<&dyn Filesystem> {
+        let open = || match place.volume.with_root() {
+            Ok(opened) => {
+                opened.faults().iter().for_each(|fault| self.issue(place.volume.locate(fault.clone())));
+                Some(opened)
+            }
+            Err(error) => {
+                self.issue(Issue { path: Some(image_name(place.volume.number())), error });
+                None
+            }
+        };
+        let slot = self.filesystems.get(place.index).filter(|_| place.volume.held() == Held::Filesystem)?;
+        slot.get_or_init(open).as_deref()
+    }
+
     fn filesystem(&self, place: &In<'_>) -> Result<&dyn Filesystem> {
-        let slot = self.filesystems.get(place.index).ok_or_else(|| Error::corrupt("no such volume"))?;
-        if let Some(filesystem) = slot.get() {
-            return Ok(filesystem.as_ref());
-        }
-        let opened = place.volume.filesystem()?;
-        opened.faults().iter().for_each(|fault| self.issue(place.volume.locate(fault.clone())));
-        Ok(slot.get_or_init(|| opened).as_ref())
+        self.readable(place).ok_or_else(|| {
+            let message = format!("there are no files in it: it holds {}", place.volume.name());
+            place.volume.locate(Error::new(Kind::Unsupported, message))
+        })
     }
 
     /// The volume that has a path, and the path in it.
@@ -77,12 +95,17 @@ impl Image {
 
     /// A volume that goes in as it is.
     fn as_image(&self, place: &In<'_>) -> Option<Item> {
-        if place.volume.held() != Held::Other || self.is_empty(place) {
+        let is_image = place.volume.held() != Held::Swap && self.readable(place).is_none();
+        if !is_image || self.is_empty(place) {
             return None;
         }
         let number = place.volume.number();
-        let name = format!("p{number}.img").into_bytes();
-        Some(Item::image(name, number, place.volume.device().len_bytes()))
+        Some(Item::image(image_name(number), number, place.volume.device().len_bytes()))
+    }
+
+    /// Whether the root is no directory of a filesystem, but has the volumes in it.
+    fn is_directory_of_volumes(&self) -> bool {
+        !self.is_bare || self.volumes().all(|place| self.readable(&place).is_none())
     }
 
     fn is_empty(&self, place: &In<'_>) -> bool {
@@ -152,6 +175,25 @@ impl Image {
     }
 }
 
+/// What a volume is called that is an image.
+fn image_name(number: u32) -> Vec<u8> {
+    format!("p{number}.img").into_bytes()
+}
+
+/// Where a volume holds anything, as far as its device tells without being read: position twice, and length.
+fn runs(device: &dyn ReadAt) -> Vec<(u64, u64, u64)> {
+    let (mut runs, mut at) = (Vec::new(), 0);
+    while let Some(data) = device.next_data(at) {
+        if runs.len() == RUNS_MOST {
+            runs.push((at, at, device.len_bytes().saturating_sub(at)));
+            break;
+        }
+        runs.push((data.start(), data.start(), data.len()));
+        at = data.end();
+    }
+    runs
+}
+
 fn body(place: &In<'_>, content: Content) -> Body {
     match content {
         Content::Inline(bytes) => Body::Inline(bytes),
@@ -179,12 +221,12 @@ impl Place for Image {
     }
 
     fn list(&self, directory: &[u8]) -> Result<Vec<Item>> {
-        if directory.is_empty() && !self.is_bare {
+        if directory.is_empty() && self.is_directory_of_volumes() {
             let mut items = Vec::new();
             for place in self.volumes() {
-                match place.volume.held() {
-                    Held::Filesystem => items.push(self.find(&place.folder, false)?),
-                    _ => items.extend(self.as_image(&place)),
+                match self.readable(&place) {
+                    Some(_) => items.push(self.find(&place.folder, false)?),
+                    None => items.extend(self.as_image(&place)),
                 }
             }
             return Ok(items);
@@ -210,7 +252,7 @@ impl Place for Image {
     }
 
     fn find(&self, path: &[u8], follow: bool) -> Result<Item> {
-        if path.is_empty() && !self.is_bare {
+        if path.is_empty() && self.is_directory_of_volumes() {
             return Ok(Item::directory(b""));
         }
         let image = self.volumes().filter_map(|place| self.as_image(&place)).find(|item| item.path == path);
@@ -242,7 +284,8 @@ impl Place for Image {
         match &item.body {
             Body::Volume(number) => {
                 let device = self.disk.volume(*number)?.device().clone();
-                Ok(Data::on_device(device, std::iter::once((0, 0, item.size)), item.size))
+                let runs = runs(device.as_ref());
+                Ok(Data::on_device(device, runs.into_iter(), item.size))
             }
             Body::Inline(bytes) => Ok(Data::here(bytes.clone(), item.size)),
             Body::Extents(number, extents) => {

@@ -10,8 +10,8 @@ use super::archive::Archive;
 use super::image::Image;
 use super::name::clean;
 use crate::archive::read::{Manifest, Packed};
-use crate::archive::{Algorithm, Target, settle};
-use crate::device::{self, Device, Io, read_vec};
+use crate::archive::{Algorithm, Compression, Target, settle};
+use crate::device::{self, Device, Io};
 use crate::disk::Disk;
 use crate::error::{Error, Kind, Result};
 
@@ -33,6 +33,9 @@ impl Location {
             return whole;
         }
         let bytes = text.as_bytes();
+        if bytes.windows(3).any(|piece| piece == b"://") {
+            return whole;
+        }
         let colons = bytes.iter().enumerate().rev().filter(|(_, byte)| **byte == b':').map(|(at, _)| at);
         for colon in colons {
             let (file, path) = bytes.split_at_checked(colon).unwrap_or((bytes, &[]));
@@ -102,21 +105,35 @@ impl Opened {
         if self.is_device {
             return self.disk(disk?);
         }
-        let len = usize::try_from(self.device.len_bytes()).unwrap_or(usize::MAX).min(512);
-        let head = read_vec(self.device.as_ref(), 0, len)?;
-        // A tar of nothing begins as many filesystems do: with zeros.
-        let is_zeros = head.iter().all(|byte| *byte == 0);
-        let is_archive = !is_zeros && Packed::recognise(&self.device)?.is_some();
-        match disk {
-            Ok(_) if is_archive => {
-                let message = "is an archive and a disk, and which of them is meant can't be told: give the disk as a block device \
-                               (losetup --read-only), or unpack the archive with tar";
-                Err(Error::new(Kind::Ambiguous, message))
+        let is_disk = |disk: &Disk| disk.is_recognised() && !disk.is_damaged_filesystem();
+        if Packed::is_archive(&self.device)? {
+            let packed = Packed::open(Device::clone(&self.device))?;
+            // What can't be unpacked is an archive: a damaged one.
+            return match (disk, packed.check_is_tar()) {
+                (Ok(disk), Err(error)) if is_disk(&disk) && error.kind() == Kind::Unrecognised => {
+                    self.disk(disk)
+                }
+                (_, Err(error)) if error.kind() == Kind::Unrecognised => Err(error),
+                (Ok(disk), _) if is_disk(&disk) => {
+                    let message = "is an archive and a disk, and which of them is meant can't be told: give the disk as a block device \
+                                   (losetup --read-only), or unpack the archive with tar";
+                    Err(Error::new(Kind::Ambiguous, message))
+                }
+                _ => self.archive(),
+            };
+        }
+        match disk? {
+            disk if disk.is_recognised() => self.disk(disk),
+            // Zeros, as long as the shortest tar has at its end.
+            _ if Packed::of_zeros(&self.device)? => self.archive(),
+            _ if Compression::of_name(&self.file.to_string_lossy()).is_some() => {
+                let message = "is named like an archive, but neither zstd, nor gzip, nor a tar is in it: is it damaged?";
+                Err(Error::new(Kind::Unrecognised, message))
             }
-            Ok(disk) => self.disk(disk),
-            Err(_) if is_archive => self.archive(),
-            Err(error) if error.kind() == Kind::Unrecognised && is_zeros => self.archive().map_err(|_| error),
-            Err(error) => Err(error),
+            disk => {
+                disk.require_disk()?;
+                self.disk(disk)
+            }
         }
     }
 

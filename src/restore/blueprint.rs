@@ -75,7 +75,8 @@ impl Blueprint {
     }
 
     fn of_disk(head: &Head, skeleton: Skeleton) -> Result<Self> {
-        let table = partition::read(&skeleton)?.ok_or_else(|| {
+        let sector_bytes = head.table.as_ref().map(|table| table.sector_bytes);
+        let table = partition::read_with(&skeleton, sector_bytes, &|_| false)?.ok_or_else(|| {
             Error::corrupt("the manifest is that of a disk, but its areas have no partition table")
         })?;
         if let Some(partition) = table.partitions.iter().find(|partition| partition.fault.is_some()) {

@@ -49,7 +49,7 @@ fn volume(part: &Part<'_>) -> Value {
             (Some(String::from_utf8_lossy(&part.folder).into_owned()), Some(filesystem.summary()))
         }
         Becomes::Image(_) => (Some(member()), None),
-        Becomes::Nothing => (None, None),
+        Becomes::Empty | Becomes::Nothing => (None, None),
     };
     let signature = match volume.contents() {
         Contents::Known(signature) => Some(signature),
@@ -63,7 +63,7 @@ fn volume(part: &Part<'_>) -> Value {
         "type": volume.entry().map(|entry| entry.type_id.clone()),
         "name": volume.entry().map(|entry| entry.name.clone()),
         "uuid": volume.entry().map(|entry| entry.uuid.clone()),
-        "holds": volume.name(),
+        "holds": if matches!(part.becomes, Becomes::Empty) { "nothing" } else { volume.name() },
         "label": signature.map(|signature| signature.label.clone()),
         "volume_uuid": signature.map(|signature| signature.uuid.clone()),
         "filesystem": summary,

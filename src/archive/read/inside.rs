@@ -3,9 +3,12 @@
 //! Most filesystems begin with zeros, and so does the tar of nothing: two blocks of zeros, padded to a record of 20
 //! blocks. A compressed disk image must not be taken for that.
 
+use std::sync::Arc;
+
 use super::members;
 use super::packed::Packed;
 use super::stream::TarStream as _;
+use crate::device::{Device, read_vec};
 use crate::error::{Error, Kind, Result};
 use crate::filesystem::{Contents, probe};
 
@@ -21,6 +24,30 @@ const BOOT_SECTOR_END: std::ops::Range<usize> = 510..512;
 const BOOT_SIGNATURE: [u8; 2] = [0x55, 0xaa];
 
 impl Packed {
+    /// Whether a file begins as an archive does. A tar of nothing begins as many filesystems do, with zeros, and does not count.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be read.
+    pub fn is_archive(device: &Device) -> Result<bool> {
+        let len = usize::try_from(device.len_bytes()).unwrap_or(usize::MAX).min(members::BLOCK_LEN);
+        let is_zeros = read_vec(device.as_ref(), 0, len)?.iter().all(|byte| *byte == 0);
+        Ok(!is_zeros && Self::recognise(device)?.is_some())
+    }
+
+    /// Whether a plain file is a tar of nothing.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be read.
+    pub fn of_zeros(device: &Device) -> Result<bool> {
+        let len = usize::try_from(device.len_bytes()).unwrap_or(usize::MAX);
+        if !(NOTHING_LEAST..=NOTHING_MOST).contains(&len) {
+            return Ok(false);
+        }
+        Ok(read_vec(device.as_ref(), 0, len)?.iter().all(|byte| *byte == 0))
+    }
+
     /// Checks that the stream is a tar. An error of reading it is left to whoever reads all of it.
     ///
     /// # Errors
@@ -44,8 +71,9 @@ impl Packed {
             () if is_zeros => "zeros: it was made of a blank disk or a part of one".to_owned(),
             () => name(&head),
         };
+        let name = self.compression().name();
         let message = format!(
-            "holds no tar, but {what}. If it is the image of a disk, unpack it first and name the unpacked file"
+            "holds no tar, but {what}. If it is the image of a disk, unpack it first and name the unpacked file: {name} -dk FILE"
         );
         Err(Error::new(Kind::Unrecognised, message))
     }
@@ -53,7 +81,7 @@ impl Packed {
 
 /// What begins with these bytes.
 fn name(head: &[u8]) -> String {
-    if let Ok(Contents::Known(found)) = probe(&head.to_vec()) {
+    if let Ok(Contents::Known(found)) = probe(&(Arc::new(head.to_vec()) as Device)) {
         return format!("{} as on a disk", found.name);
     }
     if head.get(BOOT_SECTOR_END) == Some(&BOOT_SIGNATURE) {

@@ -272,7 +272,7 @@ fn checksum_mismatch(
     extra: Extra,
     record: &[u8],
 ) -> Result<Option<Mismatch>, Short> {
-    if !superblock.features.has_metadata_checksums() {
+    if !superblock.has_inode_checksums() {
         return Ok(None);
     }
     let computed = computed_checksum(superblock, number, extra, record)?;
@@ -309,7 +309,7 @@ fn computed_checksum(
 
 /// Puts the checksum into the record of an inode, where there are checksums.
 pub(super) fn seal(superblock: &Superblock, number: u64, record: &mut [u8]) -> Result<(), Fault> {
-    if !superblock.features.has_metadata_checksums() {
+    if !superblock.has_inode_checksums() {
         return Ok(());
     }
     let extra = extra_fields(record)?;

@@ -161,7 +161,7 @@ impl Base for Ext {
 
     fn seal(&self, inode: u64, record: &mut [u8]) {
         let superblock = &self.metadata.superblock;
-        if !superblock.features.has_metadata_checksums() {
+        if !superblock.has_inode_checksums() {
             return;
         }
         let extra = usize::from(u16_at(record, inode::BASE_LEN).unwrap_or(0));

@@ -30,6 +30,9 @@ const DESCRIPTOR_SIZE_64BIT: u16 = 64;
 const GROUPS_MOST: u64 = 1 << 22;
 pub(super) const CHECKSUM_AT: usize = 0x3fc;
 const CHECKSUM_TYPE_CRC32C: u8 = 1;
+const CREATOR_OS_AT: usize = 0x48;
+/// `EXT4_OS_LINUX`.
+const CREATOR_OS_LINUX: u32 = 0;
 
 /// What makes a superblock useless.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -244,6 +247,13 @@ impl Superblock {
     /// Length of the filesystem in bytes.
     pub(super) fn len_bytes(&self) -> u64 {
         self.blocks_count.saturating_mul(u64::from(self.block_size))
+    }
+
+    /// Whether inodes have a checksum. Linux neither writes nor checks one on a filesystem that another system made
+    /// (`ext4_inode_csum_verify`).
+    pub(super) fn has_inode_checksums(&self) -> bool {
+        let is_of_linux = u32_at(&self.record, CREATOR_OS_AT) == Ok(CREATOR_OS_LINUX);
+        is_of_linux && self.features.has_metadata_checksums()
     }
 
     /// Inodes in one block of an inode table.

@@ -4,7 +4,7 @@
 
 use super::Signature;
 use super::head::Head;
-use crate::fields::{Short, u32_at};
+use crate::fields::{Short, u32_at, wide};
 
 const SUPERBLOCK_AT: usize = 1024;
 const MAGIC_AT: usize = SUPERBLOCK_AT + 0x38;
@@ -16,6 +16,8 @@ const MAX_LOG_BLOCK_SIZE: u32 = 6;
 const COMPAT_JOURNAL: u32 = 0x4;
 /// `journal_dev`: the device is a journal.
 const INCOMPAT_JOURNAL_DEV: u32 = 0x8;
+/// `64bit`: the number of blocks has a high half.
+const INCOMPAT_64BIT: u32 = 0x80;
 /// What ext2 has: `filetype` and `meta_bg`.
 const INCOMPAT_EXT2: u32 = 0x2 | 0x10;
 /// And ext3: `recover`.
@@ -38,6 +40,19 @@ pub(super) fn find_damaged(head: &Head<'_>) -> Option<Signature> {
         label: head.text(SUPERBLOCK_AT + 0x78, 16),
         uuid: head.uuid(SUPERBLOCK_AT + 0x68),
     })
+}
+
+/// Length of the filesystem, by a superblock whose first fields make sense.
+pub(super) fn len_bytes(head: &Head<'_>) -> Option<u64> {
+    let bytes = head.bytes();
+    if !head.has(MAGIC_AT, MAGIC) || !is_sensible(bytes).ok()? {
+        return None;
+    }
+    let is_64bit = u32_at(bytes, SUPERBLOCK_AT + 0x60).ok()? & INCOMPAT_64BIT != 0;
+    let high = if is_64bit { u32_at(bytes, SUPERBLOCK_AT + 0x150).ok()? } else { 0 };
+    let blocks = wide(high, u32_at(bytes, SUPERBLOCK_AT + 0x4).ok()?);
+    let block_bytes = 1024_u64.checked_shl(u32_at(bytes, SUPERBLOCK_AT + 0x18).ok()?)?;
+    blocks.checked_mul(block_bytes)
 }
 
 fn is_sensible(bytes: &[u8]) -> Result<bool, Short> {

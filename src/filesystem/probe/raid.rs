@@ -2,10 +2,11 @@
 //!
 //! Layout: `struct mdp_superblock_1` and `mdp_superblock_s` in `include/uapi/linux/raid/md_p.h` of the kernel. The
 //! superblock is at the start (1.1), 4 KiB in (1.2), or near the end (1.0 and 0.90), where all that the array
-//! holds looks like the content of the member itself.
+//! holds looks like the content of the member itself. A filesystem that reaches over that place near the end was made
+//! after the array was gone: in an array it would end before.
 
-use super::Signature;
 use super::head::{Head, text, uuid};
+use super::{Signature, claimed_bytes};
 use crate::fields::{Short, bytes_at, slice_at, u32_at, u64_at};
 
 const MAGIC: u32 = 0xa92b_4efc;
@@ -20,8 +21,10 @@ pub(super) fn find(head: &Head<'_>) -> Option<Signature> {
     let from_start = [Some(0), Some(4096)];
     let near_end =
         (end / SECTOR_BYTES).checked_sub(16).map(|sector| (sector & !7).saturating_mul(SECTOR_BYTES));
-    from_start.into_iter().chain([near_end]).flatten().find_map(|at| version_1(head, at)).or_else(|| {
-        let at = (end & !RESERVED_BYTES.saturating_sub(1)).checked_sub(RESERVED_BYTES)?;
+    let is_free = |at: &u64| *at >= claimed_bytes(head);
+    let places = from_start.into_iter().flatten().chain(near_end.filter(is_free));
+    places.into_iter().find_map(|at| version_1(head, at)).or_else(|| {
+        let at = (end & !RESERVED_BYTES.saturating_sub(1)).checked_sub(RESERVED_BYTES).filter(is_free)?;
         old_version(&head.elsewhere(at, SUPERBLOCK_BYTES)?).ok()?
     })
 }

@@ -5,7 +5,7 @@
 
 use super::Signature;
 use super::head::Head;
-use crate::fields::{be32_at, u16_at, u32_at, u64_at};
+use crate::fields::{be32_at, be64_at, u16_at, u32_at, u64_at};
 
 /// Where something else about a volume is; all positions count from its start, in bytes.
 #[derive(Clone, Copy)]
@@ -120,6 +120,16 @@ const FILESYSTEMS: [Row; 20] = [
 fn xfs_block_size(bytes: &[u8]) -> Option<bool> {
     let sb_blocksize = be32_at(bytes, 4).ok()?;
     Some(sb_blocksize.is_power_of_two() && (512..=65536).contains(&sb_blocksize))
+}
+
+/// Length of an XFS or Btrfs filesystem: `sb_dblocks` blocks of `sb_blocksize`; `dev_item.total_bytes`.
+pub(super) fn len_bytes(head: &Head<'_>) -> Option<u64> {
+    let bytes = head.bytes();
+    match find_filesystem(head)?.name {
+        "xfs" => be64_at(bytes, 8).ok()?.checked_mul(be32_at(bytes, 4).ok()?.into()),
+        "btrfs" => u64_at(bytes, K64 + 0xd1).ok(),
+        _ => None,
+    }
 }
 
 /// `s_rev_level` and `s_bytes`: revision 2, and a superblock that fits its block.

@@ -42,6 +42,22 @@ fn fat() -> Vec<u8> {
     sector
 }
 
+/// A label of LVM in the second sector, with metadata at these positions.
+fn lvm_label(metadata: &[u64]) -> Vec<u8> {
+    let mut sector = vec![0; 512];
+    sector[..9].copy_from_slice(b"LABELONE\x01");
+    sector[20] = 32;
+    sector[24..32].copy_from_slice(b"LVM2 001");
+    // One area of data, the end of their list, and the list of metadata.
+    sector[72..80].copy_from_slice(&(1_u64 << 20).to_le_bytes());
+    for (index, at) in metadata.iter().enumerate() {
+        sector[104 + 16 * index..][..8].copy_from_slice(&at.to_le_bytes());
+    }
+    let checksum = lvm::checksum(&sector[20..]);
+    sector[16..20].copy_from_slice(&checksum.to_le_bytes());
+    sector
+}
+
 #[test]
 fn the_family_of_ext_is_told_apart_by_features() {
     let cases = [
@@ -69,9 +85,16 @@ fn of_several_signatures_always_the_same_one_counts() {
     damaged[0x18] = 200;
     let swap = [&1_u32.to_le_bytes()[..], &9_u32.to_le_bytes()[..]].concat();
     type Places<'a> = &'a [(usize, &'a [u8])];
-    let cases: [(&str, Places<'_>); 8] = [
+    let label = lvm_label(&[]);
+    let label_with_metadata = lvm_label(&[4096]);
+    let mut damaged_label = label.clone();
+    damaged_label[100] ^= 1;
+    let cases: [(&str, Places<'_>); 11] = [
         ("crypto_LUKS", &[(0, b"LUKS\xba\xbe\0\x02"), (1024, &whole)]),
-        ("LVM2_member", &[(512, b"LABELONE\x01\0\0\0\0\0\0\0\0\0\0\0\x20\0\0\0LVM2 001"), (2048, &whole)]),
+        ("LVM2_member", &[(512, &label), (1024, &whole)]),
+        ("LVM2_member", &[(512, &label_with_metadata), (1024, &whole), (4100, b" LVM2 x[5A%r0N*>")]),
+        ("ext4", &[(512, &label_with_metadata), (1024, &whole)]),
+        ("ext4", &[(512, &damaged_label), (1024, &whole)]),
         ("ext4", &[(0, &fat()), (1024, &whole)]),
         ("ext4", &[(1024, &whole), (32768, b"\x01CD001")]),
         ("vfat", &[(0, &fat()), (1024, &damaged)]),
@@ -99,6 +122,40 @@ fn a_raid_member_counts_before_what_the_array_holds() {
         found,
         Contents::Known(Signature { name: "linux_raid_member", label: "x:0".to_owned(), uuid })
     );
+}
+
+#[test]
+fn a_filesystem_that_reaches_over_the_end_of_an_old_array_is_newer() {
+    let mut old = vec![0; 256];
+    old[..8].copy_from_slice(b"\xfc\x4e\x2b\xa9\0\0\0\0");
+    old[20] = 1;
+    let new = |at: usize| {
+        let mut superblock = vec![0; 256];
+        superblock[..8].copy_from_slice(b"\xfc\x4e\x2b\xa9\x01\0\0\0");
+        superblock[144..152].copy_from_slice(&(at as u64 / 512).to_le_bytes());
+        superblock
+    };
+    let (old_at, new_at) = (SIZE - 65_536, SIZE - 8192);
+    let ext_of = |len: usize| {
+        let mut superblock = ext(0x4, 0x42, 0);
+        superblock[0x4..0x8].copy_from_slice(&(len as u32 / 1024).to_le_bytes());
+        (1024, superblock)
+    };
+    let xfs_of = |len: usize| {
+        let head = [b"XFSB\0\0\x10\0".as_slice(), &(len as u64 / 4096).to_be_bytes()].concat();
+        (0, head)
+    };
+    for (at, superblock) in [(old_at, old), (new_at, new(new_at))] {
+        for (name, (start, filesystem)) in [
+            ("ext4", ext_of(SIZE)),
+            ("xfs", xfs_of(SIZE)),
+            ("linux_raid_member", ext_of(at)),
+            ("linux_raid_member", xfs_of(at)),
+        ] {
+            let device = device(&[(start, &filesystem), (at, &superblock)]);
+            assert_eq!(self::name(&device), name, "{name}, a superblock of an array at {at}");
+        }
+    }
 }
 
 #[test]
@@ -153,10 +210,12 @@ fn no_field_may_lead_anywhere_wrong() {
     ntfs[3..13].copy_from_slice(b"NTFS    \0\x02");
     let mut exfat = vec![0xff; 512];
     exfat[3..11].copy_from_slice(b"EXFAT   ");
-    let mut lvm = vec![0xff; 512];
-    lvm[..16].copy_from_slice(b"LABELONE\0\0\0\0\0\0\0\0");
-    lvm[24..32].copy_from_slice(b"LVM2 001");
-    for (expected, sector) in [("ntfs", ntfs), ("exfat", exfat), ("LVM2_member", lvm)] {
+    let mut label = vec![0xff; 512];
+    label[..16].copy_from_slice(b"LABELONE\0\0\0\0\0\0\0\0");
+    label[24..32].copy_from_slice(b"LVM2 001");
+    let checksum = lvm::checksum(&label[20..]);
+    label[16..20].copy_from_slice(&checksum.to_le_bytes());
+    for (expected, sector) in [("ntfs", ntfs), ("exfat", exfat), ("LVM2_member", label)] {
         let whole = device(&[(0, &sector)]);
         let Contents::Known(found) = probe(&whole).unwrap() else { panic!("{expected}") };
         assert_eq!((found.name, found.label.as_str()), (expected, ""));

@@ -6,7 +6,7 @@ mod refit;
 
 use thiserror::Error;
 
-use super::{Partition, Scheme, Table, plausible_sector, sector_count};
+use super::{Partition, SECTOR_SIZES, Scheme, Table, sector_count, sector_sizes};
 use crate::device::{ReadAt, read_vec};
 use crate::error::{Error, Kind, Result};
 use crate::fields::Short;
@@ -15,8 +15,6 @@ pub(super) use refit::refit;
 
 /// Where the primary header is.
 const PRIMARY_LBA: u64 = 1;
-/// Sizes of a sector that disks have; an image does not say which one its disk had.
-const SECTOR_SIZES: [u32; 2] = [512, 4096];
 /// How much of a wiped disk must be zeros before its backup table counts, if its first partition starts later:
 /// partitioning programs leave this much free.
 const WIPED_BYTES: u64 = 1 << 20;
@@ -86,13 +84,14 @@ enum Fit {
 }
 
 impl Copies {
-    /// Reads both copies, with the size of a sector that fits best.
-    fn read(device: &dyn ReadAt) -> Self {
-        let own = device.sector_bytes().filter(plausible_sector);
-        let mut best = Self::with_sectors(device, own.unwrap_or(SECTOR_SIZES[0]));
-        for sector_bytes in SECTOR_SIZES {
-            if best.fit() < Fit::Primary && best.sector_bytes != sector_bytes {
-                let other = Self::with_sectors(device, sector_bytes);
+    /// Reads both copies, with the size of a sector that is decided or fits best.
+    fn read(device: &dyn ReadAt, decided: Option<u32>) -> Self {
+        let sizes = sector_sizes(device, decided);
+        let (first, others) = sizes.split_first().unwrap_or((&SECTOR_SIZES[0], &[]));
+        let mut best = Self::with_sectors(device, *first);
+        for sector_bytes in others {
+            if best.fit() < Fit::Primary {
+                let other = Self::with_sectors(device, *sector_bytes);
                 if other.fit() > best.fit() {
                     best = other;
                 }
@@ -178,16 +177,16 @@ struct BothBad {
 }
 
 /// Reads the table of a device whose first sector says that there is one.
-pub(super) fn read(device: &dyn ReadAt) -> Result<Table> {
-    Copies::read(device).into_table(device)
+pub(super) fn read(device: &dyn ReadAt, decided: Option<u32>) -> Result<Table> {
+    Copies::read(device, decided).into_table(device)
 }
 
 /// Reads the table of a device whose first sector says nothing; `None` when there is none, or only traces of one.
 ///
 /// The backup copy survives when the disk is formatted as a whole. So on its own it counts only where the disk's head
 /// was wiped, and nothing else came there since.
-pub(super) fn read_unprotected(device: &dyn ReadAt) -> Option<Table> {
-    let copies = Copies::read(device);
+pub(super) fn read_unprotected(device: &dyn ReadAt, decided: Option<u32>) -> Option<Table> {
+    let copies = Copies::read(device, decided);
     let primary_is_there = copies.primary_is_there();
     let mut table = copies.into_table(device).ok()?;
     if !primary_is_there && !is_wiped(device, &table.partitions) {
@@ -199,8 +198,8 @@ pub(super) fn read_unprotected(device: &dyn ReadAt) -> Option<Table> {
 
 /// Whether there is a primary header, whatever its state, for some size of a sector.
 pub(super) fn has_primary(device: &dyn ReadAt) -> bool {
-    let own = device.sector_bytes().filter(plausible_sector);
-    own.into_iter().chain(SECTOR_SIZES).any(|size| header::sector(device, PRIMARY_LBA, size).is_ok())
+    let sizes = sector_sizes(device, None);
+    sizes.into_iter().any(|size| header::sector(device, PRIMARY_LBA, size).is_ok())
 }
 
 /// Whether there are only zeros before the first partition.

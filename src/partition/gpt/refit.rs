@@ -5,12 +5,12 @@
 use libdeflater::crc32;
 
 use super::header::{self, checksum};
-use super::{Copies, PRIMARY_LBA, SECTOR_SIZES};
+use super::{Copies, PRIMARY_LBA};
 use crate::device::{ReadAt, read_vec};
 use crate::error::{Error, Result};
 use crate::fields::u64_at;
-use crate::partition::Table;
 use crate::partition::refit::{Refit, protect, put, sector_count_of};
+use crate::partition::{SECTOR_SIZES, Table};
 use crate::units::ByteRange;
 
 /// In a header: places of its checksum, of its own and the other's position, of the last sector for partitions, of the position and the
@@ -32,7 +32,7 @@ pub(in crate::partition) fn refit(
     target_bytes: u64,
     grow: bool,
 ) -> Result<Refit> {
-    let copies = Copies::read(device);
+    let copies = Copies::read(device, Some(table.sector_bytes));
     let sector_bytes = copies.sector_bytes;
     let bytes = |lba: u64| lba.saturating_mul(sector_bytes.into());
     let gone = || Error::corrupt("no copy of the GPT can be read any more");

@@ -131,7 +131,7 @@ fn each_damage_to_the_primary_copy_has_its_fault_and_the_backup_is_used() {
     for (damage, fault) in cases {
         let mut disk = whole.clone();
         damage(&mut disk);
-        assert_eq!(Copies::read(&disk).primary, Err(fault.clone()));
+        assert_eq!(Copies::read(&disk, None).primary, Err(fault.clone()));
         let table = read(&disk).unwrap().unwrap();
         assert_eq!(places(&table), PLACES);
         assert_eq!(table.warnings, [format!("primary GPT: {fault}; the backup at LBA {LAST} is used")]);
@@ -223,7 +223,7 @@ fn entries_of_256_bytes_and_headers_of_a_whole_sector_are_legal() {
     put(&mut disk, 512 + 84, &256_u32.to_le_bytes());
     put(&mut disk, 512 + 88, &sum.to_le_bytes());
     forge(&mut disk, 12, &512_u32.to_le_bytes());
-    assert_eq!(Copies::read(&disk).primary.map(|copy| copy.partitions.len()), Ok(3));
+    assert_eq!(Copies::read(&disk, None).primary.map(|copy| copy.partitions.len()), Ok(3));
     assert_eq!(places(&read(&disk).unwrap().unwrap()), PLACES);
 }
 
