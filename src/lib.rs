@@ -4,7 +4,7 @@
 //! permission on the device is all it needs.
 //!
 //! ```text
-//! temporary ▶ device ▶ partition ▶ filesystem ▶ tree ▶ disk ▶ archive ▶ place ▶ extract ▶ restore ▶ snapshot ▶ job ▶ sandbox ▶ cli
+//! temporary ▶ device ▶ partition ▶ filesystem ▶ tree ▶ disk ▶ archive ▶ place ▶ extract ▶ restore ▶ snapshot ▶ sandbox ▶ worker ▶ job ▶ cli
 //! ```
 //!
 //! Each of these is a module, and uses only those to its left.
@@ -46,6 +46,7 @@ pub mod snapshot;
 pub mod temporary;
 pub mod tree;
 pub mod units;
+pub mod worker;
 
 pub use disk::Disk;
 pub use error::{Error, Issue, Kind, Result};

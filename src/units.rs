@@ -3,11 +3,28 @@
 use std::fmt;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// A run of bytes, `start` to `start + len`; its end never wraps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "(u64, u64)", into = "(u64, u64)")]
 pub struct ByteRange {
     start: u64,
     len: u64,
+}
+
+impl TryFrom<(u64, u64)> for ByteRange {
+    type Error = &'static str;
+
+    fn try_from((start_bytes, len_bytes): (u64, u64)) -> Result<Self, Self::Error> {
+        Self::new(start_bytes, len_bytes).ok_or("a range of bytes ends past the last of all")
+    }
+}
+
+impl From<ByteRange> for (u64, u64) {
+    fn from(range: ByteRange) -> Self {
+        (range.start, range.len)
+    }
 }
 
 impl ByteRange {

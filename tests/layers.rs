@@ -1,7 +1,7 @@
 //! Holds the layers of `src/` in order, and a few rules that every file there keeps.
 //!
 //! ```text
-//! temporary ▶ device ▶ partition ▶ filesystem ▶ tree ▶ disk ▶ archive ▶ place ▶ extract ▶ restore ▶ snapshot ▶ job ▶ sandbox ▶ cli
+//! temporary ▶ device ▶ partition ▶ filesystem ▶ tree ▶ disk ▶ archive ▶ place ▶ extract ▶ restore ▶ snapshot ▶ sandbox ▶ worker ▶ job ▶ cli
 //! ```
 //!
 //! A layer is a folder, or a file, right under `src/`. It uses itself, the layers to its left and the vocabulary; the
@@ -17,7 +17,7 @@ mod source;
 use source::{Written, paths, tokens, tree};
 
 /// From left to right.
-const LAYERS: [&str; 14] = [
+const LAYERS: [&str; 15] = [
     "temporary",
     "device",
     "partition",
@@ -29,8 +29,9 @@ const LAYERS: [&str; 14] = [
     "extract",
     "restore",
     "snapshot",
-    "job",
     "sandbox",
+    "worker",
+    "job",
     "cli",
 ];
 

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-pub use ends::{Ends, Head, Source, Tail, ends};
+pub use ends::{Ends, Head, Source, Tail, ends, ends_of};
 pub(super) use head::head;
 
 use super::digest::{Algorithm, Digest};

@@ -36,6 +36,7 @@ pub use fflags::{full_text as flags_text, of_full_text as all_flags_of_text, of_
 pub use form::Form;
 pub use host::host_name;
 pub(crate) use image::is_empty;
+pub use line::threads;
 pub use manifest::kind_name;
 pub use observer::{Nobody, Observer};
 pub use publish::{Digests, Publication, Sealed, Target, Writers, remove_left_overs, settle};

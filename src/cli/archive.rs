@@ -13,16 +13,16 @@ use serde_json::json;
 
 use super::args::{ArchiveArguments, SelectionArguments};
 use super::console::{Console, Show, per_second};
-use super::source::Source;
 use super::{INCOMPLETE, print, signals};
 use crate::archive::{
-    Compression, Observer as _, Output, Publication, Report, Request, Target, Writers, create, now,
+    Compression, Observer as _, Output, Report, Request, Target, Writers, create, now, threads,
 };
 use crate::error::{Error, Kind, Result};
 use crate::job::destination::IMAGE_ENDINGS;
 use crate::printable::Printable;
 use crate::tree::Exclude;
 use crate::units::Bytes;
+use crate::worker::child::Source;
 
 /// Where the archive goes.
 #[derive(Debug, PartialEq, Eq)]
@@ -173,12 +173,6 @@ pub(super) fn exclude(arguments: &SelectionArguments) -> Result<Exclude> {
         exclude.add_lines(&text);
     }
     Ok(exclude)
-}
-
-/// The threads that make frames: all cores, where it is not said.
-pub(super) fn threads(asked: Option<NonZeroUsize>) -> usize {
-    let all = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    asked.map_or_else(all, NonZeroUsize::get)
 }
 
 /// Says what came of it.

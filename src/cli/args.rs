@@ -14,6 +14,7 @@ use super::run::RunArguments;
 use crate::archive::{Algorithm, Compression, Form, Raw};
 use crate::device::Io;
 use crate::job::config::bytes;
+use crate::worker::child::Reading;
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -268,6 +269,16 @@ pub(super) struct ReadingArguments {
     /// Keep all rights while parsing the disk: for kernels without Landlock and seccomp
     #[arg(long, help_heading = "How it is read")]
     pub no_sandbox: bool,
+}
+
+impl From<&ReadingArguments> for Reading {
+    fn from(arguments: &ReadingArguments) -> Self {
+        Self {
+            io: arguments.io.into(),
+            journal: arguments.journal.clone(),
+            has_sandbox: !arguments.no_sandbox,
+        }
+    }
 }
 
 /// Makes the choice of a value from a name, and the value that the library knows.

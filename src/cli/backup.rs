@@ -19,10 +19,10 @@ use crate::error::{Error, Kind, Result};
 use crate::job::config;
 use crate::job::outcome::{Outcome, Published};
 use crate::job::plan::{Destination, Hooks, Options, Plan, Reading, Report, Retention, Source, What};
-use crate::job::worker::Worker;
 use crate::printable::Printable;
 use crate::snapshot::{Lvm, Size, VolumeName};
 use crate::units::Bytes;
+use crate::worker::{Program, Worker};
 
 const EXAMPLES: &str = r#"Examples:
   voltar backup cinder-volumes/volume-00000001 --to /BACKUPS
@@ -122,7 +122,7 @@ pub(super) fn run(arguments: &BackupArguments) -> Result<ExitCode> {
     let stop = signals::stop_flag().map_err(|source| Error::new(Kind::System, source))?;
     let console = Console::new(show, stop);
     let lvm = Lvm::new(&plan.lvm_command)?;
-    let outcome = crate::job::run::run(&plan, &lvm, &Worker::this_program(&["worker"]), &console);
+    let outcome = crate::job::run::run(&plan, &lvm, &Worker::new(Program::this(&["worker"])), &console);
     console.end();
     summarise(&console, show, &outcome);
     Ok(run::code(&outcome))

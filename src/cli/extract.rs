@@ -12,10 +12,10 @@ use clap::{Args, ValueHint};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
 
-use super::archive::{counted, plural, threads};
+use super::archive::{counted, plural};
 use super::console::{Console, Show, per_second};
 use super::{INCOMPLETE, print, signals};
-use crate::archive::Observer as _;
+use crate::archive::{Observer as _, threads};
 use crate::error::{Error, Kind, Result};
 use crate::extract::{Existing, Report, Request, Source, Target, extract};
 use crate::place::{Location, clean};

@@ -7,7 +7,6 @@ use std::process::ExitCode;
 use serde_json::{Value, json};
 
 use super::args::{InspectArguments, SourceArguments};
-use super::source::Source;
 use super::{INCOMPLETE, print, table};
 use crate::disk::{Disk, Held, Volume, WHOLE};
 use crate::error::{Error, Result};
@@ -15,6 +14,7 @@ use crate::filesystem::{Contents, Summary};
 use crate::partition::{Partition, Scheme};
 use crate::printable::Printable;
 use crate::units::Bytes;
+use crate::worker::child::Source;
 
 /// Which columns are numbers.
 const RIGHT: [bool; 9] = [false, true, true, false, false, true, true, false, false];

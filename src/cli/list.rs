@@ -20,6 +20,7 @@ use crate::job::retention::{Reason, Verdict, decide, rules_for};
 use crate::job::scope::Scope;
 use crate::printable::Printable;
 use crate::units::Bytes;
+use crate::worker::Manifests;
 
 /// List the archives in a destination
 ///
@@ -67,8 +68,9 @@ pub(super) fn run(arguments: &ListArguments) -> Result<ExitCode> {
     };
     let Scope { destination: place, volumes } = scope(&destination, &arguments.volumes)?;
     let mut listed = Vec::new();
+    let manifests = Manifests::of_this_program();
     for volume in volumes {
-        let folder = Folder::read(&place, &volume)?;
+        let folder = Folder::read(&place, &volume, &manifests)?;
         let rules = plan.as_ref().map(|plan| rules_for(plan, &volume));
         let is_unnamed = rules == Some(None);
         let kept = rules.flatten().map(|rules| kept(&folder.archives, &rules));

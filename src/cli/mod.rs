@@ -23,7 +23,6 @@ mod restore;
 mod run;
 mod shown;
 mod signals;
-mod source;
 mod stat;
 mod systemd;
 mod table;

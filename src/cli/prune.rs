@@ -23,6 +23,7 @@ use crate::job::retention::{Decision, Verdict, decide, describe, rules_for};
 use crate::job::scope::Scope;
 use crate::printable::Printable;
 use crate::units::Bytes;
+use crate::worker::Manifests;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -88,10 +89,11 @@ pub(super) fn run(arguments: &PruneArguments) -> Result<ExitCode> {
     if !arguments.dry_run {
         remove_left_overs(&destination);
     }
+    let manifests = Manifests::of_this_program();
     let mut total = Total { volumes: arguments.json.then(Vec::new), ..Total::default() };
     for volume in volumes {
         match rules.of(&volume) {
-            Some(kept) => match rules.folder(&destination, &volume) {
+            Some(kept) => match rules.folder(&destination, &volume, &manifests) {
                 Ok(folder) => prune(folder, &volume, &kept, arguments.dry_run, &mut total)?,
                 Err(error) => total.fault(&format!("of this volume nothing is removed: {error}")),
             },
@@ -148,8 +150,8 @@ impl Rules {
     }
 
     /// What is in the folder of a volume. A configuration says nothing of what another host has there.
-    fn folder(&self, destination: &Destination, volume: &str) -> Result<Folder> {
-        let folder = Folder::read(&destination.folder, volume)?;
+    fn folder(&self, destination: &Destination, volume: &str, manifests: &Manifests) -> Result<Folder> {
+        let folder = Folder::read(&destination.folder, volume, manifests)?;
         if matches!(self, Self::Planned(_)) {
             origin::check_host(&folder.archives)?;
         }

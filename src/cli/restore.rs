@@ -13,18 +13,13 @@ use super::console::{Console, Show, per_second};
 use super::table::{columns, count};
 use super::{INCOMPLETE, print, signals};
 use crate::archive::Observer as _;
-use crate::archive::read::Manifest;
 use crate::archive::{Algorithm, Target};
-use crate::device::{self, Io};
 use crate::error::{Error, Kind, Result};
 use crate::partition::Scheme;
-use crate::place::{Location, Place};
 use crate::printable::Printable;
-use crate::restore::{
-    Blueprint, Destination, Plan, Restored, Step, TargetFile, Work, format, run as restore,
-};
-use crate::sandbox;
+use crate::restore::{Destination, Plan, Restored, Step, TargetFile, Work, format, spoil};
 use crate::units::Bytes;
+use crate::worker::{Program, Restorer};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -93,20 +88,19 @@ pub(super) fn run(arguments: &RestoreArguments) -> Result<ExitCode> {
 }
 
 fn disk(arguments: &RestoreArguments, show: Show, console: &Console) -> Result<ExitCode> {
-    let blueprint = blueprint(&arguments.archive)?;
-    for note in blueprint.notes() {
+    let program = Program::this(&["worker"]);
+    let mut restorer = Restorer::start(&program, &arguments.archive, !arguments.no_sandbox, console)?;
+    for note in restorer.notes() {
         console.note(note);
     }
     refuse_archive(arguments)?;
     let destination = Destination::look(&arguments.to, arguments.force)?;
-    let len_bytes =
-        destination.len_bytes().unwrap_or_else(|| blueprint.source_bytes().max(blueprint.needed_bytes()));
-    let plan = blueprint.plan(len_bytes, arguments.grow).map_err(|error| error.on(&arguments.to))?;
+    let len_bytes = destination.len_bytes().unwrap_or_else(|| restorer.usual_bytes());
+    let plan = restorer.plan(len_bytes, arguments.grow).map_err(|error| error.on(&arguments.to))?;
     if arguments.dry_run {
         show_plan(&plan, &arguments.to, show, console)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let opened = Location { file: arguments.archive.clone(), path: Vec::new() }.open(None)?;
     if !destination.users().is_empty() {
         let (target, users) = (Printable::path(&arguments.to), destination.users().join(", "));
         console.note(&format!(
@@ -115,12 +109,7 @@ fn disk(arguments: &RestoreArguments, show: Show, console: &Console) -> Result<E
     }
     let mut target = destination.open(len_bytes)?;
     let issues = format(&plan, &mut target).map_err(|error| error.on(&arguments.to))?;
-    if !arguments.no_sandbox
-        && let Some(gap) = sandbox::enter(target.folder())?.gap()
-    {
-        console.note(gap);
-    }
-    let restored = write(arguments, &plan, opened.place()?.as_ref(), target, issues, console)?;
+    let restored = write(arguments, restorer, target, issues, console)?;
     summarise(arguments, &plan, &restored, show, console);
     Ok(if restored.issues.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(INCOMPLETE) })
 }
@@ -137,37 +126,18 @@ fn refuse_archive(arguments: &RestoreArguments) -> Result<()> {
     Ok(())
 }
 
-/// What the manifest says of the disk.
-fn blueprint(archive: &Path) -> Result<Blueprint> {
-    let archive_bytes = device::open(archive, Io::Pread)?.len_bytes();
-    let path = Target::new(archive, Algorithm::default()).manifest;
-    if !path.exists() {
-        let message = "has no manifest beside it, which says what the disk was like: files can be had with `voltar extract`, or with any tar";
-        return Err(Error::new(Kind::Source, message).on(archive));
-    }
-    let read = || {
-        let manifest = Manifest::open(device::open(&path, Io::Pread)?)?;
-        manifest.check(archive_bytes)?;
-        Blueprint::read(&manifest)
-    };
-    read().map_err(|error| error.on(&path))
-}
-
 fn write(
     arguments: &RestoreArguments,
-    plan: &Plan,
-    place: &dyn Place,
+    restorer: Restorer,
     target: TargetFile,
     issues: Vec<String>,
     console: &Console,
 ) -> Result<Restored> {
-    let place_error = |error: Error| match error.kind() {
-        Kind::Write | Kind::Interrupted => error.on(&arguments.to),
-        _ => error.on(&arguments.archive),
+    let mut restored = match restorer.write(&target, console) {
+        Ok(restored) => restored,
+        Err((error, written)) => return Err(spoil(error, &target, written).on(&arguments.to)),
     };
-    let mut restored = restore(plan, place, &target, console).map_err(place_error)?;
     restored.issues.splice(0..0, issues);
-    restored.issues.extend(place.issues().iter().map(ToString::to_string));
     target.finish().map_err(|error| error.on(&arguments.to))?;
     for issue in &restored.issues {
         console.fault_of(issue);

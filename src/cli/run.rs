@@ -14,11 +14,11 @@ use crate::error::{Error, Kind, Result};
 use crate::job::Witness as _;
 use crate::job::outcome::{Outcome, Removed, Verdict};
 use crate::job::run::{Preview, preview, run as run_plan};
-use crate::job::worker::Worker;
 use crate::job::{config, report};
 use crate::printable::Printable;
 use crate::snapshot::Lvm;
 use crate::units::Bytes;
+use crate::worker::{Program, Worker};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -60,8 +60,9 @@ pub(super) fn run(arguments: &RunArguments) -> Result<ExitCode> {
     super::config::warn(&warnings);
     let lvm = Lvm::new(&plan.lvm_command)?;
     let show = arguments.saying.show(false);
+    let worker = Worker::new(Program::this(&["worker"]));
     if arguments.dry_run {
-        let preview = preview(&plan, &lvm);
+        let preview = preview(&plan, &lvm, &worker);
         print(&match show {
             Show::Json { .. } => format!("{:#}\n", preview_as_json(&preview)),
             _ => preview_as_text(&preview),
@@ -71,7 +72,7 @@ pub(super) fn run(arguments: &RunArguments) -> Result<ExitCode> {
     }
     let stop = signals::stop_flag().map_err(|source| Error::new(Kind::System, source))?;
     let console = Console::new(show, stop);
-    let outcome = run_plan(&plan, &lvm, &Worker::this_program(&["worker"]), &console);
+    let outcome = run_plan(&plan, &lvm, &worker, &console);
     console.end();
     let untold = report::publish(&outcome, &plan.report);
     for error in &untold {

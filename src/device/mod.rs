@@ -21,7 +21,7 @@ use crate::units::ByteRange;
 pub use counting::Counting;
 pub use open::{Io, open};
 pub use window::Window;
-pub use write::{Target, WritableWindow, WriteAt, from_file, open_writable};
+pub use write::{Target, WritableWindow, WriteAt, from_file, from_known, open_writable};
 
 /// A device that any thread may hold.
 pub type Device = Arc<dyn ReadAt>;

@@ -73,6 +73,17 @@ pub fn from_file(file: File) -> Result<Target> {
     Ok(Arc::new(Writable { file, reading: Positional::new(reading, len_bytes, backing) }))
 }
 
+/// Takes a file that is open for reading and writing, and of which all is known: no path is looked at.
+///
+/// # Errors
+///
+/// [`Kind::System`] when there are too many open files.
+pub fn from_known(file: File, len_bytes: u64, sector_bytes: Option<u32>) -> Result<Target> {
+    let backing = sector_bytes.map_or(Backing::Image, |sector_bytes| Backing::Block { sector_bytes });
+    let reading = file.try_clone().map_err(|source| Error::new(Kind::System, source))?;
+    Ok(Arc::new(Writable { file, reading: Positional::new(reading, len_bytes, backing) }))
+}
+
 /// The error of a write that the operating system refused.
 fn write_error(offset_bytes: u64, source: std::io::Error) -> Error {
     Error::new(Kind::Write, source).at_byte(offset_bytes)

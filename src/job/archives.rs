@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 
 use super::destination::{Named, parse_name, sidecars};
 use super::outcome::Removed;
-use crate::archive::manifest::{Ends, ends};
+use crate::archive::manifest::Ends;
 use crate::error::{Error, Kind, Result};
+use crate::worker::ReadEnds;
 
 /// An archive that lies in a destination, as its name and its manifest tell.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,8 +63,8 @@ impl Archived {
 /// # Errors
 ///
 /// When the folder, or a manifest in it, can't be read.
-pub fn of_volume(destination: &Path, volume: &str) -> Result<Vec<Archived>> {
-    Ok(Folder::read(destination, volume)?.archives)
+pub fn of_volume(destination: &Path, volume: &str, manifests: &dyn ReadEnds) -> Result<Vec<Archived>> {
+    Ok(Folder::read(destination, volume, manifests)?.archives)
 }
 
 /// The archives of all volumes, oldest first.
@@ -71,10 +72,10 @@ pub fn of_volume(destination: &Path, volume: &str) -> Result<Vec<Archived>> {
 /// # Errors
 ///
 /// When a folder can't be read.
-pub fn all(destination: &Path) -> Result<Vec<Archived>> {
+pub fn all(destination: &Path, manifests: &dyn ReadEnds) -> Result<Vec<Archived>> {
     let mut archives = Vec::new();
     for volume in volumes(destination)? {
-        archives.extend(of_volume(destination, &volume)?);
+        archives.extend(of_volume(destination, &volume, manifests)?);
     }
     archives.sort_by(|one, other| (one.taken, &one.path).cmp(&(other.taken, &other.path)));
     Ok(archives)
@@ -170,7 +171,7 @@ impl Folder {
     /// # Errors
     ///
     /// When the folder, or something in it, can't be read: what is not known of an archive may be why it must stay.
-    pub fn read(destination: &Path, volume: &str) -> Result<Self> {
+    pub fn read(destination: &Path, volume: &str, manifests: &dyn ReadEnds) -> Result<Self> {
         let folder = destination.join(volume);
         let mut groups: BTreeMap<String, Group> = BTreeMap::new();
         for (entry, named) in named(destination, volume)? {
@@ -196,7 +197,7 @@ impl Folder {
             let beside = sidecars.iter().fold(0_u64, |sum, sidecar| sum.saturating_add(sidecar.len_bytes));
             archives.push(Archived {
                 volume: volume.to_owned(),
-                told: told(&path, len_bytes)?,
+                told: told(&path, len_bytes, manifests)?,
                 path,
                 taken: named.taken,
                 len_bytes: len_bytes.saturating_add(beside),
@@ -239,9 +240,9 @@ fn metadata(entry: &DirEntry) -> Result<Option<Metadata>> {
 /// What the manifest of an archive of this length says, if it is whole, sound, and of this archive.
 ///
 /// One that can't be read now, or is of a newer form, is none that is missing: its archive may be the only complete one.
-fn told(archive: &Path, archive_bytes: u64) -> Result<Option<Told>> {
+fn told(archive: &Path, archive_bytes: u64, manifests: &dyn ReadEnds) -> Result<Option<Told>> {
     let [manifest, ..] = sidecars(archive);
-    let Ends { head, tail } = match ends(&manifest) {
+    let Ends { head, tail } = match manifests.ends(&manifest) {
         Ok(ends) => ends,
         Err(error) if is_worthless(&error) => return Ok(None),
         Err(error) => return Err(error),

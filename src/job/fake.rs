@@ -11,10 +11,11 @@ use tempfile::TempDir;
 
 use super::plan::{Destination, Hooks, Options, Plan, Reading, Report, Retention, Source, What};
 use super::witness::Witness;
-use super::worker::{Archiver, Guard, Made, Task};
+use crate::archive::manifest::Ends;
 use crate::archive::{Algorithm, Compression, Form, Observer, Raw};
 use crate::error::{Error, Kind, Result};
 use crate::snapshot::{Foreseen, Marked, Provider, Size, Snapshot, State, Untaken, Volume, VolumeName, Wish};
+use crate::worker::{Archiver, Guard, Made, ReadEnds, Task};
 
 /// All of them in one.
 pub struct Fake {
@@ -193,6 +194,12 @@ impl Provider for Fake {
     fn marked(&self) -> Result<Vec<Marked>> {
         self.call("marked", "")?;
         Ok(self.marked.clone())
+    }
+}
+
+impl ReadEnds for Fake {
+    fn ends(&self, path: &Path) -> Result<Ends> {
+        crate::archive::manifest::ends(path)
     }
 }
 

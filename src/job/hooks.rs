@@ -12,12 +12,12 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
 use super::plan::Hooks;
-use super::tail::Tail;
 use crate::error::{Error, Kind, Result};
 use crate::printable::{Printable, harmless};
 use crate::snapshot::priority::with_usual;
 use crate::snapshot::{Volume, VolumeName};
 use crate::units::seconds;
+use crate::worker::Tail;
 
 /// How long a hook whose time is up may take to put things in order, before it is killed.
 const GRACE: Duration = Duration::from_secs(5);

@@ -21,9 +21,7 @@ pub mod report;
 pub mod retention;
 pub mod run;
 pub mod scope;
-mod tail;
 mod witness;
-pub mod worker;
 
 pub use archives::Archived;
 pub use witness::Witness;

@@ -11,7 +11,7 @@ mod mbr_types;
 mod placement;
 mod refit;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::device::{ReadAt, read_vec};
 use crate::error::{Error, Result};
@@ -21,7 +21,7 @@ use boot_sector::{BootSector, Claim};
 pub use refit::Refit;
 
 /// Which format a table has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Scheme {
     /// Master boot record, with logical partitions in extended ones.

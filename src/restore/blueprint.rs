@@ -10,7 +10,7 @@ use crate::partition::{self, Partition, Table};
 use crate::units::ByteRange;
 
 /// Volumes of one disk at most: the entries of the largest table that is read.
-const VOLUMES_MOST: usize = 32_768;
+pub(super) const VOLUMES_MOST: usize = 32_768;
 
 /// What becomes of a volume.
 #[derive(Clone, Debug, PartialEq)]

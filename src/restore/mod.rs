@@ -19,5 +19,5 @@ mod target;
 pub use blueprint::Blueprint;
 pub use in_use::{InUse, users};
 pub use plan::{Plan, Step, Work};
-pub use run::{Restored, format, run};
-pub use target::{Destination, TargetFile};
+pub use run::{Restored, format, run, spoil};
+pub use target::{Destination, Output, TargetFile};

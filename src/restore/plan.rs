@@ -1,6 +1,8 @@
 //! What is written where, onto a target of a certain length.
 
-use super::blueprint::{Blueprint, Holds, Volume};
+use serde::{Deserialize, Serialize};
+
+use super::blueprint::{Blueprint, Holds, VOLUMES_MOST, Volume};
 use crate::error::{Error, Kind, Result};
 use crate::filesystem::ext::Geometry;
 use crate::partition::{Refit, Table};
@@ -14,7 +16,7 @@ const SWAP_HEADER_BYTES: u64 = 64 << 10;
 const SECTOR: usize = 512;
 
 /// A plan: nothing of it is written yet.
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Plan {
     /// The target's length in bytes.
     pub target_bytes: u64,
@@ -25,13 +27,15 @@ pub struct Plan {
     /// Bytes of the sectors that the table counts in.
     pub sector_bytes: Option<u32>,
     /// Boot code and headers: position and bytes.
+    #[serde(skip)]
     pub(super) boot: Vec<(u64, Vec<u8>)>,
     /// The table: position and bytes.
+    #[serde(skip)]
     pub(super) table: Vec<(u64, Vec<u8>)>,
 }
 
 /// One volume.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Step {
     /// Number of the partition; 0 is the whole target.
     pub number: u32,
@@ -52,7 +56,8 @@ pub struct Step {
 }
 
 /// What becomes of a volume.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Work {
     /// A filesystem is made, and the files below this path of the archive go into it.
     Ext {
@@ -70,6 +75,51 @@ pub enum Work {
     Swap,
     /// Nothing is in it.
     Nothing,
+}
+
+impl Plan {
+    /// The plan without the bytes that are written: all that is shown to people, and that `mke2fs` has to know.
+    #[must_use]
+    pub fn outline(&self) -> Self {
+        let (steps, scheme) = (self.steps.clone(), self.scheme);
+        let (target_bytes, sector_bytes) = (self.target_bytes, self.sector_bytes);
+        Self { target_bytes, steps, scheme, sector_bytes, boot: Vec::new(), table: Vec::new() }
+    }
+
+    /// Checks an outline that another process made, for a target of this length: what that process read may have been made
+    /// by anybody.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Corrupt`] when it can be the plan of no disk.
+    pub fn check(mut self, target_bytes: u64) -> Result<Self> {
+        let wrong = |why: &str| Err(Error::corrupt(format!("the plan can be that of no disk: {why}")));
+        if self.target_bytes != target_bytes {
+            return wrong("it is for a target of another length");
+        }
+        if self.steps.len() > VOLUMES_MOST {
+            return wrong("it has more volumes than a table has entries");
+        }
+        let mut end = 0;
+        for step in &mut self.steps {
+            if step.range.is_empty() && step.range.end() <= target_bytes {
+                continue;
+            }
+            if step.range.start() < end || step.range.end() > target_bytes {
+                return wrong("its volumes overlap, or reach past the end");
+            }
+            end = step.range.end();
+            if let Work::Ext { geometry, .. } = &step.work
+                && geometry.len_bytes() > step.range.len()
+            {
+                return wrong("a filesystem is longer than its partition");
+            }
+            for text in [&mut step.holds, &mut step.label, &mut step.type_name] {
+                *text = crate::printable::harmless(text);
+            }
+        }
+        Ok(self)
+    }
 }
 
 impl Blueprint {

@@ -7,11 +7,12 @@ use std::fs::File;
 use std::sync::Arc;
 
 use rustix::fs::{MemfdFlags, memfd_create};
+use serde::{Deserialize, Serialize};
 
 use super::ext;
 use super::held::Held;
 use super::plan::{Plan, Step, Work};
-use super::target::{ENDS_BYTES, TargetFile};
+use super::target::{ENDS_BYTES, Output, TargetFile};
 use crate::archive::Observer;
 use crate::device::{Target, WritableWindow, WriteAt, from_file, read_vec};
 use crate::error::{Error, Kind, Result};
@@ -30,7 +31,7 @@ const SUPERBLOCK_LEN: usize = 1024;
 const ZEROS: &[u8] = &[0; 256 << 10];
 
 /// What a restore came to.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Restored {
     /// Filesystems that were made.
     pub filesystems: u64,
@@ -151,13 +152,36 @@ fn zero(device: &dyn WriteAt, range: ByteRange) -> Result<()> {
 ///
 /// # Errors
 ///
-/// When the archive is damaged or the target can't be written. The message says what the target holds then.
-pub fn run(plan: &Plan, place: &dyn Place, target: &TargetFile, observer: &dyn Observer) -> Result<Restored> {
+/// When the archive is damaged or the target can't be written. Whoever made the target then has to [`spoil`] it.
+pub fn run(plan: &Plan, place: &dyn Place, target: &Output, observer: &dyn Observer) -> Result<Restored> {
     let (veils, held, restored) = (Vec::new(), Vec::new(), Restored::default());
     let mut running = Running { plan, place, target, observer, veils, held, restored };
     observer.begin(plan.data_bytes(place));
-    running.volumes().and_then(|()| running.reveal()).map_err(|error| running.spoil(error))?;
+    running.volumes().and_then(|()| running.reveal())?;
     Ok(running.restored)
+}
+
+/// Makes sure that what is on a target after a failure is not taken for a good disk, and says what is there: `data_bytes` were
+/// written.
+#[must_use]
+pub fn spoil(error: Error, target: &TargetFile, data_bytes: u64) -> Error {
+    if target.vanishes() {
+        return error;
+    }
+    let device = target.device().as_ref();
+    let first = ByteRange::new(0, ENDS_BYTES.min(device.len_bytes())).unwrap_or(ByteRange::EMPTY);
+    let spoilt = zero(device, first).and_then(|()| device.sync());
+    let written = Bytes(data_bytes);
+    let what = match spoilt {
+        Ok(()) => "and its first MiB is cleared so that nobody takes it for a disk",
+        Err(_) => "and its first MiB could not be cleared: it must not be used",
+    };
+    error.because(
+        "",
+        format_args!(
+            "; the target holds a part of the disk ({written} of images and some of its files), {what}"
+        ),
+    )
 }
 
 impl Plan {
@@ -178,7 +202,7 @@ impl Plan {
 struct Running<'a> {
     plan: &'a Plan,
     place: &'a dyn Place,
-    target: &'a TargetFile,
+    target: &'a Output,
     observer: &'a dyn Observer,
     /// Filesystems that are whole, and not yet known by what they are.
     veils: Vec<Arc<Veil>>,
@@ -202,8 +226,8 @@ impl Running<'_> {
 
     /// Fills a filesystem.
     fn files(&mut self, step: &Step, below: &[u8], geometry: &Geometry) -> Result<()> {
-        let mut window: Target = Arc::new(WritableWindow::new(Arc::clone(self.target.device()), step.range)?);
-        if !self.target.vanishes() {
+        let mut window: Target = Arc::new(WritableWindow::new(Arc::clone(&self.target.device), step.range)?);
+        if !self.target.vanishes {
             let veil = Arc::new(Veil::new(window).map_err(|error| locate(error, step))?);
             self.veils.push(Arc::clone(&veil));
             window = veil;
@@ -232,7 +256,7 @@ impl Running<'_> {
     fn image(&mut self, step: &Step, member: &[u8]) -> Result<()> {
         let item = self.place.find(member, false)?;
         self.check_image(&item, step)?;
-        let device = self.target.device().as_ref();
+        let device = self.target.device.as_ref();
         let data = self.place.open(&item)?;
         let all = ByteRange::new(0, item.size).unwrap_or(ByteRange::EMPTY);
         let mut hasher = item.content.as_ref().map(|content| content.algorithm.hasher());
@@ -289,7 +313,7 @@ impl Running<'_> {
     fn hole(&self, step: &Step, hole: ByteRange) -> Result<()> {
         let range = ByteRange::new(step.range.start().saturating_add(hole.start()), hole.len());
         match range {
-            Some(range) if !self.target.is_blank() => zero(self.target.device().as_ref(), range),
+            Some(range) if !self.target.is_blank => zero(self.target.device.as_ref(), range),
             _ => Ok(()),
         }
     }
@@ -297,7 +321,7 @@ impl Running<'_> {
     /// Makes known what the target holds, when all else is on it for good: headers and boot code, what
     /// each volume is known by, and the table.
     fn reveal(&mut self) -> Result<()> {
-        let device = self.target.device().as_ref();
+        let device = self.target.device.as_ref();
         device.sync()?;
         self.go_on()?;
         for (at, bytes) in &self.plan.boot {
@@ -313,25 +337,6 @@ impl Running<'_> {
             device.write_all_at(*at, bytes)?;
         }
         Ok(())
-    }
-
-    /// Makes sure that what is there after a failure is not taken for a good disk, and says what is there.
-    fn spoil(&self, error: Error) -> Error {
-        if self.target.vanishes() {
-            return error;
-        }
-        let device = self.target.device().as_ref();
-        let first = ByteRange::new(0, ENDS_BYTES.min(device.len_bytes())).unwrap_or(ByteRange::EMPTY);
-        let spoilt = zero(device, first).and_then(|()| device.sync());
-        let written = Bytes(self.restored.data_bytes);
-        let what = match spoilt {
-            Ok(()) => "and its first MiB is cleared so that nobody takes it for a disk",
-            Err(_) => "and its first MiB could not be cleared: it must not be used",
-        };
-        let message = format!(
-            "{error}; the target holds a part of the disk ({written} of images and some of its files), {what}"
-        );
-        Error::new(error.kind(), message)
     }
 
     fn go_on(&self) -> Result<()> {

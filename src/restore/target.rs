@@ -149,8 +149,9 @@ impl Destination {
                 let folder = Folder::open(folder).map_err(unwritable)?;
                 let partial = folder.make().map_err(unwritable)?;
                 partial.file().set_len(len_bytes).map_err(unwritable)?;
-                let target = from_file(partial.file().try_clone().map_err(unwritable)?)?;
-                Ok(TargetFile { target, is_blank: true, new: Some(New { partial, folder, path }) })
+                let file = partial.file().try_clone().map_err(unwritable)?;
+                let target = from_file(file.try_clone().map_err(unwritable)?)?;
+                Ok(TargetFile { target, file, is_blank: true, new: Some(New { partial, folder, path }) })
             }
             Self::Existing { file, len_bytes: there, is_block, data_at, .. } => {
                 if there == 0 && !is_block {
@@ -159,18 +160,31 @@ impl Destination {
                     // A hole instead of what was there, all of it.
                     file.set_len(0).and_then(|()| file.set_len(there)).map_err(unwritable)?;
                 }
-                let target = from_file(file)?;
+                let target = from_file(file.try_clone().map_err(unwritable)?)?;
                 let is_blank = !is_block && target.next_data(0).is_none();
-                Ok(TargetFile { target, is_blank, new: None })
+                Ok(TargetFile { target, file, is_blank, new: None })
             }
         }
     }
+}
+
+/// A target as it is written to: its bytes, and no path.
+#[derive(Clone, Debug)]
+pub struct Output {
+    /// Its bytes.
+    pub device: Target,
+    /// Whether it has zeros wherever nothing was written.
+    pub is_blank: bool,
+    /// Whether nobody sees it before it is whole.
+    pub vanishes: bool,
 }
 
 /// A target that is open for writing.
 #[derive(Debug)]
 pub struct TargetFile {
     target: Target,
+    /// The same, to be handed to another process.
+    file: File,
     /// Whether it is known to have zeros where nothing was written.
     is_blank: bool,
     new: Option<New>,
@@ -185,6 +199,12 @@ struct New {
 }
 
 impl TargetFile {
+    /// Its file, to be handed to another process.
+    #[must_use]
+    pub fn file(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+
     /// Its bytes.
     #[must_use]
     pub fn device(&self) -> &Target {
@@ -202,10 +222,10 @@ impl TargetFile {
         self.is_blank
     }
 
-    /// The folder in which it gets its name, if it has none yet.
+    /// Bytes of its sectors, where it is a block device.
     #[must_use]
-    pub fn folder(&self) -> Option<BorrowedFd<'_>> {
-        self.new.as_ref().map(|new| new.folder.as_fd())
+    pub fn sector_bytes(&self) -> Option<u32> {
+        self.target.sector_bytes()
     }
 
     /// Whether what was written is gone when the run fails.

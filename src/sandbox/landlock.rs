@@ -27,7 +27,7 @@ const DEVICES: BitFlags<AccessFs> = make_bitflags!(AccessFs::{MakeChar | MakeBlo
 /// Whether the kernel has Landlock; if so, the calling thread has given up all that it handles.
 pub(super) fn restrict(writing: Writing<'_>) -> Result<bool, RulesetError> {
     let (folder, rights) = match writing {
-        Writing::Nowhere => (None, BitFlags::EMPTY),
+        Writing::Nowhere | Writing::Receiving => (None, BitFlags::EMPTY),
         Writing::Publishing(folder) => (Some(folder), PUBLISHING),
         Writing::Extracting { folder, devices: false } => (Some(folder), EXTRACTING),
         Writing::Extracting { folder, devices: true } => (Some(folder), EXTRACTING | DEVICES),

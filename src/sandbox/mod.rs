@@ -60,6 +60,8 @@ impl Sandbox {
 pub enum Writing<'a> {
     /// Nowhere, but to what is open.
     Nowhere,
+    /// Nowhere, but to what is open and to what another process sends by a socket that is open.
+    Receiving,
     /// In this folder files can be renamed and removed.
     Publishing(BorrowedFd<'a>),
     /// In this folder files of all kinds can be made, written and removed; none can be read.
@@ -92,7 +94,9 @@ pub fn enter(folder: Option<BorrowedFd<'_>>) -> Result<Sandbox> {
 pub fn confine(writing: Writing<'_>) -> Result<Sandbox> {
     close_inherited()?;
     match writing {
-        Writing::Nowhere => capabilities::drop_all_but(CapabilitySet::empty()).map_err(refused)?,
+        Writing::Nowhere | Writing::Receiving => {
+            capabilities::drop_all_but(CapabilitySet::empty()).map_err(refused)?
+        }
         Writing::Publishing(_) => {}
         Writing::Extracting { devices, .. } => {
             let nodes = if devices { capabilities::DEVICES } else { CapabilitySet::empty() };

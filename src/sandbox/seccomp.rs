@@ -80,6 +80,9 @@ const ALLOWED_HERE: &[c_long] = &[libc::SYS_poll, libc::SYS_time];
 #[cfg(not(target_arch = "x86_64"))]
 const ALLOWED_HERE: &[c_long] = &[];
 
+/// Calls of a socket that is open: to be told what to do, with the files for it, and to answer. None makes or connects one.
+const RECEIVING: &[c_long] = &[libc::SYS_recvmsg, libc::SYS_recvfrom, libc::SYS_sendmsg, libc::SYS_sendto];
+
 /// Calls that give files their final names, or take away temporary ones. Landlock says where.
 const PUBLISHING: &[c_long] =
     &[libc::SYS_renameat2, libc::SYS_linkat, libc::SYS_unlinkat, libc::SYS_newfstatat, libc::SYS_statx];
@@ -171,10 +174,11 @@ fn is_missing(source: &io::Error) -> bool {
 
 fn program(writing: Writing<'_>) -> Result<BpfProgram, BackendError> {
     let extracts = matches!(writing, Writing::Extracting { .. });
-    let besides: [&[c_long]; 2] = match writing {
-        Writing::Nowhere => [&[], &[]],
-        Writing::Publishing(_) => [PUBLISHING, PUBLISHING_HERE],
-        Writing::Extracting { .. } => [EXTRACTING, EXTRACTING_HERE],
+    let besides: [&[c_long]; 3] = match writing {
+        Writing::Nowhere => [&[], &[], &[]],
+        Writing::Receiving => [RECEIVING, &[], &[]],
+        Writing::Publishing(_) => [PUBLISHING, PUBLISHING_HERE, RECEIVING],
+        Writing::Extracting { .. } => [EXTRACTING, EXTRACTING_HERE, &[]],
     };
     let always = [ALLOWED, ALLOWED_HERE].into_iter().chain(besides).flatten();
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> = always.map(|call| (*call, Vec::new())).collect();

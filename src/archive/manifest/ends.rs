@@ -10,8 +10,9 @@ use std::io::{self, BufRead, BufReader, Read, Seek as _, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-use serde::Deserialize;
+use rustix::fs::{FileType, fstat};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use zstd::stream::read::Decoder;
 
 use super::FORMAT;
@@ -26,8 +27,13 @@ const MOST_LAST_FRAME_BYTES: u32 = 256 << 20;
 /// Memory that a frame may ask for, as a power of two: twice what the writer's level uses.
 const MOST_WINDOW_LOG: u32 = 22;
 
+/// Longest text: a path, escaped.
+const MOST_TEXT_BYTES: usize = 64 << 10;
+/// Types of entries at most; there are ten.
+const MOST_TYPES: usize = 64;
+
 /// Both ends of a manifest.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Ends {
     /// The first record.
     pub head: Head,
@@ -36,7 +42,7 @@ pub struct Ends {
 }
 
 /// The first record: what the archive is of.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Head {
     record: String,
     /// Version of the manifest's form.
@@ -60,7 +66,7 @@ pub struct Head {
 }
 
 /// What an archive was made of.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Source {
     /// Path of the device or image, made safe to show.
     pub path: String,
@@ -69,7 +75,7 @@ pub struct Source {
 }
 
 /// The last record: what came of it.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Tail {
     record: String,
     /// Whether all of the source is in the archive.
@@ -105,25 +111,50 @@ fn read(path: &Path) -> Result<Ends> {
     let unusable = |source| Error::new(Kind::Source, source);
     // A pipe of this name would keep who opens it waiting.
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(unusable)?;
-    let metadata = file.metadata().map_err(unusable)?;
-    if !metadata.is_file() {
+    ends_of(&file)
+}
+
+/// Reads both ends of a manifest that is open. No path is looked at.
+///
+/// # Errors
+///
+/// As [`ends`].
+pub fn ends_of(file: &File) -> Result<Ends> {
+    let stat = fstat(file).map_err(|errno| Error::new(Kind::Read, io::Error::from(errno)))?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
         return Err(Error::corrupt("is no regular file"));
     }
-    let head: Head = record("head", &first_line(&file)?)?;
+    let len_bytes = u64::try_from(stat.st_size).unwrap_or(0);
+    let head: Head = record("head", &first_line(file)?)?;
     if head.format > FORMAT {
         let message = format!("has the form {}, and {FORMAT} is the newest that is known here", head.format);
         return Err(Error::new(Kind::Unsupported, message));
     }
-    [&head.tool, &head.source.path, &head.compression, &head.digest].into_iter().try_for_each(harmless)?;
-    [&head.snapshot_of, &head.host].into_iter().flatten().try_for_each(harmless)?;
-    let tail = match last_frame(&file, metadata.len())? {
-        Some(frame) => last_line(&file, frame)?.and_then(|line| tail(&line).transpose()).transpose()?,
+    let tail = match last_frame(file, len_bytes)? {
+        Some(frame) => last_line(file, frame)?.and_then(|line| tail(&line).transpose()).transpose()?,
         None => None,
     };
-    if let Some(tail) = &tail {
-        tail.entries.keys().try_for_each(harmless)?;
+    let ends = Ends { head, tail };
+    ends.check()?;
+    Ok(ends)
+}
+
+impl Ends {
+    /// Checks that every text is safe to show and short, as the program makes them all.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Corrupt`] when one is not.
+    pub fn check(&self) -> Result<()> {
+        let Head { tool, source, snapshot_of, host, compression, digest, .. } = &self.head;
+        [tool, &source.path, compression, digest].into_iter().try_for_each(harmless)?;
+        [snapshot_of, host].into_iter().flatten().try_for_each(harmless)?;
+        let Some(tail) = &self.tail else { return Ok(()) };
+        if tail.entries.len() > MOST_TYPES {
+            return Err(Error::corrupt(format!("the tail has more than {MOST_TYPES} types of entries")));
+        }
+        tail.entries.keys().try_for_each(harmless)
     }
-    Ok(Ends { head, tail })
 }
 
 /// The first line of the first frame.
@@ -215,6 +246,10 @@ fn name_of(line: &[u8]) -> Result<String> {
 
 /// Checks that a text is safe to show, as the program makes them all.
 fn harmless(text: &String) -> Result<()> {
+    if text.len() > MOST_TEXT_BYTES {
+        let len = text.len();
+        return Err(Error::corrupt(format!("a text has {len} bytes, at most {MOST_TEXT_BYTES}")));
+    }
     let shown = Printable(text.as_bytes()).to_string();
     if shown == text.replace('\\', r"\\") {
         return Ok(());

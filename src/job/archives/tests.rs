@@ -2,6 +2,7 @@ use std::io::Write as _;
 
 use super::*;
 use crate::archive::{Algorithm, Target};
+use crate::worker::Here;
 
 const STAMP: &str = "2026-05-09T010203Z";
 
@@ -50,7 +51,9 @@ fn archives_are_listed_with_what_their_manifests_tell() {
     let destination = tempfile::tempdir().unwrap();
     let manifest = manifest(5, 0, Some(1_778_288_613));
     put(destination.path(), "web1", STAMP, &manifest);
-    let [archived] = &of_volume(destination.path(), "web1").unwrap()[..] else { panic!("one archive") };
+    let [archived] = &of_volume(destination.path(), "web1", &Here).unwrap()[..] else {
+        panic!("one archive")
+    };
     assert_eq!((archived.volume.as_str(), archived.taken), ("web1", 1_778_288_523));
     assert_eq!(archived.len_bytes, 5 + 3 + u64::try_from(manifest.len()).unwrap());
     let told = Told {
@@ -99,12 +102,12 @@ fn a_manifest_that_cannot_be_read_now_is_none_that_is_missing() {
     let newer = br#"{"record":"head","format":99,"tool":"voltar 9.0.0","started":1,"source":{"path":"/dev/vg0/web1","len_bytes":9},"compression":"zstd","digest":"sha1"}"#;
     let destination = tempfile::tempdir().unwrap();
     put(destination.path(), "web1", STAMP, &zstd::encode_all(&[&newer[..], b"\n"].concat()[..], 3).unwrap());
-    assert_eq!(Folder::read(destination.path(), "web1").unwrap_err().kind(), Kind::Unsupported);
+    assert_eq!(Folder::read(destination.path(), "web1", &Here).unwrap_err().kind(), Kind::Unsupported);
 
     let target = put(destination.path(), "db1", STAMP, &manifest(5, 0, None));
     fs::remove_file(&target.manifest).unwrap();
     std::os::unix::fs::symlink(&target.manifest, &target.manifest).unwrap();
-    let error = Folder::read(destination.path(), "db1").unwrap_err();
+    let error = Folder::read(destination.path(), "db1", &Here).unwrap_err();
     assert!(error.to_string().contains("symbolic links"), "{error}");
 }
 
@@ -115,7 +118,7 @@ fn what_stands_beside_an_archive_that_is_a_link_is_no_orphan() {
     let elsewhere = destination.path().join("elsewhere");
     fs::rename(&target.archive, &elsewhere).unwrap();
     std::os::unix::fs::symlink(&elsewhere, &target.archive).unwrap();
-    assert_eq!(Folder::read(destination.path(), "web1").unwrap(), Folder::default());
+    assert_eq!(Folder::read(destination.path(), "web1", &Here).unwrap(), Folder::default());
 }
 
 #[test]
@@ -138,8 +141,8 @@ fn all_volumes_are_listed_oldest_first() {
     let taken: Vec<i64> = all(destination.path()).unwrap().iter().map(|archived| archived.taken).collect();
     assert!(taken.is_sorted() && taken.len() == 3, "{taken:?}");
     assert_eq!(volumes(destination.path()).unwrap(), ["db1", "web1"]);
-    assert_eq!(of_volume(destination.path(), "web1").unwrap().len(), 2);
-    assert_eq!(of_volume(destination.path(), "absent").unwrap(), []);
+    assert_eq!(of_volume(destination.path(), "web1", &Here).unwrap().len(), 2);
+    assert_eq!(of_volume(destination.path(), "absent", &Here).unwrap(), []);
     assert!(all(&destination.path().join("absent")).is_err());
 }
 
@@ -171,7 +174,7 @@ fn an_archive_is_removed_with_its_sidecars_and_nothing_else() {
     let sound = manifest(5, 0, None);
     put(destination.path(), "web1", STAMP, &sound);
     let other = put(destination.path(), "web1", "2026-05-08T010203Z", &sound);
-    let archives = of_volume(destination.path(), "web1").unwrap();
+    let archives = of_volume(destination.path(), "web1", &Here).unwrap();
     let removed = remove(&archives[1]).unwrap();
     assert_eq!(removed, Removed { path: archives[1].path.clone(), len_bytes: archives[1].len_bytes });
     let left =
@@ -197,7 +200,7 @@ fn an_interrupted_removal_leaves_orphans() {
     let destination = tempfile::tempdir().unwrap();
     let target = put(destination.path(), "web1", STAMP, &manifest(5, 0, None));
     fs::remove_file(&target.archive).unwrap();
-    let folder = Folder::read(destination.path(), "web1").unwrap();
+    let folder = Folder::read(destination.path(), "web1", &Here).unwrap();
     assert_eq!(folder.archives, []);
     let paths: Vec<&PathBuf> = folder.orphans.iter().map(|orphan| &orphan.path).collect();
     assert_eq!(paths, [&target.manifest, &target.checksum]);

@@ -17,11 +17,11 @@ use super::hooks::quiesced;
 use super::outcome::Published;
 use super::plan::{Destination, Options};
 use super::witness::Witness;
-use super::worker::{Archiver, Guard, Made, Task};
 use crate::archive::{host_name, now};
 use crate::error::{Error, Kind, Result};
 use crate::snapshot::{Provider, Snapshot, Volume, VolumeName, Wish};
 use crate::units::{Bytes, seconds};
+use crate::worker::{Archiver, Guard, Made, Task};
 
 /// One thing to back up.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,8 +4,8 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use crate::error::{Error, Kind, Result};
-use crate::job::worker::Guard;
 use crate::snapshot::{Provider, Snapshot, State};
+use crate::worker::Guard;
 
 /// From here on a snapshot is nearly full.
 const NEARLY_FULL_PERCENT: f64 = 80.0;

@@ -17,10 +17,10 @@ use super::outcome::{Outcome, Removed, VolumeOutcome};
 use super::plan::{Destination, Plan, Retention, What};
 use super::retention;
 use super::witness::Witness;
-use super::worker::Archiver;
 use crate::archive::host_name;
 use crate::error::{Error, Kind};
 use crate::snapshot::Provider;
+use crate::worker::Archiver;
 
 /// Runs a plan. Whatever happens to one volume, the others have their turn; a signal ends the run, and what was not begun is
 /// told as failed.
@@ -56,7 +56,7 @@ pub fn run(plan: &Plan, provider: &dyn Provider, archiver: &dyn Archiver, witnes
         Err(error) => run.nothing(&mut outcome, &error),
     }
     outcome.space = destination::space(&plan.destination.folder);
-    match archives::all(&plan.destination.folder) {
+    match archives::all(&plan.destination.folder, archiver) {
         Ok(history) => outcome.history = history,
         // Then the run failed for the same reason, which was told.
         Err(_) if !outcome.errors.is_empty() => {}
@@ -140,7 +140,8 @@ impl Run<'_> {
             return volume;
         }
         // What can't be listed now can't be listed afterwards either, and is told then.
-        let before = archives::of_volume(&destination.folder, &volume.folder).unwrap_or_default();
+        let before =
+            archives::of_volume(&destination.folder, &volume.folder, self.archiver).unwrap_or_default();
         volume.previous = before.last().cloned();
         if let Err(error) = origin::check(&before, &volume.name) {
             volume.result = Err(format!("not begun: {error}"));
@@ -164,7 +165,7 @@ impl Run<'_> {
     /// Removes what the volume's retention does not keep. Called after success only, and where nothing is left to be put in order.
     fn expire(&self, rules: &Retention, volume: &mut VolumeOutcome, outcome: &mut Outcome) {
         let folder = &self.plan.destination.folder;
-        let archives = archives::of_volume(folder, &volume.folder);
+        let archives = archives::of_volume(folder, &volume.folder, self.archiver);
         let ours = archives.and_then(|archives| origin::check(&archives, &volume.name).map(|()| archives));
         let kept = match ours {
             Ok(archives) => self.remove_expired(rules, &archives, &mut volume.removed, outcome),

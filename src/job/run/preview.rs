@@ -12,6 +12,7 @@ use super::super::retention;
 use super::targets::{Target, Targets, expand};
 use crate::snapshot::{Foreseen, Provider, Wish};
 use crate::units::Bytes;
+use crate::worker::ReadEnds;
 
 /// What a run would do.
 #[derive(Debug, Default)]
@@ -43,7 +44,7 @@ pub struct Previewed {
 
 /// Finds out what a run would do. It writes nothing and takes nothing.
 #[must_use]
-pub fn preview(plan: &Plan, provider: &dyn Provider) -> Preview {
+pub fn preview(plan: &Plan, provider: &dyn Provider, manifests: &dyn ReadEnds) -> Preview {
     let mut preview = Preview::default();
     let ready = destination::check_folder(&plan.destination);
     if let Err(error) = ready.and_then(|()| destination::check_free(&plan.destination)) {
@@ -60,14 +61,14 @@ pub fn preview(plan: &Plan, provider: &dyn Provider) -> Preview {
     }
     let Targets { targets, errors } = expand(plan, provider);
     preview.errors.extend(errors);
-    preview.volumes = targets.into_iter().map(|target| volume(plan, provider, target)).collect();
+    preview.volumes = targets.into_iter().map(|target| volume(plan, provider, manifests, target)).collect();
     preview
 }
 
-fn volume(plan: &Plan, provider: &dyn Provider, target: Target<'_>) -> Previewed {
+fn volume(plan: &Plan, provider: &dyn Provider, manifests: &dyn ReadEnds, target: Target<'_>) -> Previewed {
     let rules = &target.source.retention;
     let mut notes = Vec::new();
-    let archives = archives::of_volume(&plan.destination.folder, &target.folder);
+    let archives = archives::of_volume(&plan.destination.folder, &target.folder, manifests);
     let foreign = archives.and_then(|archives| origin::check(&archives, &target.name)).err();
     let fault = target.fault.or_else(|| foreign.map(|error| error.to_string()));
     let what = match (fault, &target.subject) {
@@ -89,7 +90,7 @@ fn volume(plan: &Plan, provider: &dyn Provider, target: Target<'_>) -> Previewed
         },
     };
     let removed = match &what {
-        Ok(_) => expiring(plan, &target.folder, |archives| {
+        Ok(_) => expiring(plan, &target.folder, manifests, |archives| {
             retention::decide(archives, rules, calendar::now())
                 .into_iter()
                 .filter(retention::Decision::is_removal)
@@ -113,8 +114,15 @@ fn volume(plan: &Plan, provider: &dyn Provider, target: Target<'_>) -> Previewed
 }
 
 /// What would be removed if a complete archive were added now.
-fn expiring(plan: &Plan, folder: &str, decide: impl FnOnce(&[Archived]) -> Vec<Removed>) -> Vec<Removed> {
-    let Ok(mut archives) = archives::of_volume(&plan.destination.folder, folder) else { return Vec::new() };
+fn expiring(
+    plan: &Plan,
+    folder: &str,
+    manifests: &dyn ReadEnds,
+    decide: impl FnOnce(&[Archived]) -> Vec<Removed>,
+) -> Vec<Removed> {
+    let Ok(mut archives) = archives::of_volume(&plan.destination.folder, folder, manifests) else {
+        return Vec::new();
+    };
     let told = Told {
         source: String::new(),
         snapshot_of: None,

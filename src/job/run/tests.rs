@@ -200,7 +200,7 @@ fn volumes_of_one_name_get_folders_of_their_own_or_are_refused() {
 fn a_preview_takes_nothing_and_writes_nothing() {
     let fake = Fake::default();
     let plan = fake.plan([group(&["web"], &[]), What::Volume(name("absent"))]);
-    let preview = preview(&plan, &fake);
+    let preview = preview(&plan, &fake, &fake);
     let what: Vec<&Result<String, String>> = preview.volumes.iter().map(|volume| &volume.what).collect();
     let snapshot = "vg0/web: 1.0 GiB, with space of its own, in use; a snapshot with 1.0 GiB for changes";
     assert_eq!(what, [&Ok(snapshot.to_owned()), &Err("there is no volume vg0/absent".to_owned())]);

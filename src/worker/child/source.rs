@@ -1,9 +1,8 @@
-//! The source of a command: opened with all rights, parsed with none.
+//! The source of an archive: opened with all rights, parsed with none.
 
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 
-use super::args::ReadingArguments;
 use crate::archive::read::Packed;
 use crate::device::{self, Device, Io};
 use crate::disk::Disk;
@@ -12,7 +11,7 @@ use crate::sandbox;
 
 /// How a source is read.
 #[derive(Debug)]
-pub(super) struct Reading {
+pub struct Reading {
     /// How its bytes come from the device.
     pub io: Io,
     /// Where its journal is, if not in it.
@@ -21,18 +20,8 @@ pub(super) struct Reading {
     pub has_sandbox: bool,
 }
 
-impl From<&ReadingArguments> for Reading {
-    fn from(arguments: &ReadingArguments) -> Self {
-        Self {
-            io: arguments.io.into(),
-            journal: arguments.journal.clone(),
-            has_sandbox: !arguments.no_sandbox,
-        }
-    }
-}
-
 /// A source that is open, and of which no byte was parsed.
-pub(super) struct Source {
+pub struct Source {
     path: PathBuf,
     device: Device,
     journal: Option<Device>,
@@ -40,11 +29,11 @@ pub(super) struct Source {
 }
 
 /// A source that is open, in a process that has given up its rights, unless it was to keep them.
-pub(super) struct Confined(Source);
+pub struct Confined(Source);
 
 impl Source {
     /// Opens all devices that are named.
-    pub(super) fn open(path: &Path, reading: &Reading) -> Result<Self> {
+    pub fn open(path: &Path, reading: &Reading) -> Result<Self> {
         let open = |path: &Path| device::open(path, reading.io);
         Ok(Self {
             path: path.to_path_buf(),
@@ -56,7 +45,7 @@ impl Source {
 
     /// Gives up all rights but those to publish in `folder`; there is nothing left to open. What the kernel can't close is
     /// told to `note`. Threads that are started before this keep their rights.
-    pub(super) fn confine(self, folder: Option<BorrowedFd<'_>>, note: impl FnOnce(&str)) -> Result<Confined> {
+    pub fn confine(self, folder: Option<BorrowedFd<'_>>, note: impl FnOnce(&str)) -> Result<Confined> {
         if self.has_sandbox
             && let Some(gap) = sandbox::enter(folder)?.gap()
         {
@@ -68,7 +57,7 @@ impl Source {
 
 impl Confined {
     /// Reads what is on the disk: from here on every byte may be hostile.
-    pub(super) fn parse(self) -> Result<Disk> {
+    pub fn parse(self) -> Result<Disk> {
         let Source { path, device, journal, .. } = self.0;
         let disk = Disk::from_device(&path, Device::clone(&device)).map_err(|error| error.on(&path))?;
         refuse_archive(&disk, device).map_err(|error| error.on(&path))?;

@@ -14,15 +14,15 @@ const KEPT_BYTES: usize = 2048;
 const SHOWN_LINES: usize = 5;
 
 /// The last that a program says on its outputs. Each is read to its end, so that the program never waits.
-#[derive(Default)]
-pub(super) struct Tail {
+#[derive(Debug, Default)]
+pub(crate) struct Tail {
     kept: Arc<Mutex<VecDeque<u8>>>,
     readers: Vec<JoinHandle<()>>,
 }
 
 impl Tail {
     /// Reads one more output, on a thread of its own.
-    pub(super) fn listen(&mut self, mut output: impl Read + Send + 'static) -> io::Result<()> {
+    pub(crate) fn listen(&mut self, mut output: impl Read + Send + 'static) -> io::Result<()> {
         let kept = Arc::clone(&self.kept);
         let read = move || {
             let mut buffer = [0; 1024];
@@ -47,7 +47,7 @@ impl Tail {
     /// The last lines, safe to show; `: ` and the lines, or nothing.
     ///
     /// The program is over, but something that it started may still have its outputs: that is waited for no longer than `patience`.
-    pub(super) fn said(&self, patience: Duration) -> String {
+    pub(crate) fn said(&self, patience: Duration) -> String {
         let began = Instant::now();
         while self.readers.iter().any(|reader| !reader.is_finished()) && began.elapsed() < patience {
             thread::sleep(Duration::from_millis(5));

@@ -1,15 +1,25 @@
-//! What goes to and fro between a worker and the process that started it: a line of JSON each.
+//! What goes to and fro between a worker and the process that started it: a line of JSON each, and descriptors.
 //!
 //! ```text
-//! to the worker       from the worker
-//! Task
-//!                     total, progress, note, issue …
-//!                     ready      (all is written and synced, nothing has its name)
-//! publish
-//!                     published
+//! to the worker                        from the worker
+//! Archive + archive, manifest
+//!                                      total, progress, note, issue …
+//!                                      ready      (all is written, nothing has its name)
+//!
+//! Manifests
+//! Ends + a manifest, as often as wanted
+//!                                      ends
+//!
+//! Restore
+//!                                      blueprint
+//! Plan, as often as wanted
+//!                                      plan
+//! Write + the target
+//!                                      total, progress, note …
+//!                                      restored
 //! ```
 //!
-//! `error` ends the conversation at any time. So does the end of the worker's stdin: it discards what it wrote.
+//! `error` is the answer to any order. The end of the connection ends a worker.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -18,14 +28,57 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::archive::manifest::Ends;
 use crate::archive::{Algorithm, Compression, Form, Raw, Report};
 use crate::device::Io;
 use crate::error::{Error, Issue, Kind, Place};
 use crate::hex;
 use crate::printable::harmless;
+use crate::restore::{Plan, Restored};
 
-/// The line that makes a worker publish.
-pub const PUBLISH: &str = "publish";
+/// What a worker is told to do.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "order", rename_all = "snake_case")]
+pub enum Order {
+    /// Make an archive.
+    Archive(Box<Task>),
+    /// Give the files of the archive their names.
+    Publish,
+    /// Read manifests.
+    Manifests {
+        /// Whether the worker gives up its rights before it parses.
+        has_sandbox: bool,
+    },
+    /// Read both ends of the manifest that comes with this.
+    Ends,
+    /// Read what an archive says of its disk.
+    Restore {
+        /// The archive.
+        archive: PathBuf,
+        /// Whether the worker gives up its rights before it parses.
+        has_sandbox: bool,
+    },
+    /// Say what would be written where onto a target.
+    Plan {
+        /// Length of the target.
+        target_bytes: u64,
+        /// Whether the last volume grows to its end.
+        grow: bool,
+    },
+    /// Write the last plan onto the target that comes with this.
+    Write(Onto),
+}
+
+/// What is known of a target that a worker writes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Onto {
+    /// Its length.
+    pub len_bytes: u64,
+    /// Bytes of its sectors, where it is a block device.
+    pub sector_bytes: Option<u32>,
+    /// Whether it has zeros wherever nothing was written.
+    pub is_blank: bool,
+}
 
 /// What a worker is to do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,8 +93,10 @@ pub struct Task {
     pub io: Io,
     /// Where its journal is, if not in it.
     pub journal: Option<PathBuf>,
-    /// The archive to write; its folder is there.
+    /// The path that the archive gets. The worker does not open it.
     pub archive: PathBuf,
+    /// Which form the tar has.
+    pub form: Form,
     /// When the volume's turn came, in seconds since 1970.
     pub started: u64,
     /// Numbers of partitions; all, where there is none.
@@ -56,8 +111,6 @@ pub struct Task {
     pub digest: Algorithm,
     /// Which digest, of each file.
     pub file_digest: Algorithm,
-    /// What of an entry goes into the tar.
-    pub form: Form,
     /// Partitions that can't be read as files.
     pub raw: Raw,
     /// Threads; all cores, where it is not said.
@@ -73,7 +126,7 @@ pub struct Task {
 }
 
 /// What a worker says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Message {
     /// About so many bytes are to be archived.
@@ -104,6 +157,21 @@ pub enum Message {
     Ready(Made),
     /// All files have their names.
     Published,
+    /// Both ends of a manifest.
+    Ends(Box<Ends>),
+    /// What an archive says of its disk.
+    Blueprint {
+        /// Length of what was archived.
+        source_bytes: u64,
+        /// The shortest target that takes all of it.
+        needed_bytes: u64,
+        /// What should be known.
+        notes: Vec<String>,
+    },
+    /// What would be written where.
+    Plan(Box<Plan>),
+    /// All is on the target.
+    Restored(Restored),
     /// Nothing is published, and the worker ends.
     Error(Told),
 }
@@ -221,7 +289,6 @@ mod tests {
         let made = Made { digest: ("sha1".to_owned(), "00".to_owned()), ..Made::default() };
         let cases = [
             (Message::Total { bytes: 7 }, r#"{"type":"total","bytes":7}"#),
-            (Message::Published, r#"{"type":"published"}"#),
             (
                 Message::error(&Error::new(Kind::Write, "no space\nis left")),
                 r#"{"type":"error","kind":"write","message":"no space\nis left"}"#,
@@ -233,7 +300,8 @@ mod tests {
         ];
         for (message, line) in cases {
             assert_eq!(serde_json::to_string(&message).unwrap(), line);
-            assert_eq!(serde_json::from_str::<Message>(line).unwrap(), message);
+            let again = serde_json::from_str::<Message>(line).unwrap();
+            assert_eq!(serde_json::to_string(&again).unwrap(), line);
         }
     }
 

@@ -1,0 +1,96 @@
+//! Reads what an archive says of its disk, says what would be written where, and writes it onto the target that it is given.
+
+use std::path::Path;
+
+use super::{Parent, next, out_of_turn};
+use crate::archive::read::Manifest;
+use crate::archive::{Algorithm, Target};
+use crate::device::{self, Io};
+use crate::error::{Error, Kind, Result};
+use crate::place::Location;
+use crate::restore::{Blueprint, Output, Plan};
+use crate::worker::channel::Channel;
+use crate::worker::protocol::{Message, Onto, Order};
+
+pub(super) fn run(archive: &Path, has_sandbox: bool, mut channel: Channel, parent: &Parent) -> Result<()> {
+    let files = Files::open(archive)?;
+    let opened = Location { file: archive.to_path_buf(), path: Vec::new() }.open(None)?;
+    parent.confine(has_sandbox)?;
+    let blueprint = files.blueprint()?;
+    parent.tell(&Message::Blueprint {
+        source_bytes: blueprint.source_bytes(),
+        needed_bytes: blueprint.needed_bytes(),
+        notes: blueprint.notes().to_vec(),
+    });
+    let mut plan = None;
+    loop {
+        match next(&mut channel)? {
+            None => return Ok(()),
+            Some(Order::Plan { target_bytes, grow }) => match blueprint.plan(target_bytes, grow) {
+                Ok(made) => {
+                    parent.tell(&Message::Plan(Box::new(made.outline())));
+                    plan = Some(made);
+                }
+                Err(error) => parent.tell(&Message::error(&error)),
+            },
+            Some(Order::Write(onto)) => {
+                let plan = plan.ok_or_else(out_of_turn)?;
+                let file = channel.file().map_err(|source| Error::new(Kind::System, source))?;
+                let Onto { len_bytes, sector_bytes, is_blank } = onto;
+                let device = device::from_known(file, len_bytes, sector_bytes)?;
+                parent.watch(channel)?;
+                return write(&plan, opened, Output { device, is_blank }, archive, parent);
+            }
+            Some(_) => return Err(out_of_turn()),
+        }
+    }
+}
+
+fn write(
+    plan: &Plan,
+    opened: crate::place::Opened,
+    output: Output,
+    archive: &Path,
+    parent: &Parent,
+) -> Result<()> {
+    let located = |error: Error| match error.kind() {
+        Kind::Write | Kind::Interrupted => error,
+        _ => error.on(archive),
+    };
+    let place = opened.place().map_err(located)?;
+    let mut restored = crate::restore::run(plan, place.as_ref(), &output, parent).map_err(located)?;
+    restored.issues.extend(place.issues().iter().map(ToString::to_string));
+    parent.tell(&Message::Restored(restored));
+    Ok(())
+}
+
+/// An archive and its manifest, open, and not read yet.
+struct Files {
+    archive_bytes: u64,
+    manifest: device::Device,
+    path: std::path::PathBuf,
+}
+
+impl Files {
+    fn open(archive: &Path) -> Result<Self> {
+        let archive_bytes = device::open(archive, Io::Pread)?.len_bytes();
+        let path = Target::new(archive, Algorithm::default()).manifest;
+        if !path.exists() {
+            let message = "has no manifest beside it, which says what the disk was like: files can be had with \
+                           `voltar extract`, or with any tar";
+            return Err(Error::new(Kind::Source, message).on(archive));
+        }
+        let manifest = device::open(&path, Io::Pread)?;
+        Ok(Self { archive_bytes, manifest, path })
+    }
+
+    fn blueprint(self) -> Result<Blueprint> {
+        let Self { archive_bytes, manifest, path } = self;
+        let read = || {
+            let manifest = Manifest::open(manifest)?;
+            manifest.check(archive_bytes)?;
+            Blueprint::read(&manifest)
+        };
+        read().map_err(|error| error.on(&path))
+    }
+}

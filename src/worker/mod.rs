@@ -1,0 +1,54 @@
+//! Workers: processes that parse what somebody else wrote, and have no right on any path when they do.
+//!
+//! A tenant wrote what is on a disk, and whoever can write to a destination may have made what lies there. So the process
+//! that runs LVM's commands and hooks, makes, locks and publishes files, starts `mke2fs` and writes tables never parses a byte of
+//! them: it starts a worker, which gives up its rights and then parses. Files come to it open.
+//!
+//! ```text
+//! parent ◀─ channel: lines of JSON, descriptors ─▶ child
+//! ```
+//!
+//! The connection is the worker's lifeline: it ends when that does.
+
+mod channel;
+pub mod child;
+mod parent;
+mod protocol;
+mod tail;
+
+use crate::archive::Observer;
+use crate::error::Result;
+
+pub use channel::Channel;
+#[cfg(test)]
+pub use parent::Here;
+pub use parent::{Manifests, Program, ReadEnds, Restorer, Worker};
+pub use protocol::{Made, Task};
+pub(crate) use tail::Tail;
+
+/// What makes archives, and reads the manifests of older ones: worker processes, or what stands for them in a test.
+pub trait Archiver: ReadEnds {
+    /// Makes and publishes the archive that the task describes. It asks `guard` every few seconds, and before it publishes.
+    ///
+    /// # Errors
+    ///
+    /// When nothing was published: what failed in the worker, what the guard said, or [`crate::Kind::Interrupted`].
+    fn archive(&self, task: &Task, observer: &dyn Observer, guard: &dyn Guard) -> Result<Made>;
+}
+
+/// Who says whether what is read is still worth reading.
+pub trait Guard {
+    /// Asked every few seconds.
+    ///
+    /// # Errors
+    ///
+    /// When it is known to be worth nothing: then the worker is stopped.
+    fn look(&self) -> Result<()>;
+
+    /// Asked after the last read.
+    ///
+    /// # Errors
+    ///
+    /// When it is not known to be worth something: then nothing is published.
+    fn vouch(&self) -> Result<()>;
+}

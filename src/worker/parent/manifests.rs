@@ -1,0 +1,93 @@
+//! Both ends of manifests, read by a worker: whoever can write to the destination may have made them.
+
+use std::fs::OpenOptions;
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use super::process::{Process, Program, babble};
+use crate::archive::manifest::Ends;
+use crate::error::{Error, Kind, Result};
+use crate::worker::protocol::{Message, Order};
+
+/// What reads both ends of manifests.
+pub trait ReadEnds: Sync {
+    /// Reads both ends of the manifest at `path`.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Source`] when it can't be opened, with the system's error ([`Error::io`]), which says whether there is such a
+    /// file; [`Kind::Corrupt`] when it is no manifest or damaged, [`Kind::Unsupported`] when it is of a newer form.
+    fn ends(&self, path: &Path) -> Result<Ends>;
+}
+
+/// A worker that is started for the first manifest, and reads all others too. It gets each as a descriptor.
+#[derive(Debug)]
+pub struct Manifests {
+    program: Program,
+    has_sandbox: bool,
+    process: Mutex<Option<Process>>,
+}
+
+impl Manifests {
+    /// With this program as the worker.
+    #[must_use]
+    pub fn of_this_program() -> Self {
+        Self::new(Program::this(&["worker"]), true)
+    }
+
+    /// With workers that are started like this.
+    #[must_use]
+    pub fn new(program: Program, has_sandbox: bool) -> Self {
+        Self { program, has_sandbox, process: Mutex::new(None) }
+    }
+
+    fn read(&self, path: &Path) -> Result<Ends> {
+        // A pipe of this name would keep who opens it waiting.
+        let opened = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path);
+        let file = opened.map_err(|source| Error::new(Kind::Source, source))?;
+        let mut running = self.process.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut process = match running.take() {
+            Some(process) => process,
+            None => self.program.start(&Order::Manifests { has_sandbox: self.has_sandbox }, &[])?,
+        };
+        if process.tell(&Order::Ends, &[file.as_fd()]).is_err() {
+            return Err(process.died());
+        }
+        loop {
+            match process.hear()? {
+                Message::Ends(ends) => {
+                    ends.check()?;
+                    *running = Some(process);
+                    return Ok(*ends);
+                }
+                Message::Error(told) => {
+                    *running = Some(process);
+                    return Err(told.into());
+                }
+                // What the kernel lacks is said with the backup itself.
+                Message::Note { .. } => {}
+                _ => return Err(babble("it was asked for a manifest")),
+            }
+        }
+    }
+}
+
+impl ReadEnds for Manifests {
+    fn ends(&self, path: &Path) -> Result<Ends> {
+        self.read(path).map_err(|error| error.on(path))
+    }
+}
+
+/// Reads manifests in this process, in tests.
+#[cfg(test)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Here;
+
+#[cfg(test)]
+impl ReadEnds for Here {
+    fn ends(&self, path: &Path) -> Result<Ends> {
+        crate::archive::manifest::ends(path)
+    }
+}

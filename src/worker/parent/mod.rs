@@ -1,0 +1,13 @@
+//! Workers as the processes see them that start them.
+
+mod archive;
+mod manifests;
+mod process;
+mod restore;
+
+pub use archive::Worker;
+#[cfg(test)]
+pub use manifests::Here;
+pub use manifests::{Manifests, ReadEnds};
+pub use process::Program;
+pub use restore::Restorer;
