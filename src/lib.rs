@@ -4,7 +4,7 @@
 //! permission on the device is all it needs.
 //!
 //! ```text
-//! temporary ▶ device ▶ partition ▶ filesystem ▶ tree ▶ disk ▶ archive ▶ place ▶ extract ▶ restore ▶ snapshot ▶ sandbox ▶ worker ▶ job ▶ cli
+//! temporary ▶ device ▶ partition ▶ filesystem ▶ tree ▶ disk ▶ archive ▶ place ▶ sandbox ▶ extract ▶ restore ▶ snapshot ▶ worker ▶ job ▶ cli
 //! ```
 //!
 //! Each of these is a module, and uses only those to its left.

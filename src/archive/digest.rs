@@ -95,8 +95,31 @@ impl Hasher {
 }
 
 /// A digest, shown in hexadecimal digits.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Digest(Vec<u8>);
+
+impl TryFrom<String> for Digest {
+    type Error = &'static str;
+
+    fn try_from(digits: String) -> Result<Self, Self::Error> {
+        hex::decode(&digits).map(Self).ok_or("a digest that is no hexadecimal digits")
+    }
+}
+
+impl From<Digest> for String {
+    fn from(digest: Digest) -> Self {
+        digest.to_string()
+    }
+}
+
+impl Digest {
+    /// Whether it is as long as those of this algorithm.
+    #[must_use]
+    pub fn is_of(&self, algorithm: Algorithm) -> bool {
+        self.0.len() == algorithm.hasher().finish().0.len()
+    }
+}
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

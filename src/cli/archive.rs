@@ -14,15 +14,15 @@ use serde_json::json;
 use super::args::{ArchiveArguments, SelectionArguments};
 use super::console::{Console, Show, per_second};
 use super::{INCOMPLETE, print, signals};
-use crate::archive::{
-    Compression, Observer as _, Output, Report, Request, Target, Writers, create, now, threads,
-};
+use crate::archive::{Compression, Observer as _, Output, Report, Request, Writers, create, now, threads};
 use crate::error::{Error, Kind, Result};
 use crate::job::destination::IMAGE_ENDINGS;
 use crate::printable::Printable;
+use crate::sandbox::Writing;
 use crate::tree::Exclude;
 use crate::units::Bytes;
 use crate::worker::child::Source;
+use crate::worker::{Broker, Program};
 
 /// Where the archive goes.
 #[derive(Debug, PartialEq, Eq)]
@@ -65,19 +65,18 @@ fn archive(
     // What costs nothing to find out is found out first.
     compression.level(arguments.making.level)?;
     let exclude = exclude(&arguments.selection)?;
-    let target = match destination {
+    let publishing = match destination {
         Destination::Stdout => None,
         Destination::File(path) => {
-            let target = Target::new(path, arguments.making.digest.into());
-            target.check(&arguments.source.source, arguments.force)?;
-            Some(target)
+            let program = Program::this(&["worker"]);
+            let (source, force) = (&arguments.source.source, arguments.force);
+            Some(Broker::start(&program, path, arguments.making.digest.into(), source, force)?)
         }
     };
     let source = Source::open(&arguments.source.source, &(&arguments.source.reading).into())?;
     let threads = threads(arguments.making.threads.map(NonZeroUsize::from));
-    let publication = target.map(|target| Publication::begin(target, arguments.force)).transpose()?;
-    let folder = publication.as_ref().map(Publication::folder);
-    let disk = source.confine(folder, |gap| console.note(gap))?.parse()?;
+    let writing = if publishing.is_some() { Writing::Receiving } else { Writing::Nowhere };
+    let disk = source.confine(writing, |gap| console.note(gap))?.parse()?;
     let request = Request {
         partitions: arguments.selection.partitions.clone(),
         exclude,
@@ -97,16 +96,14 @@ fn archive(
         host: None,
         observer: console,
     };
-    match publication {
+    match publishing {
         None => create(&disk, &request, Output { archive: &mut stdout()?, manifest: None }),
-        Some(publication) => {
-            let (archive, manifest) = publication.files()?;
+        Some((broker, archive, manifest)) => {
             let mut writers = Writers::new(archive, manifest, request.digest)?;
             let (archive, manifest) = writers.both();
             let report = create(&disk, &request, Output { archive, manifest: Some(manifest) })?;
             if let Some((_, digest)) = &report.digest {
-                let digests = writers.finish(digest.clone())?;
-                publication.seal(&digests)?.publish()?;
+                broker.publish(&writers.finish(digest.clone())?)?;
             }
             Ok(report)
         }

@@ -20,7 +20,6 @@ use crate::error::{Error, Kind, Result};
 use crate::extract::{Existing, Report, Request, Source, Target, extract};
 use crate::place::{Location, clean};
 use crate::printable::Printable;
-use crate::sandbox::{self, Writing};
 use crate::tree::Exclude;
 use crate::units::Bytes;
 
@@ -141,13 +140,11 @@ fn restore(arguments: &ExtractArguments, console: &Console) -> Result<Report> {
     let opened = location.open(arguments.reading.journal.as_deref())?;
     let target = Target::open(&arguments.directory, Source::of(&location.file)?, &request)?;
     raise_open_files();
-    if !arguments.reading.no_sandbox
-        && let Some(gap) =
-            sandbox::confine(Writing::Extracting { folder: target.folder(), devices: arguments.devices })?
-                .gap()
-    {
-        console.note(gap);
-    }
+    let target = match arguments.reading.no_sandbox {
+        true => target,
+        false => target.confine(arguments.devices, |gap| console.note(gap))?,
+    };
+    let target = target.resume()?;
     if target.is_resumed() {
         console.note("an earlier run was interrupted here: what it made is not made again");
     }

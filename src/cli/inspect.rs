@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::filesystem::{Contents, Summary};
 use crate::partition::{Partition, Scheme};
 use crate::printable::Printable;
+use crate::sandbox::Writing;
 use crate::units::Bytes;
 use crate::worker::child::Source;
 
@@ -33,7 +34,7 @@ pub(super) fn run(arguments: &InspectArguments) -> Result<ExitCode> {
         let _ = writeln!(io::stderr(), "voltar: {text}");
     };
     let SourceArguments { source, reading } = &arguments.source;
-    let disk = Source::open(source, &reading.into())?.confine(None, note)?.parse()?;
+    let disk = Source::open(source, &reading.into())?.confine(Writing::Nowhere, note)?.parse()?;
     let seen: Vec<Seen<'_>> = disk.volumes().iter().map(look).collect();
     let text = if arguments.json { format!("{:#}\n", as_json(&disk, &seen)) } else { as_text(&disk, &seen) };
     print(&text)?;

@@ -60,7 +60,7 @@ impl Session {
         let opened = places.iter().map(open).collect();
         let zone = TimeZone::system();
         if !reading.no_sandbox
-            && let Some(gap) = sandbox::enter(None)?.gap()
+            && let Some(gap) = sandbox::enter()?.gap()
         {
             note(gap);
         }

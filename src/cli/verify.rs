@@ -67,7 +67,7 @@ pub(super) fn run(arguments: &VerifyArguments) -> Result<ExitCode> {
     let against = against(arguments)?;
     let mut gap = None;
     if !arguments.no_sandbox {
-        gap = sandbox::enter(None)?.gap();
+        gap = sandbox::enter()?.gap();
     }
     let mut worst = 0;
     for (files, path) in opened.into_iter().zip(&arguments.archives) {

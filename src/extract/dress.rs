@@ -1,6 +1,6 @@
 //! Metadata: owner, attributes, mode, times, flags, in the order in which one does not undo the other.
 
-use std::os::fd::{AsRawFd as _, BorrowedFd};
+use std::os::fd::BorrowedFd;
 
 use rustix::fs::{
     AtFlags, Gid, IFlags, Mode, Timespec, Timestamps, UTIME_OMIT, Uid, XattrFlags, chownat, fchmod, fchown,
@@ -109,7 +109,7 @@ impl Run<'_> {
         let outcome = match open.is_place {
             // The kernel takes no attributes by such a descriptor, but by its path: that leads to what is open, whatever has its name by now.
             true => setxattr(
-                format!("/proc/self/fd/{}", open.file.as_raw_fd()),
+                self.target.descriptors().path(open.file),
                 name.as_slice(),
                 value,
                 XattrFlags::empty(),

@@ -1,7 +1,7 @@
 //! Makes one entry: under a temporary name, with all its metadata; then it gets its own.
 
 use std::fs::File;
-use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::atomic::Ordering::Relaxed;
 
 use rustix::fs::{
@@ -97,7 +97,7 @@ impl Run<'_> {
         }
         let open = self.open_node(directory, temporary, item)?;
         if item.kind != ItemKind::Symlink {
-            let path = format!("/proc/self/fd/{}", open.as_raw_fd());
+            let path = self.target.descriptors().path(open.as_fd());
             chmod(path, Mode::from(u32::from(item.mode))).map_err(|errno| refused("mode", errno))?;
         }
         self.dress(Open { file: open.as_fd(), is_place: true, inherits: false }, item)

@@ -13,6 +13,7 @@
 mod content;
 mod directory;
 mod dress;
+mod enclosure;
 mod existing;
 mod late;
 mod left;

@@ -20,10 +20,12 @@ use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use super::Request;
+use super::enclosure::{Descriptors, enclose};
 use super::run::{refused, stat_of};
 use crate::error::{Error, Kind, Result};
 use crate::filesystem::Timestamp;
 use crate::printable::Printable;
+use crate::sandbox::{self, Writing};
 
 /// Name of the file that says what is under way.
 pub(super) const STATE: &str = ".voltar-extract.json";
@@ -89,11 +91,15 @@ struct State {
 pub struct Target {
     path: PathBuf,
     root: OwnedFd,
+    /// How what is open is called by a path.
+    descriptors: Descriptors,
     what: What,
     id: String,
     boot: String,
     is_empty: bool,
-    /// What an earlier run left, held so that no other run goes on with it.
+    /// What an earlier run left, held and not read yet.
+    state: Option<File>,
+    /// The same, read: held so that no other run goes on with it.
     found: Option<(File, Timestamp, bool)>,
     begun: OnceLock<(File, Timestamp)>,
 }
@@ -139,12 +145,14 @@ impl Target {
             })
             .map_err(|errno| failed(errno.into()))?;
         let path = path.to_path_buf();
-        let target = Self { path, root, what, id, boot, is_empty, found: None, begun: OnceLock::new() };
-        target.with_found()
+        let descriptors = Descriptors::InProc;
+        let (state, found, begun) = (None, None, OnceLock::new());
+        let target = Self { path, root, descriptors, what, id, boot, is_empty, state, found, begun };
+        target.with_state()
     }
 
-    /// Looks for what an earlier run left.
-    fn with_found(self) -> Result<Self> {
+    /// Opens what an earlier run left, and reads none of it.
+    fn with_state(self) -> Result<Self> {
         let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = match openat2(&self.root, STATE, flags, Mode::empty(), BENEATH) {
             Ok(file) => File::from(file),
@@ -155,6 +163,32 @@ impl Target {
         flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|_| {
             Error::new(Kind::Exists, "another voltar is extracting to this directory").on(&self.path)
         })?;
+        Ok(Self { state: Some(file), ..self })
+    }
+
+    /// Makes the directory the root of this process, where that may be done, and gives up all other rights. What the kernel can't
+    /// close is told to `note`.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel has what it takes, but refuses it.
+    pub fn confine(self, devices: bool, note: impl FnOnce(&str)) -> Result<Self> {
+        let descriptors = enclose(self.root.as_fd())?;
+        let sandbox = sandbox::confine(Writing::Extracting { folder: self.root.as_fd(), devices })?;
+        if let Some(gap) = sandbox.gap() {
+            note(gap);
+        }
+        Ok(Self { descriptors, ..self })
+    }
+
+    /// Reads what an earlier run left, if there is something: whoever can write to the directory may have made it.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Exists`] when another extraction was interrupted here, or that can't be told.
+    pub fn resume(mut self) -> Result<Self> {
+        let Some(file) = self.state.take() else { return Ok(self) };
+        let name = Printable::path(&self.path.join(STATE)).to_string();
         let mut text = String::new();
         let read = (&file).take(STATE_MOST).read_to_string(&mut text);
         if read.is_ok() && text.is_empty() {
@@ -210,10 +244,9 @@ impl Target {
         Error::new(Kind::Write, error.cause().to_string()).on(&self.path)
     }
 
-    /// The directory itself, for the sandbox.
-    #[must_use]
-    pub fn folder(&self) -> BorrowedFd<'_> {
-        self.root.as_fd()
+    /// How what is open is called by a path.
+    pub(super) fn descriptors(&self) -> Descriptors {
+        self.descriptors
     }
 
     /// Whether nothing was in it.

@@ -13,9 +13,6 @@ use super::Writing;
 /// sockets, and there are none to be had: seccomp refuses to make them.
 const NEWEST: ABI = ABI::V6;
 
-/// What `rename(2)`, `link(2)` and `unlink(2)` take within one folder. To open a file takes others.
-const PUBLISHING: BitFlags<AccessFs> = make_bitflags!(AccessFs::{MakeReg | RemoveFile});
-
 /// What making a tree takes: files of all kinds, and their names. Nothing is read but directories.
 const EXTRACTING: BitFlags<AccessFs> = make_bitflags!(AccessFs::{
     MakeReg | MakeDir | MakeSym | MakeFifo | RemoveFile | RemoveDir | Refer | WriteFile | Truncate | ReadDir
@@ -28,7 +25,6 @@ const DEVICES: BitFlags<AccessFs> = make_bitflags!(AccessFs::{MakeChar | MakeBlo
 pub(super) fn restrict(writing: Writing<'_>) -> Result<bool, RulesetError> {
     let (folder, rights) = match writing {
         Writing::Nowhere | Writing::Receiving => (None, BitFlags::EMPTY),
-        Writing::Publishing(folder) => (Some(folder), PUBLISHING),
         Writing::Extracting { folder, devices: false } => (Some(folder), EXTRACTING),
         Writing::Extracting { folder, devices: true } => (Some(folder), EXTRACTING | DEVICES),
     };

@@ -6,8 +6,8 @@
 //! - no descriptor that the caller left open, but stdin, stdout and stderr;
 //! - no capability, whoever started it; what extracts keeps those that owners, modes and attributes take;
 //! - no new privileges: no program that it starts would gain any (`PR_SET_NO_NEW_PRIVS`);
-//! - Landlock: no path can be opened, and files can be renamed and removed in one folder only (or made there, by what extracts);
-//! - seccomp: no system call but those that reading, computing and publishing (or extracting) take: no path can even be looked at.
+//! - Landlock: no path can be opened, and no name made or removed, but in the folder of what extracts;
+//! - seccomp: no system call but those that reading and computing (or extracting) take: no path can even be looked at.
 //!
 //! Each of the last two stands where the kernel lacks the other. All of it lasts until the process ends.
 
@@ -62,8 +62,6 @@ pub enum Writing<'a> {
     Nowhere,
     /// Nowhere, but to what is open and to what another process sends by a socket that is open.
     Receiving,
-    /// In this folder files can be renamed and removed.
-    Publishing(BorrowedFd<'a>),
     /// In this folder files of all kinds can be made, written and removed; none can be read.
     Extracting {
         /// The folder.
@@ -75,15 +73,14 @@ pub enum Writing<'a> {
 
 /// Puts the calling thread, and every thread that it starts from now on, into the sandbox, for good.
 ///
-/// Call it before any other thread is started: those that are there stay outside. In `folder`, and nowhere else, files
-/// can still be renamed and removed; where there is none, nowhere.
+/// Call it before any other thread is started: those that are there stay outside. Nothing is left but what is open.
 ///
 /// # Errors
 ///
 /// [`Kind::System`] when the kernel has what it takes, but refuses it. That it has not is no error: see
 /// [`Sandbox::gap`].
-pub fn enter(folder: Option<BorrowedFd<'_>>) -> Result<Sandbox> {
-    confine(folder.map_or(Writing::Nowhere, Writing::Publishing))
+pub fn enter() -> Result<Sandbox> {
+    confine(Writing::Nowhere)
 }
 
 /// As [`enter`], with what can still be written.
@@ -97,7 +94,6 @@ pub fn confine(writing: Writing<'_>) -> Result<Sandbox> {
         Writing::Nowhere | Writing::Receiving => {
             capabilities::drop_all_but(CapabilitySet::empty()).map_err(refused)?
         }
-        Writing::Publishing(_) => {}
         Writing::Extracting { devices, .. } => {
             let nodes = if devices { capabilities::DEVICES } else { CapabilitySet::empty() };
             capabilities::drop_all_but(capabilities::EXTRACTING.union(nodes)).map_err(refused)?;

@@ -80,20 +80,9 @@ const ALLOWED_HERE: &[c_long] = &[libc::SYS_poll, libc::SYS_time];
 #[cfg(not(target_arch = "x86_64"))]
 const ALLOWED_HERE: &[c_long] = &[];
 
-/// Calls of a socket that is open: to be told what to do, with the files for it, and to answer. None makes or connects one.
-const RECEIVING: &[c_long] = &[libc::SYS_recvmsg, libc::SYS_recvfrom, libc::SYS_sendmsg, libc::SYS_sendto];
-
-/// Calls that give files their final names, or take away temporary ones. Landlock says where.
-const PUBLISHING: &[c_long] =
-    &[libc::SYS_renameat2, libc::SYS_linkat, libc::SYS_unlinkat, libc::SYS_newfstatat, libc::SYS_statx];
-
-/// The same by the names that the C library prefers.
-#[cfg(target_arch = "x86_64")]
-const PUBLISHING_HERE: &[c_long] = &[libc::SYS_rename, libc::SYS_renameat, libc::SYS_link, libc::SYS_unlink];
-#[cfg(target_arch = "aarch64")]
-const PUBLISHING_HERE: &[c_long] = &[libc::SYS_renameat];
-#[cfg(target_arch = "riscv64")]
-const PUBLISHING_HERE: &[c_long] = &[];
+/// Calls of a socket that is open: to be told what to do, with the files for it. `sendto`, to
+/// answer, is below. None makes or connects one.
+const RECEIVING: &[c_long] = &[libc::SYS_recvmsg];
 
 /// Calls that make a tree. Those that take a path beside a descriptor are kept in the folder by Landlock, but for modes, owners,
 /// times and attributes, which it leaves alone: what extracts sets these by descriptors.
@@ -174,15 +163,19 @@ fn is_missing(source: &io::Error) -> bool {
 
 fn program(writing: Writing<'_>) -> Result<BpfProgram, BackendError> {
     let extracts = matches!(writing, Writing::Extracting { .. });
-    let besides: [&[c_long]; 3] = match writing {
-        Writing::Nowhere => [&[], &[], &[]],
-        Writing::Receiving => [RECEIVING, &[], &[]],
-        Writing::Publishing(_) => [PUBLISHING, PUBLISHING_HERE, RECEIVING],
-        Writing::Extracting { .. } => [EXTRACTING, EXTRACTING_HERE, &[]],
+    let besides: [&[c_long]; 2] = match writing {
+        Writing::Nowhere => [&[], &[]],
+        Writing::Receiving => [RECEIVING, &[]],
+        Writing::Extracting { .. } => [EXTRACTING, EXTRACTING_HERE],
     };
     let always = [ALLOWED, ALLOWED_HERE].into_iter().chain(besides).flatten();
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> = always.map(|call| (*call, Vec::new())).collect();
     rules.extend(by_argument(extracts)?);
+    if matches!(writing, Writing::Receiving) {
+        // To whom the socket is connected, and to nobody else.
+        let no_address = SeccompCondition::new(4, SeccompCmpArgLen::Qword, SeccompCmpOp::Eq, 0)?;
+        rules.insert(libc::SYS_sendto, vec![SeccompRule::new(vec![no_address])?]);
+    }
     let otherwise = SeccompAction::Errno(libc::ENOSYS.unsigned_abs());
     let architecture = std::env::consts::ARCH.try_into()?;
     SeccompFilter::new(rules, otherwise, SeccompAction::Allow, architecture)?.try_into()

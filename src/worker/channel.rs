@@ -12,7 +12,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, send, sendmsg, socketpair,
+    SendAncillaryMessage, SendFlags, Shutdown, SocketFlags, SocketType, recvmsg, send, sendmsg, shutdown,
+    socketpair,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -63,6 +64,12 @@ impl Channel {
         Ok(Self::new(self.socket.try_clone()?))
     }
 
+    /// Says that nothing more is told: the other end hears it, though there may be another handle to this one.
+    pub(super) fn close(&self) {
+        // An end that is gone already has heard it.
+        let _ = shutdown(&self.socket, Shutdown::Write);
+    }
+
     fn new(socket: OwnedFd) -> Self {
         Self { socket, received: Vec::new(), files: VecDeque::new() }
     }
@@ -71,20 +78,25 @@ impl Channel {
     pub(super) fn tell(&self, message: &impl Serialize, files: &[BorrowedFd<'_>]) -> io::Result<()> {
         let mut line = serde_json::to_vec(message)?;
         line.push(b'\n');
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FILES_MOST))];
-        let mut ancillary = SendAncillaryBuffer::new(&mut space);
-        if !files.is_empty() && !ancillary.push(SendAncillaryMessage::ScmRights(files)) {
-            return Err(io::Error::other("more descriptors than a line takes"));
-        }
         let mut rest = line.as_slice();
-        let sent =
-            retry(|| sendmsg(&self.socket, &[IoSlice::new(rest)], &mut ancillary, SendFlags::NOSIGNAL))?;
-        rest = rest.get(sent..).unwrap_or_default();
+        if !files.is_empty() {
+            rest = rest.get(self.send_with(rest, files)?..).unwrap_or_default();
+        }
         while !rest.is_empty() {
             let sent = retry(|| send(&self.socket, rest, SendFlags::NOSIGNAL))?;
             rest = rest.get(sent..).unwrap_or_default();
         }
         Ok(())
+    }
+
+    /// Sends the beginning of a line, and the files that come with it. A process in the sandbox has no files to send.
+    fn send_with(&self, line: &[u8], files: &[BorrowedFd<'_>]) -> io::Result<usize> {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FILES_MOST))];
+        let mut ancillary = SendAncillaryBuffer::new(&mut space);
+        if !ancillary.push(SendAncillaryMessage::ScmRights(files)) {
+            return Err(io::Error::other("more descriptors than a line takes"));
+        }
+        retry(|| sendmsg(&self.socket, &[IoSlice::new(line)], &mut ancillary, SendFlags::NOSIGNAL))
     }
 
     /// The next message; `None` when the other end is closed.

@@ -22,7 +22,7 @@ use crate::error::Result;
 pub use channel::Channel;
 #[cfg(test)]
 pub use parent::Here;
-pub use parent::{Manifests, Program, ReadEnds, Restorer, Worker};
+pub use parent::{Broker, Manifests, Program, ReadEnds, Restorer, Worker};
 pub use protocol::{Made, Task};
 pub(crate) use tail::Tail;
 

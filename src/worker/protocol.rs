@@ -6,6 +6,11 @@
 //!                                      total, progress, note, issue …
 //!                                      ready      (all is written, nothing has its name)
 //!
+//! Publish
+//!                                      files + archive, manifest
+//! Name
+//!                                      published
+//!
 //! Manifests
 //! Ends + a manifest, as often as wanted
 //!                                      ends
@@ -29,7 +34,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::archive::manifest::Ends;
-use crate::archive::{Algorithm, Compression, Form, Raw, Report};
+use crate::archive::{Algorithm, Compression, Digests, Form, Raw, Report};
 use crate::device::Io;
 use crate::error::{Error, Issue, Kind, Place};
 use crate::hex;
@@ -42,8 +47,19 @@ use crate::restore::{Plan, Restored};
 pub enum Order {
     /// Make an archive.
     Archive(Box<Task>),
-    /// Give the files of the archive their names.
-    Publish,
+    /// Make the files of an archive, for the process that orders it: it has no right on any path.
+    Publish {
+        /// The path that the archive gets.
+        archive: PathBuf,
+        /// Which digest the checksum file has.
+        algorithm: Algorithm,
+        /// What the archive is made of, which it must not replace.
+        source: PathBuf,
+        /// Whether an archive that is there is replaced.
+        force: bool,
+    },
+    /// Give the files their names.
+    Name(Digests),
     /// Read manifests.
     Manifests {
         /// Whether the worker gives up its rights before it parses.
@@ -78,6 +94,8 @@ pub struct Onto {
     pub sector_bytes: Option<u32>,
     /// Whether it has zeros wherever nothing was written.
     pub is_blank: bool,
+    /// Whether nobody sees it before it is whole.
+    pub vanishes: bool,
 }
 
 /// What a worker is to do.
@@ -153,8 +171,10 @@ pub enum Message {
         /// What was wrong.
         error: Told,
     },
-    /// All is written and synced, and nothing has its name yet.
+    /// All is written, and nothing has its name yet.
     Ready(Made),
+    /// The files of an archive, which come with this.
+    Files,
     /// All files have their names.
     Published,
     /// Both ends of a manifest.
@@ -239,6 +259,8 @@ pub struct Made {
     pub bytes_read: u64,
     /// The archive's digest: algorithm and hexadecimal digits.
     pub digest: (String, String),
+    /// What the checksum file names.
+    pub digests: Option<Digests>,
     /// How many issues there were.
     pub issue_count: u64,
     /// The first of them, in words. The worker leaves this to who reads its messages.
@@ -257,6 +279,7 @@ impl From<&Report> for Made {
             digest: digest
                 .map(|(name, digest)| (name.name().to_owned(), digest.to_string()))
                 .unwrap_or_default(),
+            digests: None,
             issue_count: report.issue_count,
             issues: Vec::new(),
         }
@@ -295,7 +318,7 @@ mod tests {
             ),
             (
                 Message::Ready(made),
-                r#"{"type":"ready","entries":{},"data_bytes":0,"archive_bytes":0,"bytes_read":0,"digest":["sha1","00"],"issue_count":0}"#,
+                r#"{"type":"ready","entries":{},"data_bytes":0,"archive_bytes":0,"bytes_read":0,"digest":["sha1","00"],"digests":null,"issue_count":0}"#,
             ),
         ];
         for (message, line) in cases {

@@ -45,11 +45,6 @@ const fn to_path(name: &'static str, attempt: fn(&Inside) -> io::Result<()>) -> 
     Attempt { name, attempt, seccomp: NOSYS, landlock: ACCES, anyone_may: true }
 }
 
-/// One that takes calls which publishing needs.
-const fn to_name(name: &'static str, attempt: fn(&Inside) -> io::Result<()>) -> Attempt {
-    Attempt { name, attempt, seccomp: None, landlock: ACCES, anyone_may: true }
-}
-
 /// One that takes root.
 const fn as_root(name: &'static str, attempt: fn(&Inside) -> io::Result<()>) -> Attempt {
     Attempt { name, attempt, seccomp: NOSYS, landlock: None, anyone_may: false }
@@ -103,19 +98,38 @@ pub const ATTEMPTS: &[Attempt] = &[
             other => Ok(other?),
         }
     }),
-    to_name("move a file out of the folder", |inside| {
+    to_path("move a file out of the folder", |inside| {
         fs::rename(inside.folder.join("mine"), inside.path.join("elsewhere/moved"))
     }),
-    to_name("move a file into the folder", |inside| {
+    to_path("move a file into the folder", |inside| {
         fs::rename(inside.path.join("elsewhere/secret"), inside.folder.join("moved"))
     }),
-    to_name("link a file out of the folder", |inside| {
+    to_path("link a file out of the folder", |inside| {
         fs::hard_link(inside.folder.join("mine"), inside.path.join("elsewhere/linked"))
     }),
-    to_name("rename a file elsewhere", |inside| {
+    to_path("rename an older archive", |inside| {
+        fs::rename(inside.folder.join("neighbour"), inside.folder.join("renamed"))
+    }),
+    to_path("replace an older archive", |inside| {
+        fs::rename(inside.folder.join("mine"), inside.folder.join("neighbour"))
+    }),
+    to_path("remove an older archive", |inside| fs::remove_file(inside.folder.join("neighbour"))),
+    to_path("link an older archive", |inside| {
+        fs::hard_link(inside.folder.join("neighbour"), inside.folder.join("linked"))
+    }),
+    attempt("look at a file by its path", |_| fs::metadata("/etc/passwd").map(drop)),
+    attempt("look at a link by its path", |_| fs::symlink_metadata("/proc/self/exe").map(drop)),
+    attempt("look at an older archive by its path", |inside| {
+        fs::metadata(inside.folder.join("neighbour")).map(drop)
+    }),
+    attempt("find out whether a file is there", |_| {
+        Ok(rustix::fs::access("/etc/passwd", rustix::fs::Access::EXISTS)?)
+    }),
+    attempt("read a link", |_| fs::read_link("/proc/self/exe").map(drop)),
+    to_path("rename a file elsewhere", |inside| {
         fs::rename(inside.path.join("elsewhere/secret"), inside.path.join("elsewhere/renamed"))
     }),
-    to_name("remove a file elsewhere", |inside| fs::remove_file(inside.path.join("elsewhere/secret"))),
+    to_path("remove a file elsewhere", |inside| fs::remove_file(inside.path.join("elsewhere/secret"))),
     attempt("connect by TCP", |inside| TcpStream::connect(("127.0.0.1", inside.tcp_port)).map(drop)),
     attempt("send by a socket that is open", |inside| {
         inside.udp.send_to(b"secret", ("127.0.0.1", inside.tcp_port)).map(drop)

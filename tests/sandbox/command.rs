@@ -1,5 +1,6 @@
 //! The program `voltar` in its sandbox.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io::Read as _;
 use std::os::unix::process::CommandExt as _;
@@ -30,6 +31,7 @@ pub fn trials() -> Vec<Trial> {
     trials.push(trial("what is there is replaced when it is asked for", forced));
     trials.push(trial("inspect tells the same in the sandbox and outside", inspected));
     trials.push(trial("nothing is left of a source that can't be read", nothing_left));
+    trials.push(on_kernel("what the caller left open is closed", Setting::Both, complete(inherited)));
     trials.push(on_kernel("all threads of a run are in the sandbox", Setting::Both, complete(all_threads)));
     trials.push(on_kernel("a run does nothing that the sandbox refuses", Setting::Both, || {
         let has_strace = Command::new("strace").arg("-V").output().is_ok();
@@ -136,11 +138,45 @@ fn all_threads() {
     for status in threads {
         let has = |line: &str| status.lines().any(|found| found == line);
         assert!(has("NoNewPrivs:\t1") && has("Seccomp:\t2"), "{status}");
+        assert_no_rights(&status);
     }
     let mut archive = Vec::new();
     child.stdout.take().unwrap().read_to_end(&mut archive).unwrap();
     assert!(child.wait().unwrap().success());
     assert!(!archive.is_empty());
+}
+
+/// Nothing of root is left, whoever runs the test.
+fn assert_no_rights(status: &str) {
+    for set in ["CapInh", "CapPrm", "CapEff", "CapAmb"] {
+        assert!(status.contains(&format!("{set}:\t0000000000000000\n")), "{set}: {status}");
+    }
+    // To take the bounding set away takes a right of its own.
+    if rustix::process::geteuid().is_root() {
+        assert!(status.contains("CapBnd:\t0000000000000000\n"), "{status}");
+    }
+}
+
+/// What the caller has open, by a shell: the program is started with descriptor 9.
+fn inherited() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new("sh");
+    command.args(["-c", "exec 9</etc/passwd; exec \"$0\" \"$@\"", VOLTAR]);
+    command.args(["archive", GUEST, "--compress", "none", "-o", "-"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let process = format!("/proc/{}", child.id());
+    // It does not end before what it writes is read.
+    let started = Instant::now();
+    while !fs::read_to_string(format!("{process}/status")).unwrap().contains("Seccomp:\t2\n") {
+        assert!(started.elapsed() < Duration::from_secs(60), "it never entered the sandbox");
+        sleep(Duration::from_millis(5));
+    }
+    assert!(!fs::read_dir(format!("{process}/fd")).unwrap().any(|entry| {
+        fs::read_link(entry.unwrap().path()).is_ok_and(|open| open == Path::new("/etc/passwd"))
+    }));
+    drop(child.stdout.take());
+    child.wait().unwrap();
+    drop(folder);
 }
 
 /// What `strace` sees of a run. That a run goes well could also be because it ignores a refusal.
@@ -153,8 +189,22 @@ fn nothing_refused() {
     command.args(["-f", "-o"]).arg(&log).args([VOLTAR, "archive", GUEST, "-o"]).arg(target.join("a.tar.zst"));
     succeed(&mut command);
     let log = fs::read_to_string(log).unwrap();
-    let calls: Vec<&str> =
-        log.lines().filter_map(|line| line.split_once(' ').map(|(_, call)| call.trim())).collect();
+    // The first line is of the process that was started: the one that parses. The other one names files.
+    let parses = log.split(' ').next().unwrap();
+    let named: Vec<&str> = log.lines().filter(|line| line.contains("renameat")).collect();
+    assert!(!named.is_empty() && named.iter().all(|line| !line.starts_with(parses)), "{named:#?}");
+    let threads: HashSet<&str> = log
+        .lines()
+        .filter(|line| line.starts_with(parses) && line.contains("CLONE_THREAD"))
+        .filter_map(|line| line.rsplit_once("= ").map(|(_, thread)| thread.trim()))
+        .chain([parses])
+        .collect();
+    let calls: Vec<&str> = log
+        .lines()
+        .filter_map(|line| line.split_once(' '))
+        .filter(|(process, _)| threads.contains(process))
+        .map(|(_, call)| call.trim())
+        .collect();
     let at = |name: &str| calls.iter().position(|call| call.starts_with(name));
     let entered = at("seccomp(SECCOMP_SET_MODE_FILTER").expect("a filter");
     assert!(at("landlock_restrict_self").expect("Landlock") < entered);
@@ -165,7 +215,10 @@ fn nothing_refused() {
         .filter(|call| !call.contains("clone3"))
         .collect();
     assert!(refused.is_empty(), "refused, though the program does it: {refused:#?}");
-    assert!(!calls[..entered].iter().any(|call| call.starts_with("clone")), "a thread before the sandbox");
+    assert!(
+        !calls[..entered].iter().any(|call| call.contains("CLONE_THREAD")),
+        "a thread before the sandbox"
+    );
 }
 
 /// Starts voltar in a filter that shows it a kernel without one of the walls, or without both.

@@ -1,7 +1,7 @@
 //! The process that goes into the sandbox and tries.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, IsTerminal as _, Read as _, Write as _};
 use std::net::{TcpListener, UdpSocket};
 use std::os::fd::AsFd as _;
@@ -12,7 +12,6 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use rayon::prelude::*;
-use rustix::fs::{CWD, RenameFlags, renameat_with};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, apply_filter};
 use voltar::sandbox::{self, Sandbox};
 
@@ -32,8 +31,8 @@ pub const STARTED: &str = "started";
 pub enum Setting {
     /// The sandbox.
     Both,
-    /// The sandbox, without a folder to publish in.
-    NoFolder,
+    /// The sandbox of what is told by a socket.
+    Receiving,
     /// The sandbox on a kernel without seccomp filters.
     LandlockAlone,
     /// The sandbox on a kernel without Landlock.
@@ -46,7 +45,7 @@ pub enum Setting {
 
 impl Setting {
     const ALL: [Self; 6] =
-        [Self::Both, Self::NoFolder, Self::LandlockAlone, Self::SeccompAlone, Self::Extracting, Self::None];
+        [Self::Both, Self::Receiving, Self::LandlockAlone, Self::SeccompAlone, Self::Extracting, Self::None];
 
     pub fn argument(self) -> String {
         format!("inside-{self:?}")
@@ -55,7 +54,7 @@ impl Setting {
     /// Whether the process is in by Landlock and by seccomp.
     pub fn walls(self) -> (bool, bool) {
         match self {
-            Self::Both | Self::NoFolder | Self::Extracting => (true, true),
+            Self::Both | Self::Receiving | Self::Extracting => (true, true),
             Self::LandlockAlone => (true, false),
             Self::SeccompAlone => (false, true),
             Self::None => (false, false),
@@ -115,7 +114,7 @@ fn inside(setting: Setting, place: &Path, names: &[String]) {
     };
     let folder = File::open(&inside.folder).unwrap();
     let source = File::open(place.join("source")).unwrap();
-    let mut temporary = File::options().append(true).open(inside.folder.join("temporary-1")).unwrap();
+    let mut temporary = File::options().append(true).open(inside.folder.join("temporary")).unwrap();
     match setting {
         Setting::LandlockAlone => hide(&[libc::SYS_seccomp], libc::EINVAL),
         Setting::SeccompAlone => hide(&[libc::SYS_landlock_create_ruleset], libc::ENOSYS),
@@ -123,12 +122,12 @@ fn inside(setting: Setting, place: &Path, names: &[String]) {
     }
     let sandbox = match setting {
         Setting::None => Sandbox { landlock: false, seccomp: false },
-        Setting::NoFolder => sandbox::enter(None).unwrap(),
+        Setting::Receiving => sandbox::confine(sandbox::Writing::Receiving).unwrap(),
         Setting::Extracting => {
             let writing = sandbox::Writing::Extracting { folder: folder.as_fd(), devices: false };
             sandbox::confine(writing).unwrap()
         }
-        _ => sandbox::enter(Some(folder.as_fd())).unwrap(),
+        _ => sandbox::enter().unwrap(),
     };
     let walls = match (sandbox.landlock, sandbox.seccomp) {
         (true, true) => "both",
@@ -139,7 +138,7 @@ fn inside(setting: Setting, place: &Path, names: &[String]) {
     say(WALLS, walls);
     for name in names {
         if name == NEEDS {
-            needs(&inside, &source, &mut temporary, &folder);
+            needs(&source, &mut temporary);
             say(NEEDS, DONE);
             continue;
         }
@@ -165,13 +164,12 @@ pub fn hide(calls: &[i64], error: i32) {
 }
 
 /// Everything that the program needs once it is in.
-fn needs(inside: &Inside, source: &File, temporary: &mut File, folder: &File) {
-    let at = |name: &str| inside.folder.join(name);
+fn needs(source: &File, temporary: &mut File) {
     // Reading, also from many threads, and computing.
     let mut bytes = [0; 6];
     source.read_exact_at(&mut bytes, 0).unwrap();
     assert_eq!(&bytes, b"source");
-    assert_eq!(source.metadata().unwrap().len(), 6);
+    assert_eq!(rustix::fs::fstat(source).unwrap().st_size, 6);
     let mut second = source.try_clone().unwrap();
     second.read_exact(&mut bytes).unwrap();
     let pool = rayon::ThreadPoolBuilder::new().num_threads(4).build().unwrap();
@@ -190,16 +188,7 @@ fn needs(inside: &Inside, source: &File, temporary: &mut File, folder: &File) {
     named.join().unwrap();
     std::panic::catch_unwind(|| panic!("a panic that is caught")).unwrap_err();
     let _ = io::stdout().is_terminal();
-    // Publishing.
-    temporary.write_all(b"").unwrap();
+    // Writing to what is open.
+    temporary.write_all(b"written").unwrap();
     temporary.sync_all().unwrap();
-    renameat_with(CWD, at("temporary-1"), CWD, at("archive"), RenameFlags::NOREPLACE).unwrap();
-    let again = renameat_with(CWD, at("temporary-2"), CWD, at("neighbour"), RenameFlags::NOREPLACE);
-    assert_eq!(again, Err(rustix::io::Errno::EXIST));
-    fs::rename(at("temporary-2"), at("replaced")).unwrap();
-    // Where the filesystem has no RENAME_NOREPLACE.
-    fs::hard_link(at("temporary-3"), at("linked")).unwrap();
-    fs::remove_file(at("temporary-3")).unwrap();
-    fs::remove_file(at("linked")).unwrap();
-    folder.sync_all().unwrap();
 }

@@ -18,10 +18,7 @@ impl Place {
             ("source", "source"),
             ("folder/neighbour", "another archive"),
             ("folder/mine", "mine"),
-            ("folder/temporary-1", "archive"),
-            ("folder/temporary-2", "temporary"),
-            ("folder/temporary-3", "to be removed"),
-            ("folder/replaced", "old"),
+            ("folder/temporary", ""),
             ("elsewhere/secret", "secret"),
         ] {
             let path = place.0.path().join(name);

@@ -73,10 +73,10 @@ impl Publication {
     ///
     /// # Errors
     ///
-    /// [`Kind::Limit`] when no more files can be open.
+    /// [`Kind::System`] when no more files can be open.
     pub fn files(&self) -> Result<(File, File)> {
         let copy =
-            |file: &Temporary| file.file().try_clone().map_err(|source| Error::new(Kind::Limit, source));
+            |file: &Temporary| file.file().try_clone().map_err(|source| Error::new(Kind::System, source));
         Ok((copy(&self.archive)?, copy(&self.manifest)?))
     }
 

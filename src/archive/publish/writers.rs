@@ -6,19 +6,34 @@ use std::num::NonZeroU64;
 use std::os::unix::fs::FileExt as _;
 
 use rustix::fs::{Advice, fadvise};
+use serde::{Deserialize, Serialize};
 
 use crate::archive::codec::ManifestWriter;
 use crate::archive::digest::{Algorithm, Digest};
 use crate::archive::run::write_error;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// The digests that the checksum file names.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Digests {
     /// Of the archive.
     pub archive: Digest,
     /// Of the manifest.
     pub manifest: Digest,
+}
+
+impl Digests {
+    /// Checks digests that another process tells.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Internal`](crate::Kind::Internal) when they can't be those of this algorithm.
+    pub fn check(&self, algorithm: Algorithm) -> Result<()> {
+        match self.archive.is_of(algorithm) && self.manifest.is_of(algorithm) {
+            true => Ok(()),
+            false => Err(Error::internal("the process that wrote the archive tells digests that are none")),
+        }
+    }
 }
 
 /// Writes an archive and its manifest.

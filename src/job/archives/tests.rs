@@ -87,14 +87,14 @@ fn an_archive_without_a_whole_manifest_of_its_own_is_told_nothing_of() {
     for (what, bytes) in cases {
         let destination = tempfile::tempdir().unwrap();
         put(destination.path(), "web1", STAMP, &bytes);
-        let [archived] = &all(destination.path()).unwrap()[..] else { panic!("one archive") };
+        let [archived] = &all(destination.path(), &Here).unwrap()[..] else { panic!("one archive") };
         assert_eq!(archived.told, None, "{what}");
         assert!(!archived.is_complete(), "{what}");
     }
     let destination = tempfile::tempdir().unwrap();
     let target = put(destination.path(), "web1", STAMP, &sound);
     fs::remove_file(target.manifest).unwrap();
-    assert_eq!(all(destination.path()).unwrap()[0].told, None);
+    assert_eq!(all(destination.path(), &Here).unwrap()[0].told, None);
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn an_end_before_the_beginning_tells_no_duration() {
     for finished in [Some(0), Some(i64::MAX), Some(i64::MIN), None] {
         let destination = tempfile::tempdir().unwrap();
         put(destination.path(), "web1", STAMP, &manifest(5, 0, finished));
-        let told = all(destination.path()).unwrap().remove(0).told;
+        let told = all(destination.path(), &Here).unwrap().remove(0).told;
         assert_eq!(told.expect("a manifest").seconds, None, "{finished:?}");
     }
 }
@@ -138,12 +138,13 @@ fn all_volumes_are_listed_oldest_first() {
     put(destination.path(), "web1", "2026-05-09T000000Z", &sound);
     put(destination.path(), "web1", "2026-05-07T000000Z", &sound);
     put(destination.path(), "db1", "2026-05-08T000000Z", &sound);
-    let taken: Vec<i64> = all(destination.path()).unwrap().iter().map(|archived| archived.taken).collect();
+    let taken: Vec<i64> =
+        all(destination.path(), &Here).unwrap().iter().map(|archived| archived.taken).collect();
     assert!(taken.is_sorted() && taken.len() == 3, "{taken:?}");
     assert_eq!(volumes(destination.path()).unwrap(), ["db1", "web1"]);
     assert_eq!(of_volume(destination.path(), "web1", &Here).unwrap().len(), 2);
     assert_eq!(of_volume(destination.path(), "absent", &Here).unwrap(), []);
-    assert!(all(&destination.path().join("absent")).is_err());
+    assert!(all(&destination.path().join("absent"), &Here).is_err());
 }
 
 #[test]
@@ -160,7 +161,7 @@ fn what_is_not_ours_is_neither_listed_nor_touched() {
     fs::write(at("web1/web1_2026-05-09.tar.zst"), "").unwrap();
     fs::write(at("web1/db1_2026-05-09T010203Z.tar.zst"), "").unwrap();
     fs::write(at("web1_2026-05-09T010203Z.tar.zst"), "").unwrap();
-    let archives = all(destination.path()).unwrap();
+    let archives = all(destination.path(), &Here).unwrap();
     assert_eq!(archives.len(), 1, "{archives:?}");
     let before = names(&at("web1")).len();
     remove(&archives[0]).unwrap();

@@ -25,7 +25,7 @@ const SETTINGS: &str = "[defaults]\n\
     \tinode_ratio = 16384\n";
 
 /// Features that `mke2fs -O` takes, by the names that it gives them.
-const MADE: [&str; 31] = [
+pub(super) const MADE: [&str; 31] = [
     "has_journal",
     "ext_attr",
     "resize_inode",
@@ -95,8 +95,10 @@ pub fn format(image: &File, range: ByteRange, geometry: &Geometry) -> Result<Vec
     let no_file = |error| Error::new(Kind::System, format!("the image can't be handed to mke2fs: {error}"));
     let image = Handed::new(image).map_err(no_file)?;
     let notes = notes(geometry);
+    let arguments = arguments(range, geometry);
+    super::told::check(&arguments)?;
     let output = command(&program, &settings.path())
-        .args(arguments(range, geometry))
+        .args(arguments)
         .arg(image.path())
         .arg(geometry.blocks.to_string())
         .output()

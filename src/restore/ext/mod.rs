@@ -7,6 +7,7 @@
 
 mod fill;
 mod format;
+mod told;
 
 pub use fill::{Outcome, fill};
 pub use format::format;

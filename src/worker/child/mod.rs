@@ -1,6 +1,7 @@
 //! What a worker does: it is told on a channel, gives up its rights, and then parses.
 
 mod archive;
+mod broker;
 mod manifests;
 mod restore;
 mod source;
@@ -38,6 +39,9 @@ pub fn serve(channel: Channel, stop: Arc<AtomicBool>) -> Result<()> {
 fn obey(mut channel: Channel, parent: &Parent) -> Result<()> {
     match next(&mut channel)? {
         Some(Order::Archive(task)) => archive::run(*task, channel, parent),
+        Some(Order::Publish { archive, algorithm, source, force }) => {
+            broker::run(&archive, algorithm, &source, force, channel, parent)
+        }
         Some(Order::Manifests { has_sandbox }) => manifests::run(has_sandbox, channel, parent),
         Some(Order::Restore { archive, has_sandbox }) => restore::run(&archive, has_sandbox, channel, parent),
         Some(_) => Err(out_of_turn()),

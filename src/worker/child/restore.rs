@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{Parent, next, out_of_turn};
 use crate::archive::read::Manifest;
-use crate::archive::{Algorithm, Target};
+use crate::archive::{Algorithm, Target, settle};
 use crate::device::{self, Io};
 use crate::error::{Error, Kind, Result};
 use crate::place::Location;
@@ -13,6 +13,7 @@ use crate::worker::channel::Channel;
 use crate::worker::protocol::{Message, Onto, Order};
 
 pub(super) fn run(archive: &Path, has_sandbox: bool, mut channel: Channel, parent: &Parent) -> Result<()> {
+    settle(archive)?;
     let files = Files::open(archive)?;
     let opened = Location { file: archive.to_path_buf(), path: Vec::new() }.open(None)?;
     parent.confine(has_sandbox)?;
@@ -36,10 +37,10 @@ pub(super) fn run(archive: &Path, has_sandbox: bool, mut channel: Channel, paren
             Some(Order::Write(onto)) => {
                 let plan = plan.ok_or_else(out_of_turn)?;
                 let file = channel.file().map_err(|source| Error::new(Kind::System, source))?;
-                let Onto { len_bytes, sector_bytes, is_blank } = onto;
+                let Onto { len_bytes, sector_bytes, is_blank, vanishes } = onto;
                 let device = device::from_known(file, len_bytes, sector_bytes)?;
                 parent.watch(channel)?;
-                return write(&plan, opened, Output { device, is_blank }, archive, parent);
+                return write(&plan, opened, Output { device, is_blank, vanishes }, archive, parent);
             }
             Some(_) => return Err(out_of_turn()),
         }

@@ -1,13 +1,12 @@
 //! The source of an archive: opened with all rights, parsed with none.
 
-use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 
 use crate::archive::read::Packed;
 use crate::device::{self, Device, Io};
 use crate::disk::Disk;
 use crate::error::{Error, Kind, Result};
-use crate::sandbox;
+use crate::sandbox::{self, Writing};
 
 /// How a source is read.
 #[derive(Debug)]
@@ -43,11 +42,11 @@ impl Source {
         })
     }
 
-    /// Gives up all rights but those to publish in `folder`; there is nothing left to open. What the kernel can't close is
+    /// Gives up all rights but what `writing` says; there is nothing left to open. What the kernel can't close is
     /// told to `note`. Threads that are started before this keep their rights.
-    pub fn confine(self, folder: Option<BorrowedFd<'_>>, note: impl FnOnce(&str)) -> Result<Confined> {
+    pub fn confine(self, writing: Writing<'_>, note: impl FnOnce(&str)) -> Result<Confined> {
         if self.has_sandbox
-            && let Some(gap) = sandbox::enter(folder)?.gap()
+            && let Some(gap) = sandbox::confine(writing)?.gap()
         {
             note(gap);
         }

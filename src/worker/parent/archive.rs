@@ -1,15 +1,16 @@
 //! The worker that makes an archive, as the process sees it that started it.
 
+use std::os::fd::AsFd as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::manifests::{Manifests, ReadEnds};
 use super::process::{Process, Program, babble};
 use crate::archive::manifest::Ends;
-use crate::archive::{Observer, remove_left_overs};
+use crate::archive::{Observer, Publication, Target};
 use crate::error::{Error, Issue, Kind, Result};
 use crate::hex;
-use crate::printable::{Printable, harmless};
+use crate::printable::harmless;
 use crate::worker::protocol::{Made, Message, Order, Task, Told};
 use crate::worker::{Archiver, Guard};
 
@@ -45,84 +46,65 @@ impl ReadEnds for Worker {
 
 impl Archiver for Worker {
     fn archive(&self, task: &Task, observer: &dyn Observer, guard: &dyn Guard) -> Result<Made> {
-        let process = self.program.start(&Order::Archive(Box::new(task.clone())), &[])?;
-        let mut session = Session { process, archive: task.archive.clone() };
-        let outcome = session.attend(observer, guard, self.look_every);
-        session.process.end();
-        if outcome.is_err() {
-            // One that was killed could not do it.
-            remove_left_overs(task.archive.parent().unwrap_or(Path::new(".")));
+        let target = Target::new(&task.archive, task.digest);
+        target.check(&task.source, false)?;
+        let publication = Publication::begin(target, false)?;
+        let (archive, manifest) = publication.files()?;
+        let order = Order::Archive(Box::new(task.clone()));
+        let mut process = self.program.start(&order, &[archive.as_fd(), manifest.as_fd()])?;
+        let outcome = attend(&mut process, observer, guard, self.look_every);
+        // From here on nobody writes into the files.
+        process.end();
+        let mut made = outcome?;
+        let digests = made.digests.take().ok_or_else(|| babble("it made an archive without a digest"))?;
+        digests.check(task.digest)?;
+        made.digest = (task.digest.name().to_owned(), digests.archive.to_string());
+        made.entries = made.entries.into_iter().map(|(name, count)| (harmless(&name), count)).collect();
+        let sealed = publication.seal(&digests)?;
+        if observer.stop_requested() {
+            return Err(stopped());
         }
-        outcome
+        guard.vouch()?;
+        sealed.publish()?;
+        Ok(made)
     }
 }
 
-/// A worker that runs.
-struct Session {
-    process: Process,
-    archive: std::path::PathBuf,
-}
-
-impl Session {
-    /// Passes on what the worker says until it has published, or until nothing is to be published any more.
-    fn attend(&mut self, observer: &dyn Observer, guard: &dyn Guard, look_every: Duration) -> Result<Made> {
-        let mut looked = Instant::now();
-        let mut issues = Vec::new();
-        let mut made: Option<Made> = None;
-        loop {
-            // Once it publishes there is no way back.
-            if made.is_none() {
-                if observer.stop_requested() {
-                    return Err(stopped());
-                }
-                if looked.elapsed() >= look_every {
-                    guard.look()?;
-                    looked = Instant::now();
+/// Passes on what the worker says until all is written.
+fn attend(
+    process: &mut Process,
+    observer: &dyn Observer,
+    guard: &dyn Guard,
+    look_every: Duration,
+) -> Result<Made> {
+    let mut looked = Instant::now();
+    let mut issues = Vec::new();
+    loop {
+        if observer.stop_requested() {
+            return Err(stopped());
+        }
+        if looked.elapsed() >= look_every {
+            guard.look()?;
+            looked = Instant::now();
+        }
+        match process.hear_within(BEAT)? {
+            None => {}
+            Some(Message::Total { bytes }) => observer.begin(bytes),
+            Some(Message::Progress { done_bytes, written_bytes }) => {
+                observer.progress(done_bytes, written_bytes);
+            }
+            Some(Message::Note { text }) => observer.note(&harmless(&text)),
+            Some(Message::Issue { path_hex, error }) => {
+                let issue = issue(path_hex.as_deref(), error);
+                observer.issue(&issue);
+                if issues.len() < ISSUES_KEPT {
+                    issues.push(issue.to_string());
                 }
             }
-            let heard = self.process.hear_within(BEAT);
-            let Some(message) = heard.map_err(|error| self.explain(error, made.is_some()))? else { continue };
-            match message {
-                Message::Total { bytes } => observer.begin(bytes),
-                Message::Progress { done_bytes, written_bytes } => {
-                    observer.progress(done_bytes, written_bytes)
-                }
-                Message::Note { text } => observer.note(&harmless(&text)),
-                Message::Issue { path_hex, error } => {
-                    let issue = issue(path_hex.as_deref(), error);
-                    observer.issue(&issue);
-                    if issues.len() < ISSUES_KEPT {
-                        issues.push(issue.to_string());
-                    }
-                }
-                Message::Ready(ready) if made.is_none() => {
-                    if observer.stop_requested() {
-                        return Err(stopped());
-                    }
-                    guard.vouch()?;
-                    made = Some(ready);
-                    if self.process.tell(&Order::Publish, &[]).is_err() {
-                        let died = self.process.died();
-                        return Err(self.explain(died, true));
-                    }
-                }
-                Message::Published => {
-                    let made = made.ok_or_else(|| babble("it published, and was not asked to"))?;
-                    return Ok(Made { issues, ..made });
-                }
-                Message::Ready(_) => return Err(babble("it is ready twice")),
-                Message::Error(told) => return Err(told.into()),
-                _ => return Err(babble("it was asked for an archive")),
-            }
+            Some(Message::Ready(made)) => return Ok(Made { issues, ..made }),
+            Some(Message::Error(told)) => return Err(told.into()),
+            Some(_) => return Err(babble("it was asked for an archive")),
         }
-    }
-
-    fn explain(&self, error: Error, may_be_published: bool) -> Error {
-        if !may_be_published {
-            return error;
-        }
-        let path = Printable::path(&self.archive);
-        error.because("", format_args!("; the archive may be there under its name: voltar verify {path}"))
     }
 }
 

@@ -1,11 +1,13 @@
 //! Workers as the processes see them that start them.
 
 mod archive;
+mod broker;
 mod manifests;
 mod process;
 mod restore;
 
 pub use archive::Worker;
+pub use broker::Broker;
 #[cfg(test)]
 pub use manifests::Here;
 pub use manifests::{Manifests, ReadEnds};

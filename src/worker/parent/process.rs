@@ -41,6 +41,19 @@ impl Program {
         Self { path: path.to_path_buf(), arguments, patience: PATIENCE }
     }
 
+    /// Starts it, and leaves it alone: it ends when this process does. What it says besides goes to stderr.
+    pub(super) fn leave(&self) -> Result<Channel> {
+        let failed = |source: io::Error| {
+            Error::new(Kind::System, format!("the process that names the archive can't be started: {source}"))
+        };
+        let (channel, stdin) = channel::pair().map_err(failed)?;
+        let mut command = Command::new(&self.path);
+        command.arg0("voltar").args(&self.arguments).process_group(0);
+        // Nobody waits for it: a process that has no rights can't, and has ended soon after it was told.
+        drop(command.stdin(stdin).stdout(Stdio::null()).spawn().map_err(failed)?);
+        Ok(channel)
+    }
+
     /// Starts it, and gives it an order.
     pub(super) fn start(&self, order: &Order, files: &[BorrowedFd<'_>]) -> Result<Process> {
         let failed = |source: io::Error| {
@@ -146,7 +159,9 @@ impl Process {
 
     /// Ends the worker, if it has not yet ended. One that does not is killed.
     pub(super) fn end(&mut self) {
-        drop(self.channel.take());
+        if let Some(channel) = self.channel.take() {
+            channel.close();
+        }
         if self.wait().is_none() {
             // What can't be killed has ended.
             let _ = self.child.kill();

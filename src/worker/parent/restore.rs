@@ -86,6 +86,7 @@ impl Restorer {
             len_bytes: target.device().len_bytes(),
             sector_bytes: target.sector_bytes(),
             is_blank: target.is_blank(),
+            vanishes: target.vanishes(),
         };
         let mut written = 0;
         let written_so_far = &mut written;

@@ -1,0 +1,40 @@
+//! Makes the files of an archive for a process that has no right on any path, and names them when it is told to.
+//!
+//! That process parses, and may have been taken over. All that is taken from it is two digests. So it can spoil its own
+//! archive, and nothing else in the folder.
+
+use std::os::fd::AsFd as _;
+use std::path::Path;
+
+use super::{Parent, gone, next, out_of_turn};
+use crate::archive::{Algorithm, Publication, Target};
+use crate::error::Result;
+use crate::worker::channel::Channel;
+use crate::worker::protocol::{Message, Order};
+
+pub(super) fn run(
+    archive: &Path,
+    algorithm: Algorithm,
+    source: &Path,
+    force: bool,
+    mut channel: Channel,
+    parent: &Parent,
+) -> Result<()> {
+    let target = Target::new(archive, algorithm);
+    target.check(source, force)?;
+    let publication = Publication::begin(target, force)?;
+    let (archive, manifest) = publication.files()?;
+    parent.channel.tell(&Message::Files, &[archive.as_fd(), manifest.as_fd()]).map_err(gone)?;
+    drop((archive, manifest));
+    match next(&mut channel)? {
+        Some(Order::Name(digests)) => {
+            digests.check(algorithm)?;
+            publication.seal(&digests)?.publish()?;
+            parent.tell(&Message::Published);
+            Ok(())
+        }
+        Some(_) => Err(out_of_turn()),
+        // The files are discarded.
+        None => Ok(()),
+    }
+}
