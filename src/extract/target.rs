@@ -159,7 +159,6 @@ impl Target {
             Err(Errno::NOENT) => return Ok(self),
             Err(errno) => return Err(self.failed(STATE, errno)),
         };
-        let name = Printable::path(&self.path.join(STATE)).to_string();
         flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|_| {
             Error::new(Kind::Exists, "another voltar is extracting to this directory").on(&self.path)
         })?;
@@ -173,6 +172,7 @@ impl Target {
     ///
     /// When the kernel has what it takes, but refuses it.
     pub fn confine(self, devices: bool, note: impl FnOnce(&str)) -> Result<Self> {
+        sandbox::close_inherited()?;
         let descriptors = enclose(self.root.as_fd())?;
         let sandbox = sandbox::confine(Writing::Extracting { folder: self.root.as_fd(), devices })?;
         if let Some(gap) = sandbox.gap() {

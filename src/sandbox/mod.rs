@@ -62,7 +62,8 @@ pub enum Writing<'a> {
     Nowhere,
     /// Nowhere, but to what is open and to what another process sends by a socket that is open.
     Receiving,
-    /// In this folder files of all kinds can be made, written and removed; none can be read.
+    /// In this folder files of all kinds can be made, written and removed; none can be read. Whoever extracts calls
+    /// [`close_inherited`] before: where the folder is the root by now, there is no `/proc`.
     Extracting {
         /// The folder.
         folder: BorrowedFd<'a>,
@@ -89,10 +90,10 @@ pub fn enter() -> Result<Sandbox> {
 ///
 /// As [`enter`].
 pub fn confine(writing: Writing<'_>) -> Result<Sandbox> {
-    close_inherited()?;
     match writing {
         Writing::Nowhere | Writing::Receiving => {
-            capabilities::drop_all_but(CapabilitySet::empty()).map_err(refused)?
+            close_inherited()?;
+            capabilities::drop_all_but(CapabilitySet::empty()).map_err(refused)?;
         }
         Writing::Extracting { devices, .. } => {
             let nodes = if devices { capabilities::DEVICES } else { CapabilitySet::empty() };
