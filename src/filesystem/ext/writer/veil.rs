@@ -5,7 +5,6 @@
 //! `e2fsck` takes for one. The veil keeps nothing in memory: from the superblock follows where the
 //! magic numbers belong, so that one process may make the filesystem and another may fill it.
 
-
 use crate::device::{ReadAt, Target, WriteAt, read_vec};
 use crate::error::{Error, Result};
 use crate::filesystem::ext::group;
