@@ -171,7 +171,7 @@ fn measure(path: &Path, all: &mut Total) -> Result<()> {
 fn archive(disk: &Disk, volume: &Volume) -> Result<Report> {
     let partitions = disk.table().map(|_| volume.number()).into_iter().collect();
     let request = Request { partitions, ..request(Compression::None, THREADS) };
-    create(disk, &request, Output { archive: &mut io::sink(), manifest: None })
+    create(disk, &request, Output { archive: &mut io::sink(), manifest: None, embedded: None })
 }
 
 /// What was read, and what was needed.

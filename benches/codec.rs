@@ -94,7 +94,7 @@ fn create_from(
 ) -> Result<()> {
     let disk = Disk::open(image)?;
     let request = Request { partitions: partitions.to_vec(), ..request(compression, THREADS) };
-    create(&disk, &request, Output { archive: to, manifest: None }).map(drop)
+    create(&disk, &request, Output { archive: to, manifest: None, embedded: None }).map(drop)
 }
 
 fn median(mut ratios: Vec<f64>) -> f64 {

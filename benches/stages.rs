@@ -125,7 +125,8 @@ fn whole(bencher: Bencher<'_, '_>, whole: &Whole) {
     let disk = image.disk();
     let make = || {
         let request = request(compression, threads);
-        create(&disk, &request, Output { archive: &mut io::sink(), manifest: None }).expect("an archive")
+        create(&disk, &request, Output { archive: &mut io::sink(), manifest: None, embedded: None })
+            .expect("an archive")
     };
     let report = make();
     bencher.counter(BytesCount::new(report.stream_bytes)).bench(|| make().archive_bytes);

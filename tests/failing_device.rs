@@ -108,7 +108,7 @@ fn archive_of(disk: &Disk, partitions: Vec<u32>, keep_going: bool) -> (Result<Re
         host: None,
         observer: &Nobody,
     };
-    let output = Output { archive: &mut archive, manifest: Some(&mut manifest) };
+    let output = Output { archive: &mut archive, manifest: Some(&mut manifest), embedded: None };
     (create(disk, &request, output), manifest)
 }
 

@@ -116,7 +116,7 @@ fn try_archive(image: &Device, numbers: &[u32], threads: usize, most_bytes: u64)
     let mut stream = Sink::new("an archive", most_bytes);
     let mut manifest =
         Sink::new("a manifest", bytes.saturating_mul(MANIFEST_PER_BYTE).saturating_add(MANIFEST_FREE));
-    let output = Output { archive: &mut stream, manifest: Some(&mut manifest) };
+    let output = Output { archive: &mut stream, manifest: Some(&mut manifest), embedded: None };
     let report = archive::create(&disk, &request, output)?;
     Ok(Archived { report, digests: (stream.hasher.finish(), manifest.hasher.finish()) })
 }

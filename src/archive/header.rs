@@ -75,6 +75,16 @@ pub(super) fn of_image(name: &[u8], stored: Stored) -> Vec<u8> {
     Member { name: name.to_vec(), header, records: Records::new() }.with(stored).finish()
 }
 
+/// The header of the manifest in its own archive, made when the run began.
+pub(super) fn of_manifest(name: &[u8], len_bytes: u64, started: u64) -> Vec<u8> {
+    let mut header = Header::new_ustar();
+    header.set_entry_type(EntryType::Regular);
+    header.set_mode(0o600);
+    header.set_mtime(started.min(TIME_MOST.unsigned_abs()));
+    let stored = Stored { len_bytes, sparse_len_bytes: None };
+    Member { name: name.to_vec(), header, records: Records::new() }.with(stored).finish()
+}
+
 /// A member's header as it grows.
 struct Member {
     name: Vec<u8>,

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::vec;
 
+use super::embedded::Taken;
 use super::form::Form;
 use super::header::{self, BLOCK, Stored};
 use super::manifest::{Place, Record};
@@ -132,12 +133,22 @@ pub(super) struct Layout {
     /// Longest stream up to the present volume's end.
     limit_bytes: u64,
     form: Form,
+    /// Names in bare trees that a manifest in the archive must not have.
+    taken: Taken,
 }
 
 impl Layout {
     pub(super) fn new(limit_of_run: Option<u64>, form: Form) -> Self {
         let limit_bytes = limit_of_run.unwrap_or(u64::MAX);
-        Self { position: 0, beside_bytes: 0, data_bytes: 0, limit_of_run, limit_bytes, form }
+        Self {
+            position: 0,
+            beside_bytes: 0,
+            data_bytes: 0,
+            limit_of_run,
+            limit_bytes,
+            form,
+            taken: Taken::default(),
+        }
     }
 
     /// Begins with a volume that may take `most` bytes, unless the run has a limit as a whole.
@@ -149,6 +160,23 @@ impl Layout {
     /// Bytes of files on the device that are in the pieces so far.
     pub(super) fn data_bytes(&self) -> u64 {
         self.data_bytes
+    }
+
+    /// Length of the stream so far.
+    pub(super) fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Names that a manifest in the archive must not have.
+    pub(super) fn taken(&self) -> Taken {
+        self.taken
+    }
+
+    /// Takes pieces of whole blocks as they are.
+    pub(super) fn add(&mut self, made: Vec<Piece>) -> Result<Vec<Piece>> {
+        let mut pieces = Pieces { layout: self, pieces: Vec::new() };
+        made.into_iter().try_for_each(|piece| pieces.push(piece))?;
+        Ok(pieces.pieces)
     }
 
     /// Counts something that only the manifest has, under a path of this length: it is bounded as the stream is.
@@ -181,6 +209,9 @@ impl Layout {
 
     fn try_entry(&mut self, naming: &Naming, mut entry: Entry) -> Result<Vec<Piece>> {
         let path = entry.path.to_bytes();
+        if naming.folder == b"." {
+            self.taken.look(&path);
+        }
         let (name, shown) = (naming.member(&path), naming.shown(&path));
         let mut record = Record::of_entry(&shown, &entry);
         if entry.inode.kind == FileKind::Socket {

@@ -1,15 +1,15 @@
 //! One run: from the volumes of a disk to the last byte of the archive.
 
 use std::cell::{OnceCell, RefCell};
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::Write;
 
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
 use super::areas::Areas;
-use super::codec::{Compression, FrameLengths};
+use super::codec::Compression;
 use super::cut::{Cutter, Item};
-use super::digest::{Algorithm, Hasher};
+use super::digest::Algorithm;
 use super::form::Form;
 use super::layout::{Image, Layout, Naming};
 use super::line;
@@ -17,11 +17,11 @@ use super::manifest;
 use super::observer::Observer;
 use super::part::{self, Becomes, Part};
 use super::report::Report;
-use super::work::{Bench, Done, Event, Shared};
+use super::work::{Bench, Shared};
+use super::writing::{Writing, stopped};
 use crate::device::Device;
 use crate::disk::Disk;
 use crate::error::{Error, Issue, Kind, Result};
-use crate::printable::Printable;
 use crate::tree::{Exclude, Step, Walk};
 
 /// Which volumes go in as they are.
@@ -81,6 +81,9 @@ pub struct Output<'a> {
     pub archive: &'a mut (dyn Write + Send),
     /// The manifest, where one is wanted: a record each write, a flush where it is to be parted.
     pub manifest: Option<&'a mut (dyn Write + Send)>,
+    /// An empty file, where the manifest shall be the last member of the archive too: it is gathered
+    /// there, as all of it comes before that member.
+    pub embedded: Option<File>,
 }
 
 /// Bytes of tar for each byte of a volume, and besides. A header takes more space than a name on the disk does: a filesystem
@@ -120,15 +123,7 @@ fn archive<'a>(disk: &'a Disk, request: &'a Request<'a>, output: Output<'a>) -> 
     let total = parts.iter().fold(0_u64, |sum, part| sum.saturating_add(part.used_bytes()));
     observer.begin(total);
 
-    let read_before = disk.bytes_read();
-    let mut writing = Writing {
-        disk,
-        read_before,
-        request,
-        output,
-        hasher: request.digest.hasher(),
-        report: Report::default(),
-    };
+    let mut writing = Writing::new(disk, request, output)?;
     writing.manifest(&manifest::line(&manifest::head(disk, request, level, &parts, &areas)))?;
     writing.part_manifest()?;
     areas.areas.iter().try_for_each(|area| writing.manifest(&area.line()))?;
@@ -156,23 +151,35 @@ fn archive<'a>(disk: &'a Disk, request: &'a Request<'a>, output: Output<'a>) -> 
     let devices: Vec<Device> = parts.iter().map(Part::device).collect();
     let shared = Shared { devices: &devices, algorithm: request.file_digest, keep_going: request.keep_going };
     let layout = RefCell::new(Layout::new(request.max_output, request.form));
-    let items = parts
-        .iter()
-        .enumerate()
-        .flat_map(|(source, part)| items(disk, part, source, request, &layout))
-        .chain(std::iter::once_with(|| {
-            layout.borrow_mut().begin_part(u64::MAX);
-            layout.borrow_mut().end().map(Item::Pieces)
-        }));
-    let frame_bytes = request.compression.frame_bytes();
-    let frames = Cutter::new(items, usize::try_from(frame_bytes).unwrap_or(usize::MAX))
-        .inspect(|frame| frame.iter().for_each(|frame| shared.announce(frame)));
+    let is_embedding = writing.is_embedding();
+    let items =
+        parts.iter().enumerate().flat_map(|(source, part)| items(disk, part, source, request, &layout));
+    // A manifest in the archive comes before the end, when all else is known.
+    let end = Some(()).filter(|()| !is_embedding).into_iter().map(|()| {
+        layout.borrow_mut().begin_part(u64::MAX);
+        layout.borrow_mut().end().map(Item::Pieces)
+    });
+    let items = items.chain(end);
+    let frame_len = usize::try_from(request.compression.frame_bytes()).unwrap_or(usize::MAX);
+    let frames =
+        Cutter::new(items, frame_len).inspect(|frame| frame.iter().for_each(|frame| shared.announce(frame)));
     let bench = || {
         let encoder = request.compression.encoder(level)?;
         Ok(Bench { raw: Vec::new(), packed: Vec::new(), encoder })
     };
     line::run(frames, request.threads, bench, &shared, |done| writing.frame(done))?;
-    let data_bytes = layout.borrow().data_bytes();
+    let mut layout = layout.into_inner();
+    let data_bytes = layout.data_bytes();
+    layout.begin_part(u64::MAX);
+    let name = layout.taken().member();
+    let position = name.as_ref().map(|_| layout.position());
+    if let Some(embedding) = writing.end_embedding(position, data_bytes)? {
+        let (pieces, manifest) = embedding.pieces(&mut layout, name.as_deref(), request.started)?;
+        let devices: [Device; 1] = [manifest];
+        let shared = Shared { devices: &devices, algorithm: request.file_digest, keep_going: false };
+        let frames = Cutter::new(std::iter::once(Ok(Item::Pieces(pieces))), frame_len);
+        line::run(frames, request.threads, bench, &shared, |done| writing.frame(done))?;
+    }
     writing.finish(disk, data_bytes)
 }
 
@@ -265,119 +272,4 @@ fn check_metadata(metadata: u64, len_bytes: u64) -> Result<()> {
         return Ok(());
     }
     Err(Error::new(Kind::Limit, "its metadata are read over and over: many inodes share the same blocks"))
-}
-
-fn stopped() -> Error {
-    Error::new(Kind::Interrupted, "stopped by a signal; nothing was published")
-}
-
-/// The part of a run that writes, frame after frame.
-struct Writing<'a> {
-    disk: &'a Disk,
-    /// Bytes that were read from the disk before the first frame.
-    read_before: u64,
-    request: &'a Request<'a>,
-    output: Output<'a>,
-    hasher: Hasher,
-    report: Report,
-}
-
-impl Writing<'_> {
-    fn frame(&mut self, done: &mut Done) -> Result<()> {
-        if self.request.observer.stop_requested() {
-            return Err(stopped());
-        }
-        for event in std::mem::take(&mut done.events) {
-            match event {
-                Event::Entry { line, type_name } => {
-                    self.report.count_entry(type_name);
-                    self.manifest(&line)?;
-                }
-                Event::Issue(issue) => self.issue(issue)?,
-            }
-        }
-        if done.bench.raw.is_empty() {
-            // A frame that only says something.
-            return Ok(());
-        }
-        self.archive(&done.bench.packed)?;
-        let len = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
-        let lengths = FrameLengths { packed: len(done.bench.packed.len()), raw: len(done.bench.raw.len()) };
-        self.report.frames.push(lengths);
-        self.report.stream_bytes = self.report.stream_bytes.saturating_add(u64::from(lengths.raw));
-        self.report.data_bytes = self.report.data_bytes.saturating_add(done.data_bytes);
-        // Directories and inodes count as in use, so reading them is progress too.
-        let read = self.disk.bytes_read().saturating_sub(self.read_before);
-        self.request.observer.progress(read, self.report.archive_bytes);
-        Ok(())
-    }
-
-    fn issue(&mut self, issue: Issue) -> Result<()> {
-        if self.request.strict {
-            let path = issue.path.map(|path| format!("{}: ", Printable(&path))).unwrap_or_default();
-            return Err(issue.error.because(path, "; --strict makes this an error"));
-        }
-        self.manifest(&manifest::issue_line(&issue))?;
-        self.request.observer.issue(&issue);
-        self.report.count_issue(issue);
-        Ok(())
-    }
-
-    fn archive(&mut self, bytes: &[u8]) -> Result<()> {
-        self.output.archive.write_all(bytes).map_err(write_error)?;
-        self.hasher.update(bytes);
-        let len = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-        self.report.archive_bytes = self.report.archive_bytes.saturating_add(len);
-        Ok(())
-    }
-
-    fn manifest(&mut self, line: &[u8]) -> Result<()> {
-        match &mut self.output.manifest {
-            Some(manifest) => manifest.write_all(line).map_err(write_error),
-            None => Ok(()),
-        }
-    }
-
-    /// Makes what comes next in the manifest readable without what was before.
-    fn part_manifest(&mut self) -> Result<()> {
-        match &mut self.output.manifest {
-            Some(manifest) => manifest.flush().map_err(write_error),
-            None => Ok(()),
-        }
-    }
-
-    /// Writes what comes after the last frame, in the archive and in the manifest.
-    fn finish(mut self, disk: &Disk, data_bytes: u64) -> Result<Report> {
-        let trailer = self.request.compression.trailer(&self.report.frames);
-        self.archive(&trailer)?;
-        self.output.archive.flush().map_err(write_error)?;
-        self.report.data_bytes = data_bytes;
-        self.report.bytes_read = disk.bytes_read();
-        self.report.finished = (self.request.clock)();
-        let hasher = std::mem::replace(&mut self.hasher, self.request.digest.hasher());
-        self.report.digest = Some((self.request.digest, hasher.finish()));
-        let lengths: Vec<u32> = self.report.frames.iter().map(|frame| frame.packed).collect();
-        self.part_manifest()?;
-        self.manifest(&manifest::line(&json!({
-            "record": "frames",
-            "frame_bytes": self.request.compression.frame_bytes(),
-            "packed": lengths,
-        })))?;
-        let mut tail = self.report.to_json();
-        if let Some(fields) = tail.as_object_mut() {
-            fields.insert("record".to_owned(), json!("tail"));
-        }
-        self.manifest(&manifest::line(&tail))?;
-        Ok(self.report)
-    }
-}
-
-/// The error of a write that the operating system refused.
-pub(super) fn write_error(source: io::Error) -> Error {
-    let message = match source.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "no space is left for the archive",
-        io::ErrorKind::BrokenPipe => "whoever was to read the archive is gone (broken pipe)",
-        _ => return Error::new(Kind::Write, source),
-    };
-    Error::new(Kind::Write, message)
 }

@@ -14,7 +14,9 @@ use serde_json::json;
 use super::args::{ArchiveArguments, SelectionArguments};
 use super::console::{Console, Show, per_second};
 use super::{INCOMPLETE, print, signals};
-use crate::archive::{Compression, Observer as _, Output, Report, Request, Writers, create, now, threads};
+use crate::archive::{
+    Compression, Observer as _, Output, Report, Request, Writers, create, gathering, now, threads,
+};
 use crate::error::{Error, Kind, Result};
 use crate::job::destination::IMAGE_ENDINGS;
 use crate::printable::Printable;
@@ -73,6 +75,8 @@ fn archive(
             Some(Broker::start(&program, path, arguments.making.digest.into(), source, force)?)
         }
     };
+    let embeds = arguments.making.embed_manifest || *destination == Destination::Stdout;
+    let embedded = embeds.then(gathering).transpose()?;
     let source = Source::open(&arguments.source.source, &(&arguments.source.reading).into())?;
     let threads = threads(arguments.making.threads.map(NonZeroUsize::from));
     let writing = if publishing.is_some() { Writing::Receiving } else { Writing::Nowhere };
@@ -97,11 +101,11 @@ fn archive(
         observer: console,
     };
     match publishing {
-        None => create(&disk, &request, Output { archive: &mut stdout()?, manifest: None }),
+        None => create(&disk, &request, Output { archive: &mut stdout()?, manifest: None, embedded }),
         Some((broker, archive, manifest)) => {
             let mut writers = Writers::new(archive, manifest, request.digest)?;
             let (archive, manifest) = writers.both();
-            let report = create(&disk, &request, Output { archive, manifest: Some(manifest) })?;
+            let report = create(&disk, &request, Output { archive, manifest: Some(manifest), embedded })?;
             if let Some((_, digest)) = &report.digest {
                 broker.publish(&writers.finish(digest.clone())?)?;
             }

@@ -196,6 +196,11 @@ pub(super) struct MakingArguments {
     /// Put inode flags into the tar too, where GNU tar warns of each; the manifest has them always
     #[arg(long, help_heading = "How it is made")]
     pub fflags: bool,
+
+    /// Put the manifest into the archive too, as its last member voltar.disk/manifest.jsonl.zst: what
+    /// travels without the manifest beside it is restored and verified by that. Always with -o -
+    #[arg(long, help_heading = "How it is made")]
+    pub embed_manifest: bool,
 }
 
 impl MakingArguments {

@@ -170,6 +170,7 @@ fn plan(arguments: &BackupArguments) -> Result<Plan> {
         digest: making.digest.into(),
         file_digest: making.file_digest.into(),
         form: making.form(),
+        embed_manifest: making.embed_manifest,
         raw: selection.raw.into(),
         threads: making.threads.map(|threads| usize::from(threads.get())),
         strict: selection.strict,

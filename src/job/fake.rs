@@ -100,6 +100,7 @@ impl Fake {
             digest: Algorithm::Sha1,
             file_digest: Algorithm::OF_FILES,
             form: Form::default(),
+            embed_manifest: false,
             raw: Raw::Auto,
             threads: None,
             strict: false,

@@ -105,6 +105,8 @@ pub struct Options {
     pub file_digest: Algorithm,
     /// What of an entry goes into the tar.
     pub form: Form,
+    /// Whether the manifest goes into the archive too.
+    pub embed_manifest: bool,
     /// Partitions that can't be read as files.
     pub raw: Raw,
     /// Threads; all cores, where it is not said.

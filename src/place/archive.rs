@@ -104,12 +104,17 @@ impl Archive {
         Ok(found)
     }
 
-    /// Entries by the archive's headers, from this position of the tar stream on.
+    /// Entries by the archive's headers, from this position of the tar stream on. The manifest in the
+    /// archive is none.
     fn members(&self, from: u64, each: &mut Each<'_>) -> Result<()> {
+        // Damaged, it is shown as a file, as any tar shows it.
+        let manifest = Manifest::embedded(self.packed()).ok().flatten();
+        let manifest_at = manifest.and_then(|manifest| manifest.embedded_at());
         let mut members = Members::new(self.packed().stream_at(from)?);
         let mut firsts = Firsts::default();
         while let Some(member) = members.next()? {
-            if let Some(item) = Item::of_member(member) {
+            let is_manifest = manifest_at == Some(member.place.header);
+            if let Some(item) = Item::of_member(member).filter(|_| !is_manifest) {
                 each(firsts.pass(item, true))?;
             }
         }

@@ -148,7 +148,7 @@ impl Opened {
     fn archive(self) -> Result<Box<dyn Place>> {
         let packed = Packed::open(self.device)?;
         packed.check_is_tar()?;
-        let manifest = self.manifest.map(Manifest::open).transpose();
+        let manifest = Manifest::of_archive(&packed, self.manifest);
         Ok(Box::new(Archive::new(packed, manifest)))
     }
 }

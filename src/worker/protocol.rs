@@ -115,6 +115,8 @@ pub struct Task {
     pub archive: PathBuf,
     /// Which form the tar has.
     pub form: Form,
+    /// Whether the manifest goes into the archive too.
+    pub embed_manifest: bool,
     /// When the volume's turn came, in seconds since 1970.
     pub started: u64,
     /// Numbers of partitions; all, where there is none.

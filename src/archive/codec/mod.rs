@@ -3,6 +3,7 @@
 //! A compression is one file here, and one line in [`Compression::ALL`].
 
 mod gzip;
+pub(super) mod gzip_table;
 mod plain;
 mod zstd;
 
@@ -106,10 +107,12 @@ impl Compression {
         }
     }
 
-    /// What comes behind the last frame, for frames of these lengths.
-    pub(super) fn trailer(self, frames: &[FrameLengths]) -> Vec<u8> {
+    /// What comes behind the last frame, for frames of these lengths. `has_manifest` tells that the
+    /// manifest is in the archive: then its frames must be found without it.
+    pub(super) fn trailer(self, frames: &[FrameLengths], has_manifest: bool) -> Vec<u8> {
         match self {
             Self::Zstd => zstd::seek_table(frames),
+            Self::Gzip if has_manifest => gzip_table::table(frames, self.frame_bytes()),
             Self::Gzip | Self::None => Vec::new(),
         }
     }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::archive::codec::ManifestWriter;
 use crate::archive::digest::{Algorithm, Digest};
-use crate::archive::run::write_error;
+use crate::archive::writing::write_error;
 use crate::error::{Error, Result};
 
 /// The digests that the checksum file names.

@@ -8,8 +8,10 @@
 //! An archive is as hostile as a disk: it may come from anywhere.
 
 mod cache;
+mod embedded;
 mod frames;
 mod gzip;
+mod gzip_table;
 mod inside;
 mod manifest;
 mod members;

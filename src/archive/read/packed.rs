@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::cache::Cache;
 use super::frames::Frames;
 use super::gzip::Gunzip;
+use super::gzip_table;
 use super::members;
 use super::seek_table;
 use super::stream::{FromDevice, InFrames, InOneGo, TarStream};
@@ -49,8 +50,13 @@ impl Packed {
         };
         let plain = (compression == Compression::None).then(|| Frames::plain(device.len_bytes())).flatten();
         let mut packed = Self { device, compression, frames: None, table_fault: None }.with(plain);
-        if compression == Compression::Zstd {
-            match seek_table::read(packed.device.as_ref()) {
+        let table = match compression {
+            Compression::Zstd => Some(seek_table::read(packed.device.as_ref())),
+            Compression::Gzip => Some(gzip_table::read(packed.device.as_ref())),
+            Compression::None => None,
+        };
+        if let Some(table) = table {
+            match table {
                 Ok(frames) => packed = packed.with(frames),
                 Err(error) if error.kind() == Kind::Read => return Err(error),
                 // Sound, but of frames too long to be unpacked at once: then it is read from the front.

@@ -64,6 +64,21 @@ pub(super) fn read(device: &dyn ReadAt) -> Result<Option<Frames>> {
     Frames::of_lengths(lengths, table_at).map(Some).map_err(|error| error.at_byte(table_at))
 }
 
+/// Bytes of all frames and of their table, where a device ends with one.
+pub(super) fn whole_bytes(device: &dyn ReadAt) -> Result<Option<u64>> {
+    let len_bytes = device.len_bytes();
+    let Some(footer_at) = len_bytes.checked_sub(FOOTER_BYTES) else { return Ok(None) };
+    let footer = read_vec(device, footer_at, FOOTER_LEN)?;
+    if u32_at(&footer, 5).ok() != Some(SEEKABLE_MAGIC) {
+        return Ok(None);
+    }
+    let Ok((table_at, entries, entry_len)) = table(device, &footer)? else { return Ok(None) };
+    let frames = entries
+        .chunks_exact(entry_len)
+        .fold(0_u64, |sum, entry| sum.saturating_add(u32_at(entry, 0).map_or(0, u64::from)));
+    Ok(len_bytes.checked_sub(table_at).map(|table| table.saturating_add(frames)))
+}
+
 /// Where the table's frame begins, its entries, and the length of each of them.
 #[expect(clippy::type_complexity, reason = "a fault of the table is told apart from one of the device")]
 fn table(device: &dyn ReadAt, footer: &[u8]) -> Result<Result<(u64, Vec<u8>, usize), Fault>> {
@@ -113,7 +128,7 @@ mod tests {
 
     fn archive() -> Vec<u8> {
         let frames = [FrameLengths { packed: 30, raw: 100 }, FrameLengths { packed: 12, raw: 7 }];
-        [vec![0; 42], Compression::Zstd.trailer(&frames)].concat()
+        [vec![0; 42], Compression::Zstd.trailer(&frames, false)].concat()
     }
 
     #[test]
@@ -147,7 +162,7 @@ mod tests {
     #[test]
     fn frames_that_are_too_short_or_too_many_take_no_memory() {
         let of = |lengths: &[FrameLengths], content: usize| {
-            [vec![0; content], Compression::Zstd.trailer(lengths)].concat()
+            [vec![0; content], Compression::Zstd.trailer(lengths, false)].concat()
         };
         let short = of(&[FrameLengths { packed: 8, raw: 1 }], 8);
         assert!(read(&short).unwrap_err().to_string().contains("shortest"));

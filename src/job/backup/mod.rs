@@ -167,6 +167,7 @@ impl Turn<'_> {
             digest: self.options.digest,
             file_digest: self.options.file_digest,
             form: self.options.form,
+            embed_manifest: self.options.embed_manifest,
             raw: self.options.raw,
             threads: self.options.threads,
             strict: self.options.strict,

@@ -156,6 +156,13 @@ pub const DEFAULTS: Section = Section {
             "inode flags go into the tar too, where GNU tar warns of each; the manifest has them always",
         ),
         key(
+            "embed_manifest",
+            "boolean",
+            "`false`",
+            "the manifest goes into the archive too, as its last member: an archive that travels alone is \
+             restored and verified by it",
+        ),
+        key(
             "raw",
             "`auto`, `never`",
             "`auto`",

@@ -123,6 +123,7 @@ fn archived(options: &Options) -> String {
         (!sparse, ", holes stored as zeros"),
         (creation_time, ", creation times in the tar"),
         (flags, ", inode flags in the tar"),
+        (options.embed_manifest, ", the manifest in the archive"),
     ];
     form.iter().filter(|(is_said, _)| *is_said).for_each(|(_, text)| words.push_str(text));
     words.push_str(match options.raw {

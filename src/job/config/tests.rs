@@ -49,6 +49,7 @@ fn every_key_comes_to_what_it_says() {
         sparse = false
         creation_time = true
         fflags = true
+        embed_manifest = true
         raw = "never"
         threads = 3
         strict = true
@@ -136,6 +137,7 @@ fn every_key_comes_to_what_it_says() {
     assert_eq!((own.partitions.as_slice(), own.threads), ([1, 5].as_slice(), Some(3)));
     assert_eq!((own.compression, own.level), (Compression::Gzip, Some(9)));
     assert_eq!((own.digest, own.file_digest), (Algorithm::Sha256, Algorithm::Sha1));
+    assert!(own.embed_manifest);
     assert_eq!(own.form, Form { sparse: false, creation_time: true, flags: true });
     assert_eq!(own.raw, Raw::Never);
     assert_eq!((own.strict, own.max_output, own.has_sandbox), (true, Some(2 << 40), false));

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use super::Parent;
 use super::source::{Reading, Source};
-use crate::archive::{Observer as _, Output, Request, Writers, create, threads};
+use crate::archive::{Observer as _, Output, Request, Writers, create, gathering, threads};
 use crate::error::{Error, Kind, Result};
 use crate::sandbox::Writing;
 use crate::tree::Exclude;
@@ -17,6 +17,7 @@ pub(super) fn run(task: Task, mut channel: Channel, parent: &Parent) -> Result<(
     task.exclude.iter().for_each(|pattern| exclude.add(pattern.as_bytes()));
     let mut file = || channel.file().map_err(|source| Error::new(Kind::System, source));
     let mut writers = Writers::new(file()?, file()?, task.digest)?;
+    let embedded = task.embed_manifest.then(gathering).transpose()?;
     let reading = Reading { io: task.io, journal: task.journal, has_sandbox: task.has_sandbox };
     let source = Source::open(&task.source, &reading)?;
     let threads = threads(task.threads.and_then(NonZeroUsize::new));
@@ -44,7 +45,7 @@ pub(super) fn run(task: Task, mut channel: Channel, parent: &Parent) -> Result<(
         observer: parent,
     };
     let (archive, manifest) = writers.both();
-    let report = create(&disk, &request, Output { archive, manifest: Some(manifest) })?;
+    let report = create(&disk, &request, Output { archive, manifest: Some(manifest), embedded })?;
     let Some((_, digest)) = &report.digest else { return Ok(()) };
     let digests = Some(writers.finish(digest.clone())?);
     parent.tell(&Message::Ready(Made { digests, ..Made::from(&report) }));

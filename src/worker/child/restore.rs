@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{Parent, next, out_of_turn};
-use crate::archive::read::Manifest;
+use crate::archive::read::{Manifest, Packed};
 use crate::archive::{Algorithm, Target, settle};
 use crate::device::{self, Io};
 use crate::error::{Error, Kind, Result};
@@ -65,30 +65,37 @@ fn write(
     Ok(())
 }
 
-/// An archive and its manifest, open, and not read yet.
+/// An archive, and the manifest beside it where there is one, open, and not read yet.
 struct Files {
-    archive_bytes: u64,
-    manifest: device::Device,
+    archive: device::Device,
+    manifest: Option<device::Device>,
+    /// The file that has the manifest.
     path: std::path::PathBuf,
 }
 
 impl Files {
     fn open(archive: &Path) -> Result<Self> {
-        let archive_bytes = device::open(archive, Io::Pread)?.len_bytes();
+        let opened = device::open(archive, Io::Pread)?;
         let path = Target::new(archive, Algorithm::default()).manifest;
-        if !path.exists() {
-            let message = "has no manifest beside it, which says what the disk was like: files can be had with \
-                           `voltar extract`, or with any tar";
-            return Err(Error::new(Kind::Source, message).on(archive));
-        }
-        let manifest = device::open(&path, Io::Pread)?;
-        Ok(Self { archive_bytes, manifest, path })
+        let manifest = path.exists().then(|| device::open(&path, Io::Pread)).transpose()?;
+        let path = if manifest.is_some() { path } else { archive.to_path_buf() };
+        Ok(Self { archive: opened, manifest, path })
     }
 
     fn blueprint(self) -> Result<Blueprint> {
-        let Self { archive_bytes, manifest, path } = self;
+        let Self { archive, manifest, path } = self;
         let read = || {
-            let manifest = Manifest::open(manifest)?;
+            let archive_bytes = archive.len_bytes();
+            let manifest = match manifest {
+                Some(manifest) => Some(Manifest::open(manifest)?),
+                None => Manifest::embedded(&Packed::open(archive)?)?,
+            };
+            let manifest = manifest.ok_or_else(|| {
+                let message = "has no manifest in it or beside it, which says what the disk was like: files \
+                               can be had with `voltar extract`, or with any tar. The manifest in an archive \
+                               that was compressed anew is found when you unpack it (zstd -d, gzip -d)";
+                Error::new(Kind::Source, message)
+            })?;
             manifest.check(archive_bytes)?;
             Blueprint::read(&manifest)
         };

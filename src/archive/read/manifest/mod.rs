@@ -34,6 +34,8 @@ const FORMAT: u32 = crate::archive::manifest::FORMAT;
 #[derive(Clone, Debug)]
 pub struct Manifest {
     packed: Packed,
+    /// Where it is in its archive: position of its header in the tar stream.
+    embedded_at: Option<u64>,
 }
 
 /// What stands at the two ends of a manifest.
@@ -56,7 +58,38 @@ impl Manifest {
         if !is_zstd {
             return Err(Error::corrupt("is no manifest: it does not begin as a zstd file does"));
         }
-        Ok(Self { packed: Packed::open(device)? })
+        Ok(Self { packed: Packed::open(device)?, embedded_at: None })
+    }
+
+    /// Opens the manifest of an archive: the one beside it, or else the one in it; `None` where there is
+    /// neither.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be read, or is no manifest.
+    pub fn of_archive(archive: &Packed, beside: Option<Device>) -> Result<Option<Self>> {
+        match beside {
+            Some(beside) => Self::open(beside).map(Some),
+            None => Self::embedded(archive),
+        }
+    }
+
+    /// Opens the manifest in an archive; `None` where there is none, and where the archive has no table
+    /// of its frames, so that its end can't be found.
+    ///
+    /// # Errors
+    ///
+    /// When the end of the archive can't be read.
+    pub fn embedded(archive: &Packed) -> Result<Option<Self>> {
+        let Some(found) = super::embedded::find(archive)? else { return Ok(None) };
+        Ok(Some(Self { embedded_at: Some(found.header), ..Self::open(found.content)? }))
+    }
+
+    /// Where it is in its archive: position of its header in the tar stream. `None` where it stands
+    /// beside the archive.
+    #[must_use]
+    pub fn embedded_at(&self) -> Option<u64> {
+        self.embedded_at
     }
 
     /// What is wrong with the table of its frames.
@@ -177,6 +210,12 @@ impl Manifest {
             None => self.ends()?.tail,
         };
         let tail = tail.ok_or_else(|| Error::corrupt("it is not whole: it has no end"))?;
+        if let Some(position) = self.embedded_at {
+            return match tail.manifest_at {
+                Some(said) if said == position => Ok(()),
+                _ => Err(Error::corrupt("it is that of another archive than the one that it is in")),
+            };
+        }
         if tail.archive_bytes == archive_bytes {
             return Ok(());
         }

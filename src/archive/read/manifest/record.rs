@@ -91,8 +91,12 @@ pub struct Tail {
     pub issues: u64,
     /// Bytes of the tar stream.
     pub stream_bytes: u64,
-    /// Bytes of the archive.
+    /// Bytes of the archive; 0 in a manifest that is in the archive itself.
+    #[serde(default)]
     pub archive_bytes: u64,
+    /// Where the archive has its manifest: position of the header in the tar stream.
+    #[serde(default)]
+    pub manifest_at: Option<u64>,
     sha1: Option<String>,
     sha256: Option<String>,
     blake3: Option<String>,

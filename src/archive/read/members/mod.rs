@@ -32,6 +32,19 @@ const GLOBAL_HEADER_MOST: u64 = 2 << 20;
 /// Blocks that one member's headers and map may take: more would keep a reader busy and say nothing.
 const BLOCKS_MOST: u32 = 1 << 20;
 
+/// A header that needs no other: a regular file's.
+#[derive(Debug)]
+pub(super) struct Plain {
+    pub name: Vec<u8>,
+    pub size: u64,
+}
+
+/// What a block says, if it is the header of a regular file.
+pub(super) fn plain(block: &[u8]) -> Option<Plain> {
+    let header = header::read(block.first_chunk::<BLOCK_LEN>()?).ok()??;
+    (header.kind == b'0').then_some(Plain { name: header.name, size: header.size })
+}
+
 /// How the members end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {

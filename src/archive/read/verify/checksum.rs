@@ -53,6 +53,8 @@ pub(super) struct Line {
 pub(super) struct Read {
     pub archive: Option<Line>,
     pub manifest: Option<Line>,
+    /// Whether there is a line for a manifest that is not there.
+    pub is_manifest_missing: bool,
     pub faults: Vec<String>,
 }
 
@@ -80,7 +82,7 @@ impl Read {
         if let Some(text) = lines.next() {
             match manifest {
                 Some(manifest) => self.manifest = Some(line(text, manifest)),
-                None => self.faults.push("it has a line for a manifest, which is not there".to_owned()),
+                None => self.is_manifest_missing = true,
             }
         }
         let more = lines.count();

@@ -54,6 +54,8 @@ pub(super) struct InOrder<'a> {
     is_blocked: bool,
     /// Whether there is a manifest to compare members with.
     pub has_manifest: bool,
+    /// Where the archive has its manifest, which does not list itself.
+    pub manifest_at: Option<u64>,
     observer: &'a dyn Observer,
     pub whole: Whole,
     pub symptoms: Symptoms,
@@ -83,6 +85,7 @@ impl<'a> InOrder<'a> {
             position: 0,
             is_blocked: false,
             has_manifest,
+            manifest_at: None,
             observer,
             whole,
             symptoms,

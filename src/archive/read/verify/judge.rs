@@ -21,6 +21,8 @@ pub(super) struct Evidence<'a> {
     pub archive: &'a BTreeMap<&'static str, String>,
     /// Digests of the manifest.
     pub manifest: &'a BTreeMap<&'static str, String>,
+    /// Whether the manifest is in the archive, and none beside it.
+    pub is_embedded: bool,
     /// The manifest's end.
     pub tail: Option<&'a Tail>,
     pub symptoms: Symptoms,
@@ -70,6 +72,12 @@ struct Judging<'a> {
 }
 
 impl Judging<'_> {
+    /// The file that has the manifest.
+    fn manifest_path(&self) -> PathBuf {
+        let files = self.evidence.files;
+        if self.evidence.is_embedded { files.path.clone() } else { files.manifest_path.clone() }
+    }
+
     fn find(&mut self, which: Which, path: PathBuf, message: String) {
         self.findings.push(Finding { which, file: path, path: None, packed: None, raw: None, message });
     }
@@ -90,6 +98,10 @@ impl Judging<'_> {
             for fault in faults {
                 self.find(Which::Checksum, file.path.clone(), fault.clone());
             }
+            if read.is_manifest_missing && !self.evidence.is_embedded {
+                let fault = "it has a line for a manifest, which is not there".to_owned();
+                self.find(Which::Checksum, file.path.clone(), fault);
+            }
             if let Some(line) = read.archive {
                 witnesses.push(Witness {
                     which: Which::Checksum,
@@ -105,7 +117,7 @@ impl Judging<'_> {
         {
             witnesses.push(Witness {
                 which: Which::Manifest,
-                path: files.manifest_path.clone(),
+                path: self.manifest_path(),
                 algorithm,
                 recorded: Printable(hex.as_bytes()).to_string(),
                 agreement: checksum::compare(hex.as_bytes(), computed),
@@ -204,7 +216,7 @@ impl Judging<'_> {
     ) {
         let files = self.evidence.files;
         let which = which(symptom.sort, archive_is_good, archive_is_bad, manifest_is_good);
-        let file = if which == Which::Manifest { &files.manifest_path } else { &files.path };
+        let file = if which == Which::Manifest { self.manifest_path() } else { files.path.clone() };
         let is_contradiction = match which {
             Which::Archive => archive_is_good,
             Which::Manifest => manifest_is_good == Some(true),
@@ -215,7 +227,7 @@ impl Judging<'_> {
             message.push_str(" (and yet it is as it was made: what made it was at fault)");
         }
         let Symptom { path, packed, raw, .. } = symptom.clone();
-        self.findings.push(Finding { which, file: file.clone(), path, packed, raw, message });
+        self.findings.push(Finding { which, file, path, packed, raw, message });
     }
 
     /// Says how many there are that were not kept word by word.

@@ -63,12 +63,13 @@ pub(super) fn in_frames(
         let _ = free.send(Bench::new(packed.compression())?);
     }
     let (done, results) = unbounded();
-    let has_manifest = plan.has_manifest();
+    let (has_manifest, manifest_at) = (plan.has_manifest(), shared.manifest_at);
     let mut plan = plan;
     let seen = thread::scope(|scope| {
         let reader = scope.spawn(move || {
             let whole = Whole::new(algorithms);
-            let in_order = InOrder::new(results, free, whole, symptoms, has_manifest, observer);
+            let mut in_order = InOrder::new(results, free, whole, symptoms, has_manifest, observer);
+            in_order.manifest_at = manifest_at;
             look(in_order, packed, frames.packed_bytes())
         });
         pool.in_place_scope_fifo(|pool| {

@@ -146,19 +146,21 @@ struct Beside {
     manifest: Option<Manifest>,
     ends: Ends,
     digests: BTreeMap<&'static str, String>,
+    /// Whether the manifest is the one in the archive, as none stands beside it.
+    is_embedded: bool,
 }
 
 fn run(files: &Files, observer: &dyn Observer) -> Result<Verdict> {
     observer.begin(files.archive.len_bytes());
     let mut symptoms = Symptoms::default();
-    let beside = beside(files, &mut symptoms)?;
+    let opened = Packed::open(Device::clone(&files.archive));
+    let beside = beside(files, opened.as_ref().ok(), &mut symptoms)?;
     let tail = beside.ends.tail.as_deref();
     let mut algorithms: Vec<Algorithm> = files.checksums.iter().map(|checksum| checksum.algorithm).collect();
     algorithms.extend(tail.and_then(|tail| tail.digest()).map(|(algorithm, _)| algorithm));
     algorithms.dedup();
 
     let mut verdict = Verdict { complete: tail.map(|tail| tail.complete), ..Verdict::default() };
-    let opened = Packed::open(Device::clone(&files.archive));
     let opened = opened.and_then(|packed| packed.check_is_tar().map(|()| packed));
     let seen = match opened {
         Ok(packed) => look(&packed, &beside, &algorithms, symptoms, observer, &mut verdict)?,
@@ -178,17 +180,27 @@ fn run(files: &Files, observer: &dyn Observer) -> Result<Verdict> {
         files.checksums.len().saturating_add(usize::from(tail.is_some_and(|tail| tail.digest().is_some())));
     let witnesses = u64::try_from(recorded).unwrap_or(0);
     verdict.counts = Counts { frames, members, digests: agreeing, witnesses };
-    let evidence = Evidence { files, archive: &digests, manifest: &beside.digests, tail, symptoms };
+    let is_embedded = beside.is_embedded;
+    let evidence =
+        Evidence { files, archive: &digests, manifest: &beside.digests, is_embedded, tail, symptoms };
     verdict.findings = judge::judge(evidence);
     unchecked(files, &beside, &mut verdict);
     Ok(verdict)
 }
 
 /// Reads what stands beside the archive.
-fn beside(files: &Files, symptoms: &mut Symptoms) -> Result<Beside> {
+fn beside(files: &Files, archive: Option<&Packed>, symptoms: &mut Symptoms) -> Result<Beside> {
     let mut beside = Beside::default();
     let device = match &files.manifest {
-        None => return Ok(beside),
+        // Where the end of the archive can't be read, its frames tell.
+        None => match archive.and_then(|archive| Manifest::embedded(archive).ok().flatten()) {
+            Some(manifest) => {
+                beside.is_embedded = true;
+                beside.take(manifest.ends().map(|ends| (manifest, ends)), symptoms)?;
+                return Ok(beside);
+            }
+            None => return Ok(beside),
+        },
         Some(Ok(device)) => device,
         Some(Err(error)) => {
             symptoms.add(Symptom::manifest(error.cause().to_string()));
@@ -212,19 +224,33 @@ fn beside(files: &Files, symptoms: &mut Symptoms) -> Result<Beside> {
         let ends = manifest.ends()?;
         Ok((manifest, ends))
     });
-    match opened {
-        Ok((manifest, ends)) => {
-            if ends.head.is_none() || ends.tail.is_none() || ends.frames.is_none() {
-                symptoms.add(Symptom::manifest(
-                    "it is not whole: its beginning or its end is missing".to_owned(),
-                ));
-            }
-            (beside.manifest, beside.ends) = (Some(manifest), ends);
-        }
-        Err(error) if error.kind() == Kind::Read => return Err(error.on(&files.manifest_path)),
-        Err(error) => symptoms.add(Symptom::manifest(error.to_string())),
-    }
+    beside.take(opened, symptoms).map_err(|error| error.on(&files.manifest_path))?;
     Ok(beside)
+}
+
+impl Beside {
+    /// Takes a manifest and its ends, as far as they could be read.
+    fn take(&mut self, opened: Result<(Manifest, Ends)>, symptoms: &mut Symptoms) -> Result<()> {
+        match opened {
+            Ok((manifest, ends)) => {
+                // The one in the archive was ended before the archive's frames were known.
+                let has_frames = ends.frames.is_some() || self.is_embedded;
+                if ends.head.is_none() || ends.tail.is_none() || !has_frames {
+                    let message = "it is not whole: its beginning or its end is missing";
+                    symptoms.add(Symptom::manifest(message.to_owned()));
+                }
+                let said = ends.tail.as_ref().and_then(|tail| tail.manifest_at);
+                if self.is_embedded && said != manifest.embedded_at() {
+                    let message = "it is that of another archive than the one that it is in";
+                    symptoms.add(Symptom::manifest(message.to_owned()));
+                }
+                (self.manifest, self.ends) = (Some(manifest), ends);
+            }
+            Err(error) if error.kind() == Kind::Read => return Err(error),
+            Err(error) => symptoms.add(Symptom::manifest(error.to_string())),
+        }
+        Ok(())
+    }
 }
 
 /// Reads the archive, in the best way that there is.
@@ -251,13 +277,15 @@ fn look(
     let algorithm = beside.manifest.as_ref().map(Manifest::records).transpose()?;
     let algorithm = algorithm.map(Plan::algorithm).transpose()?.flatten().unwrap_or_default();
     let plan = Plan::new(records, frames.raw_bytes(), algorithm);
-    let shared = Shared { device: Device::clone(packed.device()), algorithm };
+    let manifest_at = beside.ends.tail.as_ref().and_then(|tail| tail.manifest_at);
+    let shared = Shared { device: Device::clone(packed.device()), algorithm, manifest_at };
     line::in_frames(packed, &frames, plan, shared, algorithms, symptoms, observer)
 }
 
 /// The archive's frames, from its own table or from the manifest.
 fn frames(packed: &Packed, beside: &Beside, symptoms: &mut Symptoms) -> Option<Frames> {
-    let told = beside.manifest.as_ref().map(|_| beside.ends.frames(packed.device().len_bytes()));
+    let told = beside.manifest.as_ref().filter(|_| !beside.is_embedded);
+    let told = told.map(|_| beside.ends.frames(packed.device().len_bytes()));
     let own = packed.frames();
     match (own, told) {
         (own, None) => own.cloned(),
@@ -298,12 +326,20 @@ fn unchecked(files: &Files, beside: &Beside, verdict: &mut Verdict) {
         };
         verdict.unchecked.push(what.to_owned());
     }
-    if files.manifest.is_none() {
+    if files.manifest.is_none() && !beside.is_embedded {
         verdict.unchecked.push("the content of each file: there is no manifest".to_owned());
     }
     let covers_manifest =
         |text: &[u8]| text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).count() > 1;
     let is_covered = files.checksums.iter().any(|checksum| covers_manifest(&checksum.text));
+    if beside.is_embedded {
+        if is_covered {
+            let what = "the manifest beside the archive, which the checksum file names: it is missing; the \
+                        one in the archive was read instead";
+            verdict.unchecked.push(what.to_owned());
+        }
+        return;
+    }
     if beside.manifest.is_some() && !files.checksums.is_empty() && !is_covered {
         let what = "the manifest, but for its own checksum: the checksum file does not have it";
         verdict.unchecked.push(what.to_owned());

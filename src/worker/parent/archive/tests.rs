@@ -26,6 +26,7 @@ fn task(folder: &Path) -> Task {
         digest: Algorithm::Sha1,
         file_digest: Algorithm::OF_FILES,
         form: Form::default(),
+        embed_manifest: false,
         raw: Raw::Auto,
         threads: None,
         strict: false,
