@@ -328,3 +328,58 @@ fn what_is_no_tar_is_never_an_empty_one() {
     assert!(said(&refused).contains("is an archive, not a disk"), "{}", said(&refused));
     assert!(!PathBuf::from(at("out.tar")).exists());
 }
+
+#[test]
+fn the_size_of_a_sector_can_be_decided_on_every_command_that_reads_disks() {
+    let folder = tempfile::tempdir().unwrap();
+    let sound = fixture("ext4");
+    // Both readings of the table find a filesystem: the first at a MiB, the second at eight.
+    let mut whole = disk(&[(0x83, &sound)], 512);
+    let sectors = (sound.len().next_multiple_of(MIB) / 512) as u32;
+    whole.resize(8 * MIB + sectors as usize * 4096, 0);
+    whole[8 * MIB..8 * MIB + sound.len()].copy_from_slice(&sound);
+    fs::write(folder.path().join("d.img"), &whole).unwrap();
+    let inspected = |arguments: &[&str]| {
+        let output = voltar(&[&["inspect", "--json", "d.img"], arguments].concat(), folder.path());
+        let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        found["volumes"][0]["start_bytes"].as_u64().unwrap()
+    };
+    let found = [inspected(&[]), inspected(&["--sector-size", "512"]), inspected(&["--sector-size", "4096"])];
+    assert_eq!(found, [1 << 20, 1 << 20, 8 << 20]);
+    let made = voltar(&["archive", "d.img", "-o", "d.tar", "--sector-size", "4096"], folder.path());
+    assert!(made.status.success(), "{}", said(&made));
+    for command in [
+        &["ls", "d.img"][..],
+        &["tree", "d.img"],
+        &["find", "d.img"],
+        &["stat", "d.img:p1"],
+        &["diff", "d.img", "d.tar"],
+        &["verify", "d.tar", "--against", "d.img"],
+        &["extract", "d.img:p1", "-C", "to", "--no-sandbox"],
+    ] {
+        let _ = fs::create_dir(folder.path().join("to"));
+        let output = voltar(&[command, &["--sector-size", "4096"]].concat(), folder.path());
+        assert_ne!(output.status.code(), Some(2), "{command:?}: {}", said(&output));
+    }
+    let wrong = voltar(&["inspect", "d.img", "--sector-size", "1000"], folder.path());
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(said(&wrong).contains("a power of two from 512 to 65536"), "{}", said(&wrong));
+}
+
+#[test]
+fn a_disk_whose_images_overlap_or_are_cut_off_is_restored_as_it_was() {
+    let sound = fixture("ext4");
+    let mut overlapping = disk(&[(0x17, &noise(2 * MIB)), (0x83, &sound)], 512);
+    entry(&mut overlapping, 0, 2, (0xef, 2100, 100));
+    let whole = disk(&[(0x83, &sound), (0x83, &noise(3 * MIB))], 512);
+    for (name, device) in [("overlap", overlapping), ("cut off", whole[..whole.len() - MIB].to_vec())] {
+        let (folder, _) = archive(&device, &["--raw", "always"]);
+        let output = voltar(&["restore", "d.tar", "--to", "back.img"], folder.path());
+        assert_eq!(output.status.code(), Some(0), "{name}: {}", said(&output));
+        let back = fs::read(folder.path().join("back.img")).unwrap();
+        assert!(
+            back[..device.len()] == device && back[device.len()..].iter().all(|byte| *byte == 0),
+            "{name}"
+        );
+    }
+}

@@ -271,6 +271,10 @@ pub(super) struct ReadingArguments {
     #[arg(long, value_name = "DEVICE", value_hint = ValueHint::FilePath, help_heading = "How it is read")]
     pub journal: Option<PathBuf>,
 
+    /// Bytes of the sectors that the partition table counts in [default: found by what its partitions hold]
+    #[arg(long, value_name = "BYTES", value_parser = sector_size, help_heading = "How it is read")]
+    pub sector_size: Option<u32>,
+
     /// Keep all rights while parsing the disk: for kernels without Landlock and seccomp
     #[arg(long, help_heading = "How it is read")]
     pub no_sandbox: bool,
@@ -281,6 +285,7 @@ impl From<&ReadingArguments> for Reading {
         Self {
             io: arguments.io.into(),
             journal: arguments.journal.clone(),
+            sector_size: arguments.sector_size,
             has_sandbox: !arguments.no_sandbox,
         }
     }
@@ -344,6 +349,12 @@ choices!(IoChoice => Io {
     /// Mapped into memory (image files only)
     Mmap => Io::Mmap,
 });
+
+/// Bytes of a sector.
+pub(super) fn sector_size(text: &str) -> Result<u32, String> {
+    let size = text.parse().ok().filter(crate::partition::plausible_sector);
+    size.ok_or_else(|| "a power of two from 512 to 65536: most disks have 512 or 4096".to_owned())
+}
 
 /// A number of bytes as a configuration has it, or none.
 pub(super) fn size(text: &str) -> Result<u64, String> {

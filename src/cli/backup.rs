@@ -179,6 +179,7 @@ fn plan(arguments: &BackupArguments) -> Result<Plan> {
         reading: Reading {
             io: arguments.reading.io.into(),
             journal: arguments.reading.journal.clone(),
+            sector_size: arguments.reading.sector_size,
             keep_going: selection.keep_going,
         },
         snapshot_size: arguments.snapshot_size.unwrap_or_default(),

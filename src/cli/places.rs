@@ -27,6 +27,10 @@ pub(super) struct Reading {
     #[arg(long, value_name = "DEVICE", value_hint = ValueHint::FilePath, help_heading = "How it is read")]
     pub journal: Option<PathBuf>,
 
+    /// Bytes of the sectors that the partition table counts in [default: found by what its partitions hold]
+    #[arg(long, value_name = "BYTES", value_parser = super::args::sector_size, help_heading = "How it is read")]
+    pub sector_size: Option<u32>,
+
     /// Keep all rights while parsing: for kernels without Landlock and seccomp
     #[arg(long, help_heading = "How it is read")]
     pub no_sandbox: bool,
@@ -54,6 +58,7 @@ impl Session {
         let open = |text: &OsString| {
             let location = Location::parse(text);
             let opened = location.open(reading.journal.as_deref());
+            let opened = opened.map(|opened| opened.with_sectors(reading.sector_size));
             (text.clone(), location.path, opened)
         };
         open_files(places.len())?;

@@ -62,6 +62,10 @@ pub(super) struct RestoreArguments {
     #[arg(long)]
     force: bool,
 
+    /// Bytes of the sectors in which whoever uses the disk counts [default: those of TARGET]
+    #[arg(long, value_name = "BYTES", value_parser = super::args::sector_size)]
+    sector_size: Option<u32>,
+
     /// Show what would be written where, and write nothing
     #[arg(short = 'n', long)]
     dry_run: bool,
@@ -97,6 +101,8 @@ fn disk(arguments: &RestoreArguments, show: Show, console: &Console) -> Result<E
     let destination = Destination::look(&arguments.to, arguments.force)?;
     let len_bytes = destination.len_bytes().unwrap_or_else(|| restorer.usual_bytes());
     let plan = restorer.plan(len_bytes, arguments.grow).map_err(|error| error.on(&arguments.to))?;
+    plan.check_sectors(destination.sector_bytes(), arguments.sector_size)
+        .map_err(|error| error.on(&arguments.to))?;
     if arguments.dry_run {
         show_plan(&plan, &arguments.to, show, console)?;
         return Ok(ExitCode::SUCCESS);

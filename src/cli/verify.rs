@@ -50,6 +50,10 @@ pub(super) struct VerifyArguments {
     #[arg(long, value_name = "SOURCE", value_hint = ValueHint::FilePath)]
     against: Option<OsString>,
 
+    /// Bytes of the sectors that the partition table of SOURCE counts in [default: found by what its partitions hold]
+    #[arg(long, value_name = "BYTES", value_parser = super::args::sector_size, requires = "against")]
+    sector_size: Option<u32>,
+
     /// Keep all rights while reading archives: for kernels without Landlock and seccomp
     #[arg(long)]
     no_sandbox: bool,
@@ -133,7 +137,9 @@ fn against(arguments: &VerifyArguments) -> Result<Option<(Waiting, Waiting)>> {
     let [archive] = arguments.archives.as_slice() else {
         return Err(Error::new(Kind::Usage, "--against compares one archive, and there are more"));
     };
-    Ok(Some((Waiting::open(archive.as_os_str())?, Waiting::open(source)?)))
+    let mut source = Waiting::open(source)?;
+    source.opened = source.opened.with_sectors(arguments.sector_size);
+    Ok(Some((Waiting::open(archive.as_os_str())?, source)))
 }
 
 fn compare(archive: Named, source: Named, json: bool, code: u8) -> Result<ExitCode> {

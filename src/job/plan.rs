@@ -134,6 +134,8 @@ pub struct Reading {
     pub io: Io,
     /// Where its journal is, if not in it.
     pub journal: Option<PathBuf>,
+    /// Bytes of the sectors that its partition table counts in; `None` where that is to be found.
+    pub sector_size: Option<u32>,
     /// Whether what the device fails to read becomes zeros and an issue, instead of ending the run.
     pub keep_going: bool,
 }

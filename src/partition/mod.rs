@@ -152,7 +152,8 @@ fn sector_sizes(device: &dyn ReadAt, decided: Option<u32>) -> Vec<u32> {
 }
 
 /// Whether a sector can have this size: a power of two from 512 to 65536.
-fn plausible_sector(sector_bytes: &u32) -> bool {
+#[must_use]
+pub fn plausible_sector(sector_bytes: &u32) -> bool {
     sector_bytes.is_power_of_two() && (512..=65536).contains(sector_bytes)
 }
 

@@ -68,7 +68,7 @@ impl Location {
         let manifest = manifest.exists().then(|| device::open(&manifest, Io::Pread).ok()).flatten();
         let is_device = std::fs::metadata(&self.file).is_ok_and(|found| found.file_type().is_block_device());
         let journal = journal.map(|journal| device::open(journal, Io::default())).transpose()?;
-        Ok(Opened { file: self.file.clone(), device, is_device, manifest, journal })
+        Ok(Opened { file: self.file.clone(), device, is_device, manifest, journal, sector_bytes: None })
     }
 }
 
@@ -81,9 +81,17 @@ pub struct Opened {
     is_device: bool,
     manifest: Option<Device>,
     journal: Option<Device>,
+    /// Bytes of the sectors that a disk's table counts in; `None` where that is to be found.
+    sector_bytes: Option<u32>,
 }
 
 impl Opened {
+    /// Says how many bytes the sectors have that a disk's table counts in; otherwise that is found.
+    #[must_use]
+    pub fn with_sectors(self, sector_bytes: Option<u32>) -> Self {
+        Self { sector_bytes, ..self }
+    }
+
     /// Whether a manifest is beside it.
     #[must_use]
     pub fn has_manifest(&self) -> bool {
@@ -101,7 +109,7 @@ impl Opened {
     }
 
     fn parse(self) -> Result<Box<dyn Place>> {
-        let disk = Disk::from_device(&self.file, Device::clone(&self.device));
+        let disk = Disk::from_device_with(&self.file, Device::clone(&self.device), self.sector_bytes);
         if self.is_device {
             return self.disk(disk?);
         }

@@ -45,6 +45,8 @@ pub(super) struct Volume {
 pub struct Blueprint {
     /// Length of the device that was archived, in bytes.
     pub(super) source_bytes: u64,
+    /// Bytes of that device's sectors, where it was no image file.
+    pub(super) source_sector_bytes: Option<u32>,
     pub(super) skeleton: Skeleton,
     pub(super) table: Option<Table>,
     pub(super) volumes: Vec<Volume>,
@@ -79,12 +81,6 @@ impl Blueprint {
         let table = partition::read_with(&skeleton, sector_bytes, &|_| false)?.ok_or_else(|| {
             Error::corrupt("the manifest is that of a disk, but its areas have no partition table")
         })?;
-        if let Some(partition) = table.partitions.iter().find(|partition| partition.fault.is_some()) {
-            let fault = partition.fault.clone().unwrap_or_default();
-            return Err(
-                Error::corrupt(format!("the manifest's table: {fault}")).in_partition(partition.number)
-            );
-        }
         if head.volumes.len() > VOLUMES_MOST {
             return Err(Error::corrupt(format!("the manifest has more than {VOLUMES_MOST} volumes")));
         }
@@ -111,7 +107,23 @@ impl Blueprint {
             let message = "the manifest has it among its volumes, but not in its table";
             return Err(Error::corrupt(message).in_partition(*number));
         }
-        Ok(Self { source_bytes: head.source.len_bytes, skeleton, table: Some(table), volumes, notes })
+        // Images that overlap have the same bytes where they do; a filesystem that is made anew would have others.
+        let is_made = |volume: &&Volume| !matches!(volume.holds, Holds::Raw { .. } | Holds::Nothing);
+        let made: Vec<u32> = volumes.iter().filter(is_made).map(|volume| volume.number).collect();
+        for partition in table.partitions.iter().filter(|partition| made.contains(&partition.number)) {
+            if let Some(fault) = &partition.fault {
+                let message = format!("its table: {fault}, and it can't be made anew without harm to that");
+                return Err(Error::new(Kind::Unsupported, message).in_partition(partition.number));
+            }
+        }
+        Ok(Self {
+            source_bytes: head.source.len_bytes,
+            source_sector_bytes: head.source.sector_bytes,
+            skeleton,
+            table: Some(table),
+            volumes,
+            notes,
+        })
     }
 
     fn of_volume(head: &Head, skeleton: Skeleton) -> Result<Self> {
@@ -127,6 +139,7 @@ impl Blueprint {
         let volume = volume(record, range, None)?;
         Ok(Self {
             source_bytes: range.len(),
+            source_sector_bytes: None,
             skeleton,
             table: None,
             volumes: vec![volume],

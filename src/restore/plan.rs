@@ -26,6 +26,10 @@ pub struct Plan {
     pub scheme: Option<crate::partition::Scheme>,
     /// Bytes of the sectors that the table counts in.
     pub sector_bytes: Option<u32>,
+    /// Bytes of the sectors of the device that was archived, where it was no image file.
+    pub source_sector_bytes: Option<u32>,
+    /// Length of the device that was archived, in bytes.
+    pub source_bytes: u64,
     /// Boot code and headers: position and bytes.
     #[serde(skip)]
     pub(super) boot: Vec<(u64, Vec<u8>)>,
@@ -82,8 +86,9 @@ impl Plan {
     #[must_use]
     pub fn outline(&self) -> Self {
         let (steps, scheme) = (self.steps.clone(), self.scheme);
-        let (target_bytes, sector_bytes) = (self.target_bytes, self.sector_bytes);
-        Self { target_bytes, steps, scheme, sector_bytes, boot: Vec::new(), table: Vec::new() }
+        let (boot, table) = (Vec::new(), Vec::new());
+        let Self { target_bytes, sector_bytes, source_sector_bytes, source_bytes, .. } = *self;
+        Self { target_bytes, steps, scheme, sector_bytes, source_sector_bytes, source_bytes, boot, table }
     }
 
     /// Checks an outline that another process made, for a target of this length: what that process read may have been made
@@ -100,15 +105,21 @@ impl Plan {
         if self.steps.len() > VOLUMES_MOST {
             return wrong("it has more volumes than a table has entries");
         }
-        let mut end = 0;
+        // Images may overlap, as they have the same bytes where they do.
+        let (mut end, mut end_of_made) = (0, 0);
         for step in &mut self.steps {
             if step.range.is_empty() && step.range.end() <= target_bytes {
                 continue;
             }
-            if step.range.start() < end || step.range.end() > target_bytes {
+            let is_made = !matches!(step.work, Work::Raw { .. } | Work::Nothing);
+            let free_from = if is_made { end } else { end_of_made };
+            if step.range.start() < free_from || step.range.end() > target_bytes {
                 return wrong("its volumes overlap, or reach past the end");
             }
-            end = step.range.end();
+            end = step.range.end().max(end);
+            if is_made {
+                end_of_made = end;
+            }
             if let Work::Ext { geometry, .. } = &step.work
                 && geometry.len_bytes() > step.range.len()
             {
@@ -181,6 +192,8 @@ impl Blueprint {
             steps,
             scheme: Some(table.scheme),
             sector_bytes: Some(table.sector_bytes),
+            source_sector_bytes: self.source_sector_bytes,
+            source_bytes: self.source_bytes,
             boot,
             table: table_pieces,
         })
@@ -210,6 +223,8 @@ impl Blueprint {
             steps: vec![step],
             scheme: None,
             sector_bytes: None,
+            source_sector_bytes: None,
+            source_bytes: self.source_bytes,
             boot,
             table: Vec::new(),
         })
@@ -221,6 +236,34 @@ impl Blueprint {
             let starts = (area.start_bytes..).step_by(SECTOR);
             starts.zip(area.data.chunks(SECTOR))
         })
+    }
+}
+
+impl Plan {
+    /// Checks that the table says on the target what it said before. `target` is the size of a sector there, `decided` the
+    /// one in which whoever uses the disk counts.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Unsupported`] when the target's sectors, or those that were decided, are not those that the table counts in; unless the
+    /// device that was archived had the same as the target.
+    pub fn check_sectors(&self, target: Option<u32>, decided: Option<u32>) -> Result<()> {
+        let (Some(table), Some(counted)) = (self.sector_bytes, decided.or(target)) else { return Ok(()) };
+        let is_as_it_was = decided.is_none() && self.source_sector_bytes == target;
+        if counted == table || is_as_it_was {
+            return Ok(());
+        }
+        let message = match decided {
+            Some(decided) => format!(
+                "the partition table counts in sectors of {table} bytes and is restored byte by byte, not for sectors of \
+                 {decided}: give --sector-size {table} if that is right"
+            ),
+            None => format!(
+                "has sectors of {counted} bytes, but the partition table counts in sectors of {table}: it would say something \
+                 else there. --sector-size {table} writes it all the same, for a guest that counts in {table}"
+            ),
+        };
+        Err(Error::new(Kind::Unsupported, message))
     }
 }
 

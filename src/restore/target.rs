@@ -114,6 +114,13 @@ impl Destination {
         }
     }
 
+    /// Bytes of its sectors; an image file has none.
+    #[must_use]
+    pub fn sector_bytes(&self) -> Option<u32> {
+        let Self::Existing { file, .. } = self else { return None };
+        from_file(file.try_clone().ok()?).ok()?.sector_bytes()
+    }
+
     /// Who uses it, for people; not empty only where that was forced.
     #[must_use]
     pub fn users(&self) -> &[String] {

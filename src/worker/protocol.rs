@@ -111,6 +111,8 @@ pub struct Task {
     pub io: Io,
     /// Where its journal is, if not in it.
     pub journal: Option<PathBuf>,
+    /// Bytes of the sectors that its partition table counts in; `None` where that is to be found.
+    pub sector_size: Option<u32>,
     /// The path that the archive gets. The worker does not open it.
     pub archive: PathBuf,
     /// Which form the tar has.

@@ -24,7 +24,11 @@ pub(in crate::archive) fn head(
         "format": FORMAT,
         "tool": concat!("voltar ", env!("CARGO_PKG_VERSION")),
         "started": request.started,
-        "source": { "path": Printable::path(disk.path()).to_string(), "len_bytes": disk.len_bytes() },
+        "source": {
+            "path": Printable::path(disk.path()).to_string(),
+            "len_bytes": disk.len_bytes(),
+            "sector_bytes": disk.device().sector_bytes(),
+        },
         "snapshot_of": request.snapshot_of,
         "host": request.host.map(|host| Printable(host.as_bytes()).to_string()),
         "table": disk.table().map(|table| json!({

@@ -158,6 +158,7 @@ impl Turn<'_> {
             host: host_name(),
             io: reading.io,
             journal: reading.journal.clone(),
+            sector_size: reading.sector_size,
             archive: archive.clone(),
             started,
             partitions: self.options.partitions.clone(),

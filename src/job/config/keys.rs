@@ -200,6 +200,12 @@ pub const DEFAULTS: Section = Section {
             "device with the journal of an ext filesystem that has it apart, for image and device alone: a snapshot does not hold it still",
         ),
         key(
+            "sector_size",
+            "number, a power of two from 512",
+            "found by what its partitions hold",
+            "bytes of the sectors that a partition table counts in, which it does not tell",
+        ),
+        key(
             "sandbox",
             "boolean",
             "`true`",

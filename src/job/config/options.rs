@@ -40,6 +40,7 @@ pub(super) struct Wishes {
     max_output: Option<Given<u64>>,
     io: Option<Given<Io>>,
     journal: Option<Given<PathBuf>>,
+    sector_size: Option<Given<u32>>,
     sandbox: Option<Given<bool>>,
     snapshot_size: Option<Given<Size>>,
     extend_snapshot: Option<Given<bool>>,
@@ -80,6 +81,7 @@ impl Wishes {
             max_output: table.get("max_output", remarks, |raw| value::parsed(raw, quantity::bytes)),
             io: table.get("io", remarks, |raw| value::choice(raw, &IO)),
             journal: table.get("journal", remarks, value::path),
+            sector_size: table.get("sector_size", remarks, value::sector_size),
             sandbox: table.get("sandbox", remarks, value::boolean),
             snapshot_size: table
                 .get("snapshot_size", remarks, |raw| value::parsed(raw, quantity::snapshot_size)),
@@ -118,6 +120,7 @@ impl Wishes {
             max_output: self.max_output.or_else(|| defaults.max_output.clone()),
             io: self.io.or_else(|| defaults.io.clone()),
             journal: self.journal.or_else(|| defaults.journal.clone()),
+            sector_size: self.sector_size.or_else(|| defaults.sector_size.clone()),
             sandbox: self.sandbox.or_else(|| defaults.sandbox.clone()),
             snapshot_size: self.snapshot_size.or_else(|| defaults.snapshot_size.clone()),
             extend_snapshot: self.extend_snapshot.or_else(|| defaults.extend_snapshot.clone()),
@@ -172,6 +175,7 @@ impl Wishes {
             reading: Reading {
                 io: plain(self.io).unwrap_or_default(),
                 journal: plain(self.journal),
+                sector_size: plain(self.sector_size),
                 keep_going: plain(self.keep_going).unwrap_or(false),
             },
             snapshot_size: plain(self.snapshot_size).unwrap_or_default(),

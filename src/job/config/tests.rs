@@ -55,6 +55,7 @@ fn every_key_comes_to_what_it_says() {
         strict = true
         keep_going = true
         io = "direct"
+        sector_size = 4096
         max_output = "2T"
         sandbox = false
         snapshot_size = "50%ORIGIN"
@@ -141,7 +142,10 @@ fn every_key_comes_to_what_it_says() {
     assert_eq!(own.form, Form { sparse: false, creation_time: true, flags: true });
     assert_eq!(own.raw, Raw::Never);
     assert_eq!((own.strict, own.max_output, own.has_sandbox), (true, Some(2 << 40), false));
-    assert_eq!(own.reading, Reading { io: Io::Direct, journal: None, keep_going: true });
+    assert_eq!(
+        own.reading,
+        Reading { io: Io::Direct, journal: None, sector_size: Some(4096), keep_going: true }
+    );
     assert_eq!(sources[3].options.reading.journal.as_deref(), Some(Path::new("/dev/vg0/journal")));
     assert_eq!((own.snapshot_size, own.extend), (Size::PercentOfOrigin(50), false));
     assert_eq!(own.hooks.freeze.as_deref(), Some(["freeze".to_owned(), String::new()].as_slice()));

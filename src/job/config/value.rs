@@ -87,6 +87,15 @@ pub(super) fn number<T: TryFrom<u64> + Into<u64> + Copy>(
     }
 }
 
+/// Bytes of a sector.
+pub(super) fn sector_size(raw: Raw<'_, '_>) -> Read<u32> {
+    let number = raw.get_ref().as_integer();
+    let number = number.and_then(|number| u32::from_str_radix(number.as_str(), number.radix()).ok());
+    number
+        .filter(crate::partition::plausible_sector)
+        .ok_or_else(|| expected(raw, "a power of two from 512 to 65536"))
+}
+
 /// How many archives or days are kept.
 pub(super) fn count(raw: Raw<'_, '_>) -> Read<u32> {
     if raw.get_ref().as_integer().is_some_and(|number| number.as_str() == "0") {

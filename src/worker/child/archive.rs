@@ -18,7 +18,12 @@ pub(super) fn run(task: Task, mut channel: Channel, parent: &Parent) -> Result<(
     let mut file = || channel.file().map_err(|source| Error::new(Kind::System, source));
     let mut writers = Writers::new(file()?, file()?, task.digest)?;
     let embedded = task.embed_manifest.then(gathering).transpose()?;
-    let reading = Reading { io: task.io, journal: task.journal, has_sandbox: task.has_sandbox };
+    let reading = Reading {
+        io: task.io,
+        journal: task.journal,
+        sector_size: task.sector_size,
+        has_sandbox: task.has_sandbox,
+    };
     let source = Source::open(&task.source, &reading)?;
     let threads = threads(task.threads.and_then(NonZeroUsize::new));
     let source = source.confine(Writing::Receiving, |gap| parent.note(gap))?;

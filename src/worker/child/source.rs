@@ -15,6 +15,8 @@ pub struct Reading {
     pub io: Io,
     /// Where its journal is, if not in it.
     pub journal: Option<PathBuf>,
+    /// Bytes of the sectors that its partition table counts in; `None` where that is to be found.
+    pub sector_size: Option<u32>,
     /// Whether the process gives up its rights before it parses.
     pub has_sandbox: bool,
 }
@@ -24,6 +26,7 @@ pub struct Source {
     path: PathBuf,
     device: Device,
     journal: Option<Device>,
+    sector_size: Option<u32>,
     has_sandbox: bool,
 }
 
@@ -38,6 +41,7 @@ impl Source {
             path: path.to_path_buf(),
             device: open(path)?,
             journal: reading.journal.as_deref().map(open).transpose()?,
+            sector_size: reading.sector_size,
             has_sandbox: reading.has_sandbox,
         })
     }
@@ -57,8 +61,9 @@ impl Source {
 impl Confined {
     /// Reads what is on the disk: from here on every byte may be hostile.
     pub fn parse(self) -> Result<Disk> {
-        let Source { path, device, journal, .. } = self.0;
-        let disk = Disk::from_device(&path, Device::clone(&device)).map_err(|error| error.on(&path))?;
+        let Source { path, device, journal, sector_size, .. } = self.0;
+        let disk = Disk::from_device_with(&path, Device::clone(&device), sector_size);
+        let disk = disk.map_err(|error| error.on(&path))?;
         refuse_archive(&disk, device).map_err(|error| error.on(&path))?;
         Ok(match &journal {
             Some(journal) => disk.with_journal(journal),

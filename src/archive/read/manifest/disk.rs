@@ -11,6 +11,9 @@ pub struct SourceRecord {
     /// Length of the device or image in bytes.
     #[serde(default)]
     pub len_bytes: u64,
+    /// Bytes of its sectors, where it was a device.
+    #[serde(default)]
+    pub sector_bytes: Option<u32>,
 }
 
 /// A partition table.

@@ -17,6 +17,7 @@ fn task(folder: &Path) -> Task {
         host: "node1".to_owned(),
         io: Io::Auto,
         journal: None,
+        sector_size: None,
         archive: folder.join("a.tar.zst"),
         started: 0,
         partitions: Vec::new(),
