@@ -140,7 +140,7 @@ fn destination(arguments: &ArchiveArguments) -> Result<(Compression, Destination
     if output.is_dir() || output.as_os_str().as_bytes().ends_with(b"/") {
         return Ok(in_folder(output));
     }
-    let named = Compression::of_name(&output.to_string_lossy());
+    let named = Compression::of_new_name(&output.to_string_lossy()).map_err(|error| error.on(output))?;
     let compression = match (named, asked) {
         (Some(named), Some(asked)) if named != asked => {
             let (name, named, asked) = (Printable::path(output), named.name(), asked.name());

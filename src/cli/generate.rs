@@ -3,11 +3,15 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::CommandFactory as _;
+use clap::{Command, CommandFactory as _};
 
 use super::args::Arguments;
 use super::print;
 use crate::error::{Error, Kind, Result};
+use crate::temporary::replace;
+
+/// Everybody may read a page.
+const PAGE_MODE: u32 = 0o644;
 
 /// Prints the completions for a shell.
 pub(super) fn completions(shell: clap_complete::Shell) -> Result<ExitCode> {
@@ -22,8 +26,9 @@ pub(super) fn man(folder: Option<&Path>) -> Result<ExitCode> {
     let refused = |source| Error::new(Kind::Write, source);
     match folder {
         Some(folder) => {
-            clap_mangen::generate_to(Arguments::command(), folder)
-                .map_err(|source| refused(source).on(folder))?;
+            let mut all = Arguments::command().disable_help_subcommand(true);
+            all.build();
+            pages(&all, folder)?;
         }
         None => {
             let mut text = Vec::new();
@@ -32,4 +37,16 @@ pub(super) fn man(folder: Option<&Path>) -> Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Writes the page of a command, and of those below it.
+fn pages(command: &Command, folder: &Path) -> Result<()> {
+    for below in command.get_subcommands().filter(|below| !below.is_hide_set()) {
+        pages(below, folder)?;
+    }
+    let page = clap_mangen::Man::new(command.clone());
+    let path = folder.join(page.get_filename());
+    let mut text = Vec::new();
+    page.render(&mut text).map_err(|source| Error::new(Kind::Write, source).on(&path))?;
+    replace(&path, &text, PAGE_MODE)
 }

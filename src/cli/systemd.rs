@@ -4,9 +4,6 @@ mod quote;
 mod service;
 
 use std::env;
-use std::fs::Permissions;
-use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf, absolute};
 use std::process::ExitCode;
 
@@ -18,6 +15,10 @@ use super::{config::warn, print};
 use crate::error::{Error, Kind, Result};
 use crate::job::config;
 use crate::printable::Printable;
+use crate::temporary::replace;
+
+/// Everybody may read units.
+const UNIT_MODE: u32 = 0o644;
 
 /// The night begins at an hour when guests are quiet.
 const AT_NIGHT: &str = "*-*-* 01:00:00";
@@ -119,14 +120,7 @@ fn written(units: &[(&str, String)], folder: &Path) -> Result<String> {
     let mut said = String::new();
     for (name, text) in units {
         let path = folder.join(name);
-        let refused = |source: std::io::Error| Error::new(Kind::Write, source).on(&path);
-        let mut file = tempfile::Builder::new()
-            .permissions(Permissions::from_mode(0o644))
-            .tempfile_in(folder)
-            .map_err(refused)?;
-        file.write_all(text.as_bytes()).map_err(refused)?;
-        file.as_file().sync_all().map_err(refused)?;
-        file.persist(&path).map_err(|error| refused(error.error))?;
+        replace(&path, text.as_bytes(), UNIT_MODE)?;
         said.push_str(&format!("{}\n", Printable::path(&path)));
     }
     said.push_str("now: systemctl daemon-reload && systemctl enable --now voltar.timer\n");

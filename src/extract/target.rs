@@ -5,16 +5,16 @@
 //! that time back) and that are what the place has. All others are somebody else's. At the end it is removed.
 
 use std::fs::File;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{
-    AtFlags, Dir, FlockOperation, Mode, OFlags, ResolveFlags, Statx, StatxFlags, flock, openat, openat2,
-    syncfs, unlinkat,
+    AtFlags, Dir, FlockOperation, Mode, OFlags, ResolveFlags, Statx, StatxFlags, flock, openat2, syncfs,
+    unlinkat,
 };
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
@@ -26,6 +26,7 @@ use crate::error::{Error, Kind, Result};
 use crate::filesystem::Timestamp;
 use crate::printable::Printable;
 use crate::sandbox::{self, Writing};
+use crate::temporary::{Folder, Over};
 
 /// Name of the file that says what is under way.
 pub(super) const STATE: &str = ".voltar-extract.json";
@@ -101,7 +102,7 @@ pub struct Target {
     state: Option<File>,
     /// The same, read: held so that no other run goes on with it.
     found: Option<(File, Timestamp, bool)>,
-    begun: OnceLock<(File, Timestamp)>,
+    begun: OnceLock<(Arc<File>, Timestamp)>,
 }
 
 impl Target {
@@ -134,6 +135,7 @@ impl Target {
         let boot = std::fs::read_to_string(BOOT_ID).unwrap_or_default().trim().to_owned();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
         let id = format!("{now:x}-{:x}", std::process::id());
+        Folder::open(path).map_err(failed)?.clean();
         let is_empty = Dir::read_from(&root)
             .and_then(|listing| {
                 for entry in listing {
@@ -159,9 +161,7 @@ impl Target {
             Err(Errno::NOENT) => return Ok(self),
             Err(errno) => return Err(self.failed(STATE, errno)),
         };
-        flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|_| {
-            Error::new(Kind::Exists, "another voltar is extracting to this directory").on(&self.path)
-        })?;
+        flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|_| busy(&self.path))?;
         Ok(Self { state: Some(file), ..self })
     }
 
@@ -221,14 +221,19 @@ impl Target {
         if self.found.is_some() || self.begun.get().is_some() {
             return Ok(());
         }
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let failed = |errno| self.failed(STATE, errno);
-        let file = File::from(openat(&self.root, STATE, flags, Mode::from(0o600)).map_err(failed)?);
-        flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(failed)?;
+        let failed = |source: io::Error| Error::new(Kind::Write, source).on(&self.path);
+        let folder = File::from(self.root.try_clone().map_err(failed)?);
+        let folder = Folder::of(folder, &self.path);
         let state = State { what: self.what.clone(), id: self.id.clone(), boot: self.boot.clone() };
         let text = serde_json::to_vec(&state).map_err(|source| Error::new(Kind::Write, source))?;
-        (&file).write_all(&text).map_err(|source| Error::new(Kind::Write, source).on(&self.path))?;
-        let began = stat_of(&file).map(|stat| modified(&stat)).map_err(failed)?;
+        // It gets its name whole and locked: nobody takes it for what a killed run left.
+        let made = folder.make_to_write().map_err(failed)?;
+        made.file().write_all_at(&text, 0).map_err(failed)?;
+        let file = made.place(STATE.as_ref(), Over::Nothing).map_err(|source| match source.kind() {
+            io::ErrorKind::AlreadyExists => busy(&self.path),
+            _ => failed(source),
+        })?;
+        let began = stat_of(&*file).map(|stat| modified(&stat)).map_err(|errno| self.failed(STATE, errno))?;
         let _ = self.begun.set((file, began));
         Ok(())
     }
@@ -305,6 +310,10 @@ impl Target {
         let path = if path.is_empty() { b".".as_slice() } else { path.as_slice() };
         openat2(above.as_ref().map_or(self.root.as_fd(), |above| above.as_fd()), path, flags, mode, BENEATH)
     }
+}
+
+fn busy(path: &Path) -> Error {
+    Error::new(Kind::Exists, "another voltar is extracting to this directory").on(path)
 }
 
 /// Opens the directory of this name in another one, if it is one and no link to one.

@@ -1,14 +1,14 @@
 //! What lies in a destination: the history of its volumes is there and nowhere else.
 //!
-//! Only files whose names are exactly ours count, in folders right under the destination; everything else is passed over, and links
-//! are not followed. The disk may be written by others: whatever lies there, this takes it for data.
+//! Only files whose names are exactly ours count, in folders right under the destination; everything else is passed over. A volume's
+//! folder may be a link ([`volume_folder`]); other links are not followed. The disk may be written by others: whatever lies there, this takes it for data.
 
 use std::collections::BTreeMap;
 use std::fs::{self, DirEntry, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::destination::{Named, parse_name, sidecars};
+use super::destination::{Named, parse_name, sidecars, volume_folder};
 use super::outcome::Removed;
 use crate::archive::manifest::Ends;
 use crate::error::{Error, Kind, Result};
@@ -89,11 +89,10 @@ pub fn all(destination: &Path, manifests: &dyn ReadEnds) -> Result<Vec<Archived>
 pub fn volumes(destination: &Path) -> Result<Vec<String>> {
     let mut volumes = Vec::new();
     for entry in entries(destination)? {
-        let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
         let Ok(name) = entry.file_name().into_string() else { continue };
         // A folder that is not ours, like `lost+found`, need not be one that we may read.
         let holds_ours = || named(destination, &name).is_ok_and(|named| !named.is_empty());
-        if is_folder && holds_ours() {
+        if holds_ours() {
             volumes.push(name);
         }
     }
@@ -212,7 +211,7 @@ impl Folder {
 /// The entries of a volume's folder whose names are ours; none where there is no such folder.
 fn named(destination: &Path, volume: &str) -> Result<Vec<(DirEntry, Named)>> {
     let folder = destination.join(volume);
-    if !fs::symlink_metadata(&folder).is_ok_and(|metadata| metadata.is_dir()) {
+    if volume_folder(destination, volume)?.is_none() {
         return Ok(Vec::new());
     }
     let entries = entries(&folder)?.into_iter();

@@ -1,5 +1,6 @@
 //! The destination: the folder that all archives go to, its space, its lock, and the names in it.
 
+mod linked;
 mod lock;
 mod mount;
 mod names;
@@ -9,6 +10,7 @@ use std::path::Path;
 
 use rustix::fs::statvfs;
 
+pub use linked::volume_folder;
 pub use lock::{Locked, check_folder};
 pub(in crate::job) use names::sidecars;
 pub use names::{IMAGE_ENDINGS, Named, archive_path, folder_of, parse_name};
@@ -34,9 +36,12 @@ pub fn space(folder: &Path) -> Option<Space> {
 /// What can't be removed stays; the space that it takes is told where it is missed.
 pub fn remove_left_overs(destination: &Destination) {
     let Ok(entries) = fs::read_dir(&destination.folder) else { return };
-    // A link is no folder here: it may lead anywhere.
-    for entry in entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
-        archive::remove_left_overs(&entry.path());
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let folder = name.to_str().and_then(|name| volume_folder(&destination.folder, name).ok().flatten());
+        if let Some(folder) = folder {
+            archive::remove_left_overs(&folder);
+        }
     }
 }
 

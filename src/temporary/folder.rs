@@ -101,12 +101,22 @@ impl Folder {
     pub fn make_with(&self, mode: u32) -> io::Result<Temporary> {
         let made = match self.unnamed()? {
             Some(file) => Temporary { folder: self.clone(), file: Arc::new(file), name: None },
-            None => self.named()?,
+            None => self.named(OFlags::RDWR)?,
         };
         if mode != PRIVATE {
             made.file.set_permissions(Permissions::from_mode(mode))?;
         }
         Ok(made)
+    }
+
+    /// Makes a file with a hidden name that can only be written: for a process that may not read in the
+    /// folder, or has no /proc.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be made.
+    pub fn make_to_write(&self) -> io::Result<Temporary> {
+        self.named(OFlags::WRONLY)
     }
 
     /// A file without a name; `None` where the filesystem has no such files.
@@ -130,8 +140,8 @@ impl Folder {
 
     /// A file with a name. A cleaner may have it between the moment in which it is made and that in
     /// which it is locked. We find that out, and make another.
-    fn named(&self) -> io::Result<Temporary> {
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    fn named(&self, access: OFlags) -> io::Result<Temporary> {
+        let flags = access | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         for _ in 0..ATTEMPTS {
             let name = Name::random();
             let file = match openat(&self.file, name.to_string(), flags, Mode::from(PRIVATE)) {

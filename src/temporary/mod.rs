@@ -9,9 +9,11 @@ mod clean;
 mod folder;
 mod name;
 mod occupied;
+mod replace;
 mod scratch;
 
 pub use folder::{Folder, Over, Temporary};
 pub use name::Name;
-pub use occupied::{Standing, refuse_others, standing};
+pub use occupied::{Standing, standing, standing_for_stream};
+pub use replace::replace;
 pub use scratch::scratch;

@@ -24,6 +24,19 @@ pub enum Standing {
 ///
 /// [`Kind::Exists`] with what is there and the next step, [`Kind::Write`] when that can't be found out.
 pub fn standing(path: &Path) -> Result<Standing> {
+    look(path, |_| "choose another name".to_owned())
+}
+
+/// As [`standing`], for what can also be written to stdout (`-o -`), and so into a device.
+///
+/// # Errors
+///
+/// As [`standing`].
+pub fn standing_for_stream(path: &Path) -> Result<Standing> {
+    look(path, |written| format!("to write into it, use `-o - > {written}`"))
+}
+
+fn look(path: &Path, into: impl Fn(Printable<'_>) -> String) -> Result<Standing> {
     let found = match fs::symlink_metadata(path) {
         Ok(found) => found.file_type(),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Standing::Nothing),
@@ -44,10 +57,7 @@ pub fn standing(path: &Path) -> Result<Standing> {
         None
     };
     let message = match through {
-        Some(what) => format!(
-            "is {what}, which is never replaced: to write into it, use `-o - > {written}` (voltar archive); \
-             otherwise choose another name"
-        ),
+        Some(what) => format!("is {what}, which is never replaced: {}", into(written)),
         None if behind.is_socket() => "is a socket, which is never replaced: choose another name".to_owned(),
         None if found.is_symlink() => match fs::read_link(path) {
             Ok(target) => format!(
@@ -60,15 +70,6 @@ pub fn standing(path: &Path) -> Result<Standing> {
         None => "is a folder, which is never replaced: choose another name".to_owned(),
     };
     Err(Error::new(Kind::Exists, message).on(path))
-}
-
-/// As [`standing`], where a file that is there is replaced.
-///
-/// # Errors
-///
-/// As [`standing`].
-pub fn refuse_others(path: &Path) -> Result<()> {
-    standing(path).map(drop)
 }
 
 #[cfg(test)]
@@ -94,8 +95,8 @@ mod tests {
         let refused = [
             (at("link"), "name the file that it leads to"),
             (at("dangling"), "name the file that it leads to"),
-            (at("null"), "use `-o - > "),
-            ("/dev/null".into(), "use `-o - > /dev/null`"),
+            (at("null"), "is a character device, which is never replaced: choose another name"),
+            ("/dev/null".into(), "is a character device"),
             (at("fifo"), "is a FIFO"),
             (at("socket"), "is a socket"),
             (folder.path().to_path_buf(), "is a folder"),
@@ -104,5 +105,7 @@ mod tests {
             let error = standing(&path).unwrap_err().to_string();
             assert!(error.contains(expected) && !error.contains("--force"), "{error}");
         }
+        let error = standing_for_stream("/dev/null".as_ref()).unwrap_err().to_string();
+        assert!(error.contains("use `-o - > /dev/null`"), "{error}");
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! A compression is one file here, and one line in [`Compression::ALL`].
 
+mod foreign;
 mod gzip;
 pub(super) mod gzip_table;
 mod plain;
@@ -65,6 +66,33 @@ impl Compression {
             compression.description().endings.iter().any(|ending| name.to_ascii_lowercase().ends_with(ending))
         };
         Self::ALL.into_iter().find(has_ending)
+    }
+
+    /// The compression that the name of a new archive asks for; `None` where it says nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Usage`] when the name is that of another format.
+    pub fn of_new_name(name: &str) -> Result<Option<Self>> {
+        if let Some(compression) = Self::of_name(name) {
+            return Ok(Some(compression));
+        }
+        let lower = name.to_ascii_lowercase();
+        // A stream of the right compression, but not of an image or of a cpio archive.
+        let alone = [(".zst", Self::Zstd), (".gz", Self::Gzip)];
+        let alone = alone.into_iter().find_map(|(end, one)| Some((lower.strip_suffix(end)?, one)));
+        let (stem, named) = match alone {
+            Some((stem, compression)) => (stem, Some(compression)),
+            None => (&*lower, None),
+        };
+        let Some(format) = foreign::format_of(stem) else { return Ok(named) };
+        let endings: Vec<&str> =
+            Self::ALL.iter().flat_map(|one| one.description().endings).copied().collect();
+        let message = format!(
+            "is named like {format}, but an archive is a tar: end its name in one of {}",
+            endings.join(", ")
+        );
+        Err(Error::new(Kind::Usage, message))
     }
 
     /// Bytes of the tar stream in one frame.
@@ -149,6 +177,49 @@ mod tests {
         ];
         for (name, compression) in cases {
             assert_eq!(Compression::of_name(name), compression, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_new_name_is_that_of_no_other_format() {
+        let good = [
+            ("a.tar.zst", Some(Compression::Zstd)),
+            ("a.zst", Some(Compression::Zstd)),
+            ("a.GZ", Some(Compression::Gzip)),
+            ("disk.img.tar.gz", Some(Compression::Gzip)),
+            ("a", None),
+            ("web1.2026-05-09", None),
+            ("a.zip.old", None),
+            (".zip", None),
+            ("folder.zip/a", None),
+        ];
+        for (name, compression) in good {
+            assert_eq!(Compression::of_new_name(name).unwrap(), compression, "{name}");
+        }
+        let lies = [
+            "a.zip",
+            "a.tar.xz",
+            "a.txz",
+            "a.7z",
+            "a.tar.bz2",
+            "a.tbz",
+            "a.tar.lz4",
+            "a.tar.Z",
+            "a.cpio",
+            "a.qcow2",
+            "a.vmdk",
+            "a.img",
+            "a.img.zst",
+            "a.cpio.gz",
+            "a.ISO",
+            "a.tar.zst.gpg",
+            "a.sha1",
+            "a.json",
+        ];
+        for name in lies {
+            let error = Compression::of_new_name(name).unwrap_err();
+            assert_eq!(error.kind(), Kind::Usage, "{name}");
+            assert!(error.to_string().contains(".tar.zst, .tzst, .tar.gz, .tgz, .tar"), "{error}");
         }
     }
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::archive::digest::Algorithm;
 use crate::error::{Error, Kind, Result};
 use crate::printable::Printable;
-use crate::temporary::{Standing, standing};
+use crate::temporary::{Standing, standing_for_stream};
 
 /// End of the manifest's name.
 const MANIFEST_ENDING: &str = ".manifest.jsonl.zst";
@@ -72,7 +72,7 @@ impl Target {
             if source.is_some() && source == behind {
                 return Err(Error::new(Kind::Exists, "is the source itself").on(&path));
             }
-            if standing(&path)? == Standing::File && !force {
+            if standing_for_stream(&path)? == Standing::File && !force {
                 return Err(exists(&path));
             }
         }

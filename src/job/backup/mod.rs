@@ -197,6 +197,7 @@ impl Turn<'_> {
     /// Makes the folder of the volume's archives, for its owner alone. `false` when it is there already.
     fn make_folder(&self, archive: &Path) -> Result<bool> {
         let folder = archive.parent().unwrap_or(archive);
+        destination::volume_folder(&self.backup.destination.folder, self.folder)?;
         match DirBuilder::new().mode(0o700).create(folder) {
             Ok(()) => Ok(true),
             Err(source) if source.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),

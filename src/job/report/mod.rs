@@ -14,12 +14,9 @@ mod text;
 mod times;
 mod words;
 
-use std::fs::{self, File, Permissions};
-use std::io::Write as _;
+use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-
-use tempfile::Builder;
 
 pub use html::{html, html_in};
 pub use json::json;
@@ -31,7 +28,8 @@ pub use words::summary;
 
 use super::outcome::Outcome;
 use super::plan::Report;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
+use crate::temporary::replace;
 
 /// Everybody may read metrics: node_exporter runs as a user of its own.
 const METRICS_MODE: u32 = 0o644;
@@ -65,7 +63,7 @@ fn write_files(outcome: &Outcome, report: &Report) -> Vec<Error> {
     if outcome.is_refused {
         return errors;
     }
-    let mut write = |path: &Path, bytes: &[u8], mode: u32| errors.extend(replace(path, bytes, mode).err());
+    let mut write = |path: &Path, bytes: &[u8], mode: u32| errors.extend(write(path, bytes, mode).err());
     if let Some(path) = &report.json {
         write(path, format!("{:#}\n", json(outcome)).as_bytes(), mode_of(path));
     }
@@ -83,16 +81,7 @@ fn mode_of(path: &Path) -> u32 {
     fs::metadata(path).map_or(REPORT_MODE, |metadata| metadata.permissions().mode() & 0o777)
 }
 
-/// Puts a file in the place of another: who reads it sees all of the old one or all of the new one.
-fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
-    let failed = |source: std::io::Error| Error::new(Kind::Write, format!("report: {source}")).on(path);
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // A name that no collector takes for one of its files.
-    let mut file =
-        Builder::new().prefix(".voltar-report-").suffix(".part").tempfile_in(folder).map_err(failed)?;
-    file.write_all(bytes).map_err(failed)?;
-    file.as_file().set_permissions(Permissions::from_mode(mode)).map_err(failed)?;
-    file.as_file().sync_all().map_err(failed)?;
-    file.persist(path).map_err(|error| failed(error.error))?;
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)
+/// Puts a report in the place of the one before.
+fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
+    replace(path, bytes, mode).map_err(|error| error.because("report: ", ""))
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::words::shown;
 use crate::error::{Error, Kind, Result};
+use crate::temporary::scratch;
 
 /// How often one looks whether the program has ended.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -31,7 +32,7 @@ pub(super) fn hand_over(
     let failed = |reason: String| Error::new(Kind::Write, format!("mail: {reason}")).on(program);
     // A file holds all of it, so that a program that reads nothing can't make this one wait.
     let input = input(message).map_err(|source| failed(format!("a temporary file: {source}")))?;
-    let mut said = tempfile::tempfile().map_err(|source| failed(format!("a temporary file: {source}")))?;
+    let mut said = scratch().map_err(|source| failed(format!("a temporary file: {source}")))?;
     let both = [said.try_clone(), said.try_clone()];
     let [Ok(out), Ok(err)] = both else { return Err(failed("no more files can be opened".to_owned())) };
     let mut command = Command::new(program);
@@ -73,7 +74,7 @@ fn wait(command: &mut Command, limit: Duration) -> std::io::Result<Option<ExitSt
 
 /// The message with the line ends that programs of this host expect.
 fn input(message: &[u8]) -> std::io::Result<File> {
-    let mut file = tempfile::tempfile()?;
+    let mut file = scratch()?;
     for line in message.split_inclusive(|byte| *byte == b'\n') {
         match line.strip_suffix(b"\r\n") {
             Some(text) => {
