@@ -59,9 +59,12 @@ pub(super) enum Command {
     Backup(Box<BackupArguments>),
     Run(RunArguments),
     Clean(CleanArguments),
-    /// Read one disk for voltar backup and voltar run, which start this themselves
+    /// Parse for another command, which starts this itself
     #[command(hide = true)]
-    Worker,
+    Worker {
+        /// What it was started for: for people who look at processes
+        role: Option<String>,
+    },
     Inspect(InspectArguments),
     #[command(subcommand)]
     Config(super::config::ConfigCommand),

@@ -52,7 +52,7 @@ pub fn main() -> ExitCode {
         Command::Backup(arguments) => backup::run(&arguments),
         Command::Run(arguments) => run::run(&arguments),
         Command::Clean(arguments) => clean::run(&arguments),
-        Command::Worker => worker::run(),
+        Command::Worker { role: _ } => worker::run(),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Config(command) => config::run(&command),
         Command::Systemd(arguments) => systemd::run(&arguments),

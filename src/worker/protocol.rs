@@ -85,6 +85,19 @@ pub enum Order {
     Write(Onto),
 }
 
+impl Order {
+    /// The word for it among the arguments of a worker: whoever looks at processes sees what it does.
+    #[must_use]
+    pub fn role(&self) -> &'static str {
+        match self {
+            Self::Archive(_) => "archive",
+            Self::Publish { .. } | Self::Name(_) => "publish",
+            Self::Manifests { .. } | Self::Ends => "manifests",
+            Self::Restore { .. } | Self::Plan { .. } | Self::Write(_) => "restore",
+        }
+    }
+}
+
 /// What is known of a target that a worker writes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Onto {

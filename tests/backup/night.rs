@@ -7,7 +7,9 @@ use std::process::{Child, Command, Output, Stdio};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::place::{Place, VOLUME, expect, guest, names, noise, said, stderr, stdout, voltar, wait_for};
+use crate::place::{
+    Place, VOLUME, expect, guest, names, noise, said, stderr, stdout, voltar, wait_for_worker,
+};
 
 /// A configuration of the group and of images, of which the latest archive is kept.
 fn configured(place: &Place, images: &[&Path]) -> PathBuf {
@@ -94,10 +96,10 @@ pub fn dry() {
 }
 
 /// A night that takes long, once it has begun to write.
-fn long(place: &Place, config: &Path) -> Child {
+fn long(config: &Path) -> Child {
     let mut command = night(config);
     let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    wait_for("temporary files", || place.files().len() >= 3);
+    wait_for_worker(child.id());
     child
 }
 
@@ -117,7 +119,7 @@ pub fn second() {
     let images = tempfile::tempdir().unwrap();
     let place = Place::new(&noise(images.path()));
     let config = slow(&place);
-    let first = long(&place, &config);
+    let first = long(&config);
     let output = said(&mut night(&config));
     expect(&output, 1, &[&first.id().to_string()]);
     assert_eq!(place.changes(), ["lvcreate"]);
@@ -128,7 +130,7 @@ pub fn stopped() {
     let images = tempfile::tempdir().unwrap();
     let place = Place::new(&noise(images.path()));
     let config = slow(&place);
-    let output = end(long(&place, &config), Signal::TERM);
+    let output = end(long(&config), Signal::TERM);
     expect(&output, 1, &["stopped by a signal", "not begun"]);
     assert!(stdout(&output).contains("not begun"), "{} {}", stdout(&output), stderr(&output));
     assert_eq!(place.files(), [""; 0]);

@@ -121,7 +121,7 @@ impl Place {
         let mut command = tools::with_usual_signals(&command);
         let child =
             command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        wait_for("temporary files", || self.files().len() >= 3);
+        wait_for_worker(child.id());
         Running(child)
     }
 }
@@ -147,17 +147,33 @@ impl Running {
 
     /// The process that reads the disk.
     pub fn worker(&self) -> u32 {
-        let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", self.pid())).unwrap();
-        let is_worker = |pid: &u32| {
-            let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-            line.split(|byte| *byte == 0).nth(1) == Some(b"worker")
-        };
-        children.split_whitespace().map(|pid| pid.parse().unwrap()).find(is_worker).expect("a worker")
+        worker_of(self.pid()).expect("a worker")
     }
 
     pub fn output(self) -> Output {
         self.0.wait_with_output().unwrap()
     }
+}
+
+/// Waits until the process that reads the disk for this one has begun: its temporary files have no names.
+pub fn wait_for_worker(pid: u32) {
+    wait_for("a worker in its sandbox", || {
+        worker_of(pid).is_some_and(|worker| {
+            let status = fs::read_to_string(format!("/proc/{worker}/status"));
+            status.is_ok_and(|status| status.contains("\nSeccomp:\t2\n"))
+        })
+    });
+}
+
+/// The process that reads the disk for this one.
+fn worker_of(pid: u32) -> Option<u32> {
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
+    let is_worker = |pid: &u32| {
+        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let mut words = line.split(|byte| *byte == 0).skip(1);
+        (words.next(), words.next()) == (Some(b"worker".as_slice()), Some(b"archive".as_slice()))
+    };
+    children.split_whitespace().map(|pid| pid.parse().unwrap()).find(is_worker)
 }
 
 pub fn voltar() -> Command {

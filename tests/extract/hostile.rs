@@ -344,3 +344,29 @@ fn listing_blocks(folder: &Path) -> u64 {
         })
         .sum()
 }
+
+/// What `strace` sees of root's rights and root's root.
+pub fn enclosed() {
+    let yard = Yard::new();
+    let tar = Hostile::new().file("a", "content").symlink("link", "/etc/passwd").bytes();
+    for place in both_ways(yard.folder.path(), &tar) {
+        let log = tempfile::NamedTempFile::new().unwrap();
+        let mut command = crate::common::tools::command("strace");
+        command.args(["-f", "-o"]).arg(log.path()).arg(env!("CARGO_BIN_EXE_voltar")).arg("extract");
+        command.arg(&place).arg("-C").arg(yard.path("target")).args(["-q", "--overwrite"]);
+        crate::common::tools::assert_success("strace voltar extract", &command.output().unwrap());
+        let log = fs::read_to_string(log.path()).unwrap();
+        let at = |call: &str| log.lines().position(|line| line.contains(call));
+        let (rooted, dropped) = (at("chroot(\".\")").expect("a new root"), at("capset(").unwrap());
+        assert!(log.lines().nth(rooted).unwrap().ends_with("= 0"), "{log}");
+        assert!(rooted < dropped && dropped < at("SECCOMP_SET_MODE_FILTER").unwrap());
+        let kept = log.lines().nth(dropped).unwrap();
+        for lost in
+            ["CAP_SYS_CHROOT", "CAP_SYS_PTRACE", "CAP_NET_ADMIN", "CAP_MKNOD", "CAP_SETUID", "CAP_KILL"]
+        {
+            assert!(!kept.contains(lost), "{lost}: {kept}");
+        }
+        assert_eq!(fs::read(yard.path("target/a")).unwrap(), b"content");
+        yard.assert_untouched("enclosed");
+    }
+}

@@ -8,6 +8,7 @@ mod common;
 mod existing;
 mod hostile;
 mod interrupted;
+mod panics;
 mod partial;
 mod same;
 
@@ -43,6 +44,12 @@ fn main() -> ExitCode {
             "devices are made on request, and modes and owners are set as they are told",
             ROOT,
             hostile::devices,
+        ),
+        trial("a bug in a thread that makes files ends the run", &[], panics::in_a_thread),
+        trial(
+            "as root the directory is the root of the process, with few rights",
+            &[Needs::Root, Needs::Tool("strace", "strace"), TIMEOUT],
+            hostile::enclosed,
         ),
         trial("what is too large ends with a clear error", &[TIMEOUT], hostile::bombs),
         trial("a disk that is full is a clear error, and the same command goes on", ROOT, interrupted::full),

@@ -16,8 +16,8 @@ use crate::inside::Setting;
 use crate::place::Place;
 use crate::{complete, left_out, on_kernel, this_program, trial};
 
-const VOLTAR: &str = env!("CARGO_BIN_EXE_voltar");
-const GUEST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/guest.img");
+pub const VOLTAR: &str = env!("CARGO_BIN_EXE_voltar");
+pub const GUEST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/guest.img");
 
 pub fn trials() -> Vec<Trial> {
     let mut trials = Vec::new();
@@ -30,7 +30,7 @@ pub fn trials() -> Vec<Trial> {
     }
     trials.push(trial("what is there is replaced when it is asked for", forced));
     trials.push(trial("inspect tells the same in the sandbox and outside", inspected));
-    trials.push(trial("nothing is left of a source that can't be read", nothing_left));
+    trials.push(trial("nothing is left of an archive that is given up", nothing_left));
     trials.push(on_kernel("what the caller left open is closed", Setting::Both, complete(inherited)));
     trials.push(on_kernel("all threads of a run are in the sandbox", Setting::Both, complete(all_threads)));
     trials.push(on_kernel("a run does nothing that the sandbox refuses", Setting::Both, || {
@@ -39,6 +39,13 @@ pub fn trials() -> Vec<Trial> {
             return left_out("needs strace (Debian package strace)");
         }
         nothing_refused();
+        Ok(Completion::Completed)
+    }));
+    trials.push(on_kernel("no command parses before the sandbox", Setting::Both, || {
+        if Command::new("strace").arg("-V").output().is_err() {
+            return left_out("needs strace (Debian package strace)");
+        }
+        crate::parsing::is_confined_first();
         Ok(Completion::Completed)
     }));
     trials.push(on_kernel(
@@ -111,10 +118,8 @@ fn inspected() {
 
 fn nothing_left() {
     let folder = tempfile::tempdir().unwrap();
-    let source = tempfile::NamedTempFile::new().unwrap();
-    source.as_file().set_len(1 << 20).unwrap();
     let output = format!("{}/", folder.path().display());
-    let run = voltar(&["archive", source.path().to_str().unwrap(), "-o", &output]).output().unwrap();
+    let run = voltar(&["archive", GUEST, "--max-output", "1K", "-o", &output]).output().unwrap();
     assert_eq!(run.status.code(), Some(1));
     assert_eq!(content(folder.path()), []);
 }

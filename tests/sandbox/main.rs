@@ -7,6 +7,7 @@
 mod attempts;
 mod command;
 mod inside;
+mod parsing;
 mod place;
 
 use std::process::{Command, ExitCode};

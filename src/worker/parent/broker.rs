@@ -30,10 +30,11 @@ impl Broker {
         source: &Path,
         force: bool,
     ) -> Result<(Self, File, File)> {
-        let channel = program.leave()?;
-        let mut broker = Self { channel, archive: Printable::path(archive).to_string() };
+        let shown = Printable::path(archive).to_string();
         let (archive, source) = (archive.to_path_buf(), source.to_path_buf());
-        match broker.ask(&Order::Publish { archive, algorithm, source, force })? {
+        let order = Order::Publish { archive, algorithm, source, force };
+        let mut broker = Self { channel: program.leave(order.role())?, archive: shown };
+        match broker.ask(&order)? {
             Message::Files => {
                 let mut file = || broker.channel.file().map_err(|source| Error::internal(source));
                 let (archive, manifest) = (file()?, file()?);

@@ -42,13 +42,13 @@ impl Program {
     }
 
     /// Starts it, and leaves it alone: it ends when this process does. What it says besides goes to stderr.
-    pub(super) fn leave(&self) -> Result<Channel> {
+    pub(super) fn leave(&self, role: &str) -> Result<Channel> {
         let failed = |source: io::Error| {
             Error::new(Kind::System, format!("the process that names the archive can't be started: {source}"))
         };
         let (channel, stdin) = channel::pair().map_err(failed)?;
         let mut command = Command::new(&self.path);
-        command.arg0("voltar").args(&self.arguments).process_group(0);
+        command.arg0("voltar").args(&self.arguments).arg(role).process_group(0);
         // Nobody waits for it: a process that has no rights can't, and has ended soon after it was told.
         drop(command.stdin(stdin).stdout(Stdio::null()).spawn().map_err(failed)?);
         Ok(channel)
@@ -63,6 +63,7 @@ impl Program {
         let mut child = Command::new(&self.path)
             .arg0("voltar")
             .args(&self.arguments)
+            .arg(order.role())
             .process_group(0)
             .stdin(stdin)
             .stdout(Stdio::null())

@@ -5,11 +5,11 @@ midway
 kill -KILL $PARENT
 wait $PARENT || true
 slow 0
-wait_for 10 "the end of the worker" no_process
+wait_for 60 "the end of the worker" no_process
 nothing_published
 one_snapshot
 parts=($BACKUPS/*/.*.part)
-[ ${#parts[@]} = 0 ] || fail "the worker left ${parts[*]}"
+[ ${#parts[@]} = 0 ] || fail "it left ${parts[*]}"
 voltar 0 clean
 says "volume-big-voltar-"
 nothing_left

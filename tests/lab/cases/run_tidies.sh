@@ -10,10 +10,12 @@ folder = "$BACKUPS"
 TOML
 begin run --config $OUT/voltar.toml
 midway
-kill -KILL $PARENT $WORKER
+kill -STOP $PARENT
+processes
+kill -KILL "${PROCESSES[@]}"
 wait $PARENT || true
 slow 0
-wait_for 10 "the end of all" no_process
+wait_for 60 "the end of all" no_process
 one_snapshot
 [[ $SNAPSHOTS =~ (volume-big-voltar-[^ ]*) ]]
 old=${BASH_REMATCH[1]}
