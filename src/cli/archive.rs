@@ -51,10 +51,7 @@ pub(super) fn run(arguments: &ArchiveArguments) -> Result<ExitCode> {
             summarise(arguments, &console, show, published, &report);
             Ok(if report.is_complete() { ExitCode::SUCCESS } else { ExitCode::from(INCOMPLETE) })
         }
-        Err(error) => {
-            console.failed(&error);
-            Err(error)
-        }
+        Err(error) => Err(error),
     }
 }
 

@@ -47,7 +47,6 @@ Get files back with any tar, as root for owners, devices and attributes:
 /// needs read permission on the source and nothing else, and never writes to it.
 #[derive(Debug, Parser)]
 #[command(name = "voltar", version, styles = STYLES, after_help = EXIT_CODES, max_term_width = 100)]
-#[command(disable_help_subcommand = true)]
 pub(super) struct Arguments {
     #[command(subcommand)]
     pub command: Command,
@@ -59,12 +58,6 @@ pub(super) enum Command {
     Backup(Box<BackupArguments>),
     Run(RunArguments),
     Clean(CleanArguments),
-    /// Parse for another command, which starts this itself
-    #[command(hide = true)]
-    Worker {
-        /// What it was started for: for people who look at processes
-        role: Option<String>,
-    },
     Inspect(InspectArguments),
     #[command(subcommand)]
     Config(super::config::ConfigCommand),
@@ -86,7 +79,9 @@ pub(super) enum Command {
         /// Which shell
         shell: clap_complete::Shell,
     },
-    /// Print the manual page, or write all pages into a folder
+    /// Show the manual page, or write all pages into a folder
+    ///
+    /// On a terminal man shows the page; elsewhere it is printed as it is, for man -l - or a file.
     Man {
         /// Folder for the pages of all commands
         #[arg(value_hint = ValueHint::DirPath)]

@@ -7,7 +7,8 @@ use std::process::ExitCode;
 use clap::{Args, ValueHint};
 
 use super::formats::content_size;
-use super::places::{Reading, Session, issues};
+use super::places::{Reading, Session};
+use super::{INCOMPLETE, speech};
 use crate::error::{Error, Kind, Result};
 use crate::units::ByteRange;
 
@@ -46,9 +47,9 @@ pub(super) fn run(arguments: &CatArguments) -> Result<ExitCode> {
             stdout.write_all(bytes).map_err(|source| Error::new(Kind::Write, source))
         })?;
         stdout.flush().map_err(|source| Error::new(Kind::Write, source))?;
-        let found = issues(named.place.as_ref());
-        if found != ExitCode::SUCCESS {
-            code = found;
+        for issue in named.place.issues() {
+            speech::issue(&issue);
+            code = ExitCode::from(INCOMPLETE);
         }
     }
     Ok(code)

@@ -7,6 +7,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::backup::volume_name;
+use super::speech::document;
 use super::words::words;
 use super::{FAILED, print};
 use crate::error::Result;
@@ -58,10 +59,10 @@ pub(super) fn run(arguments: &CleanArguments) -> Result<ExitCode> {
     let lvm = Lvm::new(&words("--lvm-command", &arguments.lvm_command)?)?;
     let mode = if arguments.dry_run { Mode::Show } else { Mode::Remove };
     let cleaned = clean(&lvm, &arguments.snapshots, mode)?;
-    print(&match arguments.json {
-        true => format!("{:#}\n", as_json(&cleaned, mode)),
-        false => text(&cleaned, mode),
-    })?;
+    match arguments.json {
+        true => document("clean", as_json(&cleaned, mode))?,
+        false => print(&text(&cleaned, mode))?,
+    }
     Ok(if cleaned.errors.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
 }
 

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Subcommand, ValueHint};
 
-use super::{FAILED, print};
+use super::{FAILED, print, speech};
 use crate::error::{Kind, Result};
 use crate::job::config;
 use crate::printable::Printable;
@@ -61,7 +61,6 @@ fn check(file: &Path) -> Result<ExitCode> {
 /// Says what is hardly meant.
 pub(super) fn warn(warnings: &[String]) {
     for warning in warnings {
-        // Where stderr can't be written there is nobody to tell.
-        let _ = writeln!(io::stderr(), "voltar: warning: {warning}");
+        speech::warning(warning);
     }
 }

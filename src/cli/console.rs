@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 
-use crate::archive::{Observer, kind_name};
-use crate::error::{Error, Issue};
+use super::speech::{issue_as_json, typed};
+use crate::archive::Observer;
+use crate::error::Issue;
 use crate::job::Witness;
 use crate::job::outcome::VolumeOutcome;
 use crate::printable::Printable;
@@ -79,23 +80,14 @@ impl Console {
     }
 
     /// Writes a line of JSON, with the `type` that it has.
-    pub(super) fn json(&self, type_name: &str, mut fields: Value) {
+    pub(super) fn json(&self, type_name: &str, fields: Value) {
         let Show::Json { on_stderr } = self.show else { return };
-        if let Some(fields) = fields.as_object_mut() {
-            fields.insert("type".to_owned(), json!(type_name));
-        }
-        let line = format!("{fields}\n");
+        let line = format!("{}\n", typed(type_name, fields));
         // A reader that is gone does not end the run: the archive is what counts.
         let _ = match on_stderr {
             true => io::stderr().write_all(line.as_bytes()),
             false => io::stdout().write_all(line.as_bytes()),
         };
-    }
-
-    /// Says that the run failed, for programs; people are told by whoever ends the program.
-    pub(super) fn failed(&self, error: &Error) {
-        self.end();
-        self.json("error", json!({ "kind": kind_name(error.kind()), "message": error.to_string() }));
     }
 
     /// Tells something that could not be as it was.
@@ -178,11 +170,7 @@ impl Observer for Console {
 
     fn issue(&self, issue: &Issue) {
         match self.show {
-            Show::Json { .. } => {
-                let path = issue.path.as_deref().map(|path| Printable(path).to_string());
-                let kind = kind_name(issue.error.kind());
-                self.json("issue", json!({ "path": path, "kind": kind, "message": issue.error.to_string() }));
-            }
+            Show::Json { .. } => self.json("issue", issue_as_json(issue)),
             _ => self.line(&format!("issue: {issue}")),
         }
     }

@@ -7,8 +7,9 @@ use std::process::ExitCode;
 use clap::{Args, ValueHint};
 use serde_json::json;
 
-use super::places::{Named, Out, Reading, Session, issues};
-use super::{FAILED, INCOMPLETE, formats, shown};
+use super::places::{Named, Out, Reading, Session};
+use super::speech::{self, typed};
+use super::{FAILED, INCOMPLETE, USAGE, formats, shown};
 use crate::archive::Algorithm;
 use crate::error::{Error, Kind, Result};
 use crate::filesystem::Timestamp;
@@ -17,9 +18,8 @@ use crate::place::{Item, ItemKind, clean, is_below};
 const EXIT_CODES: &str = "\
 Exit codes:
   0  the same
-  1  different, or one of them can't be read
-  2  the arguments make no sense
-  3  the same as far as could be read: the issues say what could not";
+  1  different
+  2  trouble: one of them can't be read whole, as the issues or the error say, or the arguments make no sense";
 
 /// Compare two archives, images or devices: what was added, removed, changed
 ///
@@ -73,19 +73,33 @@ pub(super) fn run(arguments: &DiffArguments) -> Result<ExitCode> {
     let (one, other) = (one?, other?);
     let mut out = Out::new();
     let differences = compare(&one, &other, arguments.quick, arguments.json, &mut out)?;
-    if !arguments.json {
-        let Differences { added, removed, changed, same } = &differences;
-        out.line(format_args!("{added} added, {removed} removed, {changed} changed, {same} the same"))?;
+    let mut is_whole = true;
+    for named in [&one, &other] {
+        is_whole &= out.issues(named.place.as_ref())? == ExitCode::SUCCESS;
+    }
+    let Differences { added, removed, changed, same } = &differences;
+    match arguments.json {
+        true => {
+            let fields = json!({ "added": added, "removed": removed, "changed": changed, "same": same, "complete": is_whole });
+            out.line(typed("summary", fields))?;
+        }
+        false => {
+            out.line(format_args!("{added} added, {removed} removed, {changed} changed, {same} the same"))?
+        }
     }
     out.end()?;
-    Ok(code(&one, &other, &differences))
+    Ok(match (is_whole, differences.is_none()) {
+        (false, _) => ExitCode::from(USAGE),
+        (true, false) => ExitCode::from(FAILED),
+        (true, true) => ExitCode::SUCCESS,
+    })
 }
 
-/// The exit code, after telling the issues.
+/// The exit code of a comparison that is not diff's own, after telling the issues.
 pub(super) fn code(one: &Named, other: &Named, differences: &Differences) -> ExitCode {
-    let whole =
-        [one, other].map(|named| issues(named.place.as_ref())).iter().all(|code| *code == ExitCode::SUCCESS);
-    match (differences.is_none(), whole) {
+    let issues = [one, other].map(|named| named.place.issues()).concat();
+    issues.iter().for_each(speech::issue);
+    match (differences.is_none(), issues.is_empty()) {
         (false, _) => ExitCode::from(FAILED),
         (true, false) => ExitCode::from(INCOMPLETE),
         (true, true) => ExitCode::SUCCESS,
@@ -141,8 +155,7 @@ pub(super) fn compare(
         };
         match (json, fields.as_slice()) {
             (true, fields) => {
-                let path = shown::path(path);
-                out.line(json!({ "type": word, "path": path, "fields": fields }))?;
+                out.line(typed(word, shown::path_as_json(path, json!({ "fields": fields }))))?;
             }
             (false, []) => out.line(format_args!("{sign} {}", shown::path(path)))?,
             (false, fields) => {

@@ -106,10 +106,7 @@ pub(super) fn run(arguments: &ExtractArguments) -> Result<ExitCode> {
             summarise(arguments, &console, show, &report);
             Ok(if report.is_complete() { ExitCode::SUCCESS } else { ExitCode::from(INCOMPLETE) })
         }
-        Err(error) => {
-            console.failed(&error);
-            Err(error)
-        }
+        Err(error) => Err(error),
     }
 }
 

@@ -8,14 +8,14 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum, ValueHint};
 
 use super::INCOMPLETE;
-use super::places::{Out, Reading, Session, issues, note};
+use super::places::{Out, Reading, Session};
 use super::{formats, shown};
 use crate::archive::Algorithm;
-use crate::error::{Kind, Result};
+use crate::error::{Issue, Kind, Result};
 use crate::job::scope::shelves;
 use crate::place::{Item, ItemKind, base_name};
 use crate::printable::Printable;
-use crate::tree::Exclude;
+use crate::tree::{Exclude, Pattern};
 
 /// Find entries in archives, images and devices
 ///
@@ -67,9 +67,17 @@ pub(super) struct FindArguments {
     #[arg(long, value_name = "NAME")]
     xattr: Option<String>,
 
+    /// The whole path matches, from the top of the place: p1/etc/*.conf; * is also a slash
+    #[arg(long, value_name = "GLOB")]
+    path: Option<OsString>,
+
     /// A line of JSON for each entry
     #[arg(long)]
     json: bool,
+
+    /// End each name with a zero byte and show its bytes as they are, for xargs -0; -print0 is the same
+    #[arg(short = '0', long, conflicts_with = "json")]
+    print0: bool,
 
     #[command(flatten)]
     reading: Reading,
@@ -146,6 +154,8 @@ pub(super) fn run(arguments: &FindArguments) -> Result<ExitCode> {
         exclude.add(pattern.as_bytes());
         exclude
     });
+    let path = arguments.path.as_ref().map(|pattern| Pattern::new(pattern.as_bytes()));
+    let patterns = Patterns { name, path };
     let session = Session::open(&places, &arguments.reading)?;
     let mut out = Out::new();
     let mut code = ExitCode::SUCCESS;
@@ -154,7 +164,7 @@ pub(super) fn run(arguments: &FindArguments) -> Result<ExitCode> {
             Ok(named) => named,
             // One of many archives may be damaged.
             Err(error) if places.len() > 1 => {
-                note(&format!("issue: {error}"));
+                out.issue(&error.into())?;
                 code = ExitCode::from(INCOMPLETE);
                 continue;
             }
@@ -163,12 +173,12 @@ pub(super) fn run(arguments: &FindArguments) -> Result<ExitCode> {
         let place = named.place.as_ref();
         let mut digests = formats::Digests::new(place, text);
         let walked = place.walk(&named.path, &mut |item| {
-            match matches(arguments, name.as_ref(), &mut digests, &item) {
+            match matches(arguments, &patterns, &mut digests, &item) {
                 Ok(true) => {}
                 Ok(false) => return Ok(()),
                 // One file that can't be read.
                 Err(error) if !error.ends_the_run() => {
-                    note(&format!("issue: {}: {error}", shown::path(&item.path)));
+                    out.issue(&Issue { path: Some(item.path.clone()), error })?;
                     code = ExitCode::from(INCOMPLETE);
                     return Ok(());
                 }
@@ -181,20 +191,25 @@ pub(super) fn run(arguments: &FindArguments) -> Result<ExitCode> {
                 }
                 return out.line(fields);
             }
-            match places.len() {
-                1 => out.line(shown::path(&item.path)),
-                _ => out.line(format_args!("{}:{}", Printable(text.as_bytes()), shown::path(&item.path))),
+            let name = match places.len() {
+                1 if item.path.is_empty() => b".".to_vec(),
+                1 => item.path.clone(),
+                _ => [text.as_bytes(), b":", &item.path].concat(),
+            };
+            match arguments.print0 {
+                true => out.bytes(&[name.as_slice(), b"\0"].concat()),
+                false => out.line(shown::pasted(&name)),
             }
         });
         match walked {
             Ok(()) => {}
             Err(error) if places.len() > 1 && !matches!(error.kind(), Kind::Write | Kind::Interrupted) => {
-                note(&format!("issue: {}: {error}", Printable(text.as_bytes())));
+                out.issue(&error.on(Path::new(text)).into())?;
                 code = ExitCode::from(INCOMPLETE);
             }
             Err(error) => return Err(error),
         }
-        if issues(place) != ExitCode::SUCCESS {
+        if out.issues(place)? != ExitCode::SUCCESS {
             code = ExitCode::from(INCOMPLETE);
         }
     }
@@ -202,16 +217,23 @@ pub(super) fn run(arguments: &FindArguments) -> Result<ExitCode> {
     Ok(code)
 }
 
+/// Of names.
+struct Patterns {
+    name: Option<Exclude>,
+    path: Option<Pattern>,
+}
+
 /// Whether all that was asked for is true of an entry. What costs most is asked last.
 fn matches(
     arguments: &FindArguments,
-    name: Option<&Exclude>,
+    patterns: &Patterns,
     digests: &mut formats::Digests<'_>,
     item: &Item,
 ) -> Result<bool> {
     let bits = arguments.perm.unwrap_or(0);
     let has_content = item.kind.has_content();
-    let plain = name.is_none_or(|name| name.excludes(b"", base_name(&item.path)))
+    let plain = patterns.name.as_ref().is_none_or(|name| name.excludes(b"", base_name(&item.path)))
+        && patterns.path.as_ref().is_none_or(|path| path.matches(&item.path))
         && arguments.kind.is_none_or(|kind| kind.is(item.kind))
         && arguments.uid.is_none_or(|uid| uid == item.uid)
         && arguments.gid.is_none_or(|gid| gid == item.gid)

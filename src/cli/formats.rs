@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 
-use super::places::note;
+use super::speech::note;
 use crate::archive::Algorithm;
 use crate::error::Result;
 use crate::place::{Item, ItemKind, Place};

@@ -1,7 +1,8 @@
 //! Completions and manual pages, made from the arguments.
 
+use std::io::{self, IsTerminal as _, Write as _};
 use std::path::Path;
-use std::process::ExitCode;
+use std::process::{ExitCode, Stdio};
 
 use clap::{Command, CommandFactory as _};
 
@@ -33,7 +34,10 @@ pub(super) fn man(folder: Option<&Path>) -> Result<ExitCode> {
         None => {
             let mut text = Vec::new();
             clap_mangen::Man::new(Arguments::command()).render(&mut text).map_err(refused)?;
-            print(&String::from_utf8_lossy(&text))?;
+            match io::stdout().is_terminal() {
+                true => show(&text)?,
+                false => print(&String::from_utf8_lossy(&text))?,
+            }
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -49,4 +53,20 @@ fn pages(command: &Command, folder: &Path) -> Result<()> {
     let mut text = Vec::new();
     page.render(&mut text).map_err(|source| Error::new(Kind::Write, source).on(&path))?;
     replace(&path, &text, PAGE_MODE)
+}
+
+/// Shows a page to a person, as man(1) does.
+fn show(page: &[u8]) -> Result<()> {
+    let refused = |source: io::Error| {
+        let message = format!(
+            "man can't be run: {source}; \"voltar --help\" says the same, \"voltar man >voltar.1\" writes the page"
+        );
+        Error::new(Kind::System, message)
+    };
+    let mut viewer = std::process::Command::new("man").args(["-l", "-"]).stdin(Stdio::piped()).spawn().map_err(refused)?;
+    if let Some(mut input) = viewer.stdin.take() {
+        // A viewer that was left early reads no more.
+        let _ = input.write_all(page);
+    }
+    viewer.wait().map(drop).map_err(refused)
 }

@@ -9,7 +9,7 @@ use clap::{Args, ValueHint};
 use jiff::tz::TimeZone;
 use serde_json::json;
 
-use super::places::{Named, Out, Reading, Session, note};
+use super::places::{Named, Out, Reading, Session};
 use super::{INCOMPLETE, formats, shown};
 use crate::archive::Algorithm;
 use crate::error::{Error, Kind, Result};
@@ -65,7 +65,7 @@ pub(super) fn run(arguments: &HistoryArguments) -> Result<ExitCode> {
             match teller.version(named) {
                 Ok(found) => teller.tell(archive, found)?,
                 Err(error) => {
-                    note(&format!("issue: {error}"));
+                    teller.out.issue(&error.into())?;
                     code = ExitCode::from(INCOMPLETE);
                 }
             }

@@ -1,12 +1,12 @@
 //! `voltar inspect`.
 
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
 use super::args::{InspectArguments, SourceArguments};
+use super::speech::{document, note};
 use super::{INCOMPLETE, print, table};
 use crate::disk::{Disk, Held, Volume, WHOLE};
 use crate::error::{Error, Result};
@@ -29,15 +29,13 @@ struct Seen<'a> {
 
 /// Runs `voltar inspect`.
 pub(super) fn run(arguments: &InspectArguments) -> Result<ExitCode> {
-    let note = |text: &str| {
-        // Where stderr can't be written there is nobody to tell.
-        let _ = writeln!(io::stderr(), "voltar: {text}");
-    };
     let SourceArguments { source, reading } = &arguments.source;
     let disk = Source::open(source, &reading.into())?.confine(Writing::Nowhere, note)?.parse()?;
     let seen: Vec<Seen<'_>> = disk.volumes().iter().map(look).collect();
-    let text = if arguments.json { format!("{:#}\n", as_json(&disk, &seen)) } else { as_text(&disk, &seen) };
-    print(&text)?;
+    match arguments.json {
+        true => document("inspect", as_json(&disk, &seen))?,
+        false => print(&as_text(&disk, &seen))?,
+    }
     let table_fault = disk.table().is_some_and(|table| table.fault.is_some());
     let is_whole = !table_fault && disk.doubts().is_empty() && seen.iter().all(|seen| seen.faults.is_empty());
     Ok(if is_whole { ExitCode::SUCCESS } else { ExitCode::from(INCOMPLETE) })

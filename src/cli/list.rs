@@ -8,6 +8,7 @@ use clap::{Args, ValueHint};
 use serde_json::{Value, json};
 
 use super::print;
+use super::speech::document;
 use super::table::{columns, count};
 use crate::error::Result;
 use crate::job::archives::{Archived, Folder};
@@ -77,11 +78,10 @@ pub(super) fn run(arguments: &ListArguments) -> Result<ExitCode> {
         listed.push(Listed { volume, folder, kept, is_unnamed });
     }
     let space = space(&place);
-    let text = match arguments.json {
-        true => format!("{:#}\n", as_json(&place, space, &listed)),
-        false => as_text(&place, space, &listed),
-    };
-    print(&text)?;
+    match arguments.json {
+        true => document("list", as_json(&place, space, &listed))?,
+        false => print(&as_text(&place, space, &listed))?,
+    }
     Ok(ExitCode::SUCCESS)
 }
 

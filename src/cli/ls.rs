@@ -6,11 +6,12 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum, ValueHint};
 use jiff::tz::TimeZone;
 
-use super::places::{Named, Out, Reading, Session, issues};
+use super::places::{Named, Out, Reading, Session};
 use super::{formats, shown};
 use crate::archive::Algorithm;
 use crate::error::Result;
 use crate::place::{Item, ItemKind, base_name};
+use crate::units::Bytes;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -25,7 +26,7 @@ Examples:
 /// PLACE is a file or device, or one and a path in it: disk.img, disk.img:p2/etc, backup.tar.zst:p2/etc/fstab. Names are
 /// made safe to show; times are those of this host's time zone.
 #[derive(Debug, Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, disable_help_flag = true)]
 pub(super) struct LsArguments {
     /// What is listed
     #[arg(required = true, value_name = "PLACE", value_hint = ValueHint::FilePath)]
@@ -34,6 +35,18 @@ pub(super) struct LsArguments {
     /// Modes, owners, sizes and times, as ls -l
     #[arg(short, long)]
     long: bool,
+
+    /// Sizes for people: 1.2 MiB
+    #[arg(short = 'h', long)]
+    human_readable: bool,
+
+    /// Hidden entries too, which are shown anyway
+    #[arg(short, long, short_alias = 'A', hide_short_help = true)]
+    all: bool,
+
+    /// Show what this does
+    #[arg(long, action = clap::ArgAction::HelpLong)]
+    help: Option<bool>,
 
     /// All that is below, with the whole path
     #[arg(short = 'R', long)]
@@ -91,7 +104,7 @@ pub(super) fn run(arguments: &LsArguments) -> Result<ExitCode> {
             out.line(format_args!("{}:", crate::printable::Printable(named.text.as_encoded_bytes())))?;
         }
         list(arguments, &named, &zone, &mut out)?;
-        let found = issues(named.place.as_ref());
+        let found = out.issues(named.place.as_ref())?;
         if found != ExitCode::SUCCESS {
             code = found;
         }
@@ -111,7 +124,9 @@ fn list(arguments: &LsArguments, named: &Named, zone: &TimeZone, out: &mut Out) 
         // Nothing is held: the lines are as wide as they are.
         let mut each = |item: Item| match (arguments.json, arguments.long) {
             (true, _) => out.line(shown::as_json(&item)),
-            (false, true) => out.bytes(long(&[(shown::path(&item.path), item)], zone).as_bytes()),
+            (false, true) => {
+                out.bytes(long(&[(shown::path(&item.path), item)], zone, arguments.human_readable).as_bytes())
+            }
             (false, false) => out.line(shown::path(&item.path)),
         };
         return place.walk(&item.path, &mut each);
@@ -129,17 +144,22 @@ fn list(arguments: &LsArguments, named: &Named, zone: &TimeZone, out: &mut Out) 
         return items.iter().try_for_each(|item| out.line(name(item)));
     }
     let rows: Vec<(String, Item)> = items.into_iter().map(|item| (name(&item), item)).collect();
-    out.bytes(long(&rows, zone).as_bytes())
+    out.bytes(long(&rows, zone, arguments.human_readable).as_bytes())
 }
 
 /// Lines as `ls -l` has them.
-fn long(rows: &[(String, Item)], zone: &TimeZone) -> String {
+fn long(rows: &[(String, Item)], zone: &TimeZone, is_human: bool) -> String {
+    let size = |item: &Item| match item.kind {
+        ItemKind::CharacterDevice(..) | ItemKind::BlockDevice(..) => shown::size(item),
+        _ if is_human => Bytes(item.size).to_string(),
+        _ => shown::size(item),
+    };
     let cells: Vec<[String; 4]> = rows
         .iter()
         .map(|(_, item)| {
             let links = item.links.map_or_else(|| "-".to_owned(), |links| links.to_string());
             let (owner, group) = (shown::owner(&item.uname, item.uid), shown::owner(&item.gname, item.gid));
-            [links, owner, group, shown::size(item)]
+            [links, owner, group, size(item)]
         })
         .collect();
     let width =

@@ -23,6 +23,7 @@ mod restore;
 mod run;
 mod shown;
 mod signals;
+mod speech;
 mod stat;
 mod systemd;
 mod table;
@@ -31,12 +32,14 @@ mod verify;
 mod words;
 mod worker;
 
+use std::ffi::{OsStr, OsString};
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::Parser as _;
 
 use self::args::{Arguments, Command};
+use self::speech::Channel;
 use crate::error::{Error, Kind};
 
 /// Something was published, but not all of the source could be read.
@@ -47,12 +50,34 @@ const USAGE: u8 = 2;
 /// Runs the program on the process's arguments.
 #[must_use]
 pub fn main() -> ExitCode {
-    let outcome = match Arguments::parse().command {
+    let words: Vec<OsString> = std::env::args_os().map(as_find_has_it).collect();
+    // Not among the commands, which people are offered: `backup` and `run` start it.
+    if words.get(1).is_some_and(|word| word == "worker") {
+        return worker::run().unwrap_or_else(|error| {
+            speech::error(&error);
+            ExitCode::from(FAILED)
+        });
+    }
+    let is_json = speech::asks_for_json(words.iter().skip(1).map(OsString::as_os_str));
+    let command = match Arguments::try_parse_from(&words) {
+        Ok(arguments) => arguments.command,
+        Err(error) => return refuse(&error, is_json),
+    };
+    // `diff` says with 1 that there is a difference, as diff(1) does.
+    let trouble = if matches!(command, Command::Diff(_)) { USAGE } else { FAILED };
+    if is_json {
+        let has_archive = |output: &Option<_>| output.as_deref().is_some_and(|path| path == OsStr::new("-"));
+        let channel = match &command {
+            Command::Archive(arguments) if has_archive(&arguments.output) => Channel::Stderr,
+            _ => Channel::Stdout,
+        };
+        speech::speak_json(channel);
+    }
+    let outcome = match command {
         Command::Archive(arguments) => archive::run(&arguments),
         Command::Backup(arguments) => backup::run(&arguments),
         Command::Run(arguments) => run::run(&arguments),
         Command::Clean(arguments) => clean::run(&arguments),
-        Command::Worker { role: _ } => worker::run(),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Config(command) => config::run(&command),
         Command::Systemd(arguments) => systemd::run(&arguments),
@@ -71,18 +96,40 @@ pub fn main() -> ExitCode {
         Command::Completions { shell } => generate::completions(shell),
         Command::Man { folder } => generate::man(folder.as_deref()),
     };
-    match outcome {
+    let code = match outcome {
         Ok(code) => code,
+        Err(error) if is_broken_pipe(&error) => signals::end_by_broken_pipe(),
         Err(error) => {
-            // Where not even this can be written, the exit code says it.
-            let _ = writeln!(io::stderr(), "voltar: error: {error}");
-            ExitCode::from(code(&error))
+            speech::error(&error);
+            ExitCode::from(if error.kind() == Kind::Usage { USAGE } else { trouble })
         }
-    }
+    };
+    signals::end(code)
 }
 
-fn code(error: &Error) -> u8 {
-    if error.kind() == Kind::Usage { USAGE } else { FAILED }
+/// `-print0`, which find(1) has: one dash would be so many single letters.
+fn as_find_has_it(word: OsString) -> OsString {
+    if word == "-print0" { OsString::from("--print0") } else { word }
+}
+
+/// Tells what is wrong with the arguments, or the help that they ask for.
+fn refuse(error: &clap::Error, is_json: bool) -> ExitCode {
+    if is_json && error.use_stderr() {
+        speech::speak_json(Channel::Stdout);
+        let text = error.render().to_string();
+        let text = text.trim().trim_start_matches("error: ").to_owned();
+        speech::error(&Error::new(Kind::Usage, text));
+    } else {
+        // Where it can't be written, the exit code says it.
+        let _ = error.print();
+    }
+    if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS }
+}
+
+/// Whether the reader of stdout is gone: it had enough, and nobody needs to be told.
+fn is_broken_pipe(error: &Error) -> bool {
+    let is_of_stdout = error.kind() == Kind::Write && error.place().path.is_none();
+    is_of_stdout && error.io().is_some_and(|source| source.kind() == io::ErrorKind::BrokenPipe)
 }
 
 /// Writes to stdout. A reader that is gone is an error like any other, not a panic.

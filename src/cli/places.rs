@@ -10,7 +10,8 @@ use jiff::tz::TimeZone;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::INCOMPLETE;
-use crate::error::{Error, Kind, Result};
+use super::speech::{self, note};
+use crate::error::{Error, Issue, Kind, Result};
 use crate::place::{Location, Opened, Place};
 use crate::sandbox;
 
@@ -98,19 +99,6 @@ fn open_files(places: usize) -> Result<()> {
     Err(Error::new(Kind::System, message))
 }
 
-/// Says something on stderr.
-pub(super) fn note(text: &str) {
-    // Where stderr can't be written there is nobody to tell.
-    let _ = writeln!(io::stderr(), "voltar: {text}");
-}
-
-/// Tells what could not be read, and gives the exit code that follows from it.
-pub(super) fn issues(place: &dyn Place) -> ExitCode {
-    let issues = place.issues();
-    issues.iter().for_each(|issue| note(&format!("issue: {issue}")));
-    if issues.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(INCOMPLETE) }
-}
-
 /// Stdout with a large buffer; what is left in it is written by [`Out::end`].
 pub(super) struct Out(io::BufWriter<io::StdoutLock<'static>>);
 
@@ -123,8 +111,31 @@ impl Out {
         self.0.write_all(bytes).map_err(refused)
     }
 
+    /// Writes a line; what is said beside it, to whatever stream, comes before or after a whole one.
     pub(super) fn line(&mut self, text: impl std::fmt::Display) -> Result<()> {
-        writeln!(self.0, "{text}").map_err(refused)
+        let line = format!("{text}\n");
+        if self.0.buffer().len().saturating_add(line.len()) > self.0.capacity() {
+            self.0.flush().map_err(refused)?;
+        }
+        self.0.write_all(line.as_bytes()).map_err(refused)
+    }
+
+    /// Tells an issue: among the results in JSON, else on stderr.
+    pub(super) fn issue(&mut self, issue: &Issue) -> Result<()> {
+        match speech::is_json() {
+            true => self.line(speech::issue_as_json(issue)),
+            false => {
+                speech::issue(issue);
+                Ok(())
+            }
+        }
+    }
+
+    /// Tells what could not be read of a place, and gives the exit code that follows from it.
+    pub(super) fn issues(&mut self, place: &dyn Place) -> Result<ExitCode> {
+        let issues = place.issues();
+        issues.iter().try_for_each(|issue| self.issue(issue))?;
+        Ok(if issues.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(INCOMPLETE) })
     }
 
     pub(super) fn end(mut self) -> Result<()> {

@@ -1,7 +1,6 @@
 //! `voltar prune`.
 
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -10,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::keep::KeepArguments;
 use super::list::{indented, plain, plan, scope, state};
+use super::speech::{self, document};
 use super::table::{columns, count};
 use super::{FAILED, print};
 use crate::error::{Error, Kind, Result};
@@ -116,7 +116,7 @@ pub(super) fn run(arguments: &PruneArguments) -> Result<ExitCode> {
             "removed_bytes": total.len_bytes,
             "errors": total.errors,
         });
-        print(&format!("{summary:#}\n"))?;
+        document("prune", summary)?;
         return Ok(code);
     }
     let mut text = format!(
@@ -232,8 +232,10 @@ impl Total {
     }
 
     fn fault(&mut self, text: &str) {
-        // Where stderr can't be written, the exit code says it.
-        let _ = writeln!(io::stderr(), "voltar: error: {text}");
+        // In JSON they are in the document.
+        if self.volumes.is_none() {
+            speech::fault(text);
+        }
         self.errors.push(text.to_owned());
     }
 }

@@ -85,9 +85,6 @@ pub(super) fn run(arguments: &RestoreArguments) -> Result<ExitCode> {
     let console = Console::new(show, stop);
     let outcome = disk(arguments, show, &console);
     console.end();
-    if let Err(error) = &outcome {
-        console.failed(error);
-    }
     outcome
 }
 

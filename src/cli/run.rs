@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::args::SayingArguments;
 use super::console::{Console, Show};
+use super::speech::document;
 use super::{FAILED, INCOMPLETE, print, signals};
 use crate::error::{Error, Kind, Result};
 use crate::job::Witness as _;
@@ -63,10 +64,10 @@ pub(super) fn run(arguments: &RunArguments) -> Result<ExitCode> {
     let worker = Worker::new(Program::this(&["worker"]));
     if arguments.dry_run {
         let preview = preview(&plan, &lvm, &worker);
-        print(&match show {
-            Show::Json { .. } => format!("{:#}\n", preview_as_json(&preview)),
-            _ => preview_as_text(&preview),
-        })?;
+        match show {
+            Show::Json { .. } => document("preview", preview_as_json(&preview))?,
+            _ => print(&preview_as_text(&preview))?,
+        }
         let fails = !preview.errors.is_empty() || preview.volumes.iter().any(|volume| volume.what.is_err());
         return Ok(if fails { ExitCode::from(FAILED) } else { ExitCode::SUCCESS });
     }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::filesystem::Timestamp;
 use crate::hex;
 use crate::place::{Item, ItemKind};
-use crate::printable::Printable;
+use crate::printable::{Printable, harmless};
 
 /// `-rw-r-xr--`, with the letters that ls(1) has for set-user-id and the like.
 pub(super) fn mode(item: &Item) -> String {
@@ -75,6 +75,41 @@ pub(super) fn size(item: &Item) -> String {
 /// The path as it is shown; the root of everything is a dot.
 pub(super) fn path(path: &[u8]) -> String {
     if path.is_empty() { ".".to_owned() } else { Printable(path).to_string() }
+}
+
+/// A path as a person pastes it back into a shell: as it is where it is plain, else quoted; bytes that are no text, and
+/// those that would move a terminal's cursor, as `$'…'` has them.
+pub(super) fn pasted(path: &[u8]) -> String {
+    if path.is_empty() {
+        return ".".to_owned();
+    }
+    let is_plain = |c: char| c.is_alphanumeric() || "%+,-./:=@_^".contains(c);
+    match std::str::from_utf8(path) {
+        Ok(text) if text.chars().all(is_plain) && harmless(text) == text => text.to_owned(),
+        Ok(text) if harmless(text) == text => format!("'{}'", text.replace('\'', r"'\''")),
+        _ => {
+            let escaped = path.iter().map(|byte| match byte {
+                b'\\' | b'\'' => format!("\\{}", char::from(*byte)),
+                b' '..=b'~' => char::from(*byte).to_string(),
+                _ => format!("\\{byte:03o}"),
+            });
+            format!("$'{}'", escaped.collect::<String>())
+        }
+    }
+}
+
+/// The field of a path, and its exact bytes where they are no text, before others.
+pub(super) fn path_as_json(path: &[u8], others: Value) -> Value {
+    let mut fields = Map::new();
+    text(
+        &mut |name, value| drop(fields.insert(name.to_owned(), value)),
+        "path",
+        if path.is_empty() { b"." } else { path },
+    );
+    if let Value::Object(others) = others {
+        fields.extend(others);
+    }
+    Value::Object(fields)
 }
 
 /// An entry under the names that the manifest has for its fields.

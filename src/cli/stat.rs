@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, ValueHint};
 use jiff::tz::TimeZone;
 
-use super::places::{Out, Reading, Session, issues};
+use super::places::{Out, Reading, Session};
 use super::shown;
 use crate::error::Result;
 use crate::filesystem::Timestamp;
@@ -46,7 +46,7 @@ pub(super) fn run(arguments: &StatArguments) -> Result<ExitCode> {
             true => out.line(shown::as_json(&item))?,
             false => out.bytes(as_text(&item, &zone).as_bytes())?,
         }
-        let found = issues(named.place.as_ref());
+        let found = out.issues(named.place.as_ref())?;
         if found != ExitCode::SUCCESS {
             code = found;
         }

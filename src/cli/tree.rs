@@ -6,8 +6,9 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueHint};
 
-use super::places::{Out, Reading, Session, issues};
+use super::places::{Out, Reading, Session};
 use super::shown;
+use super::table::count as counted;
 use crate::error::{Error, Kind, Result};
 use crate::place::{Item, ItemKind, Place};
 
@@ -57,8 +58,10 @@ pub(super) fn run(arguments: &TreeArguments) -> Result<ExitCode> {
         let count = |is_directory: bool| {
             nodes.values().filter(|node| (node.kind == ItemKind::Directory) == is_directory).count()
         };
-        out.line(format_args!("\n{} directories, {} others", count(true), count(false)))?;
-        let found = issues(place);
+        let (directories, others) =
+            (counted(count(true), "directory", "directories"), counted(count(false), "other", "others"));
+        out.line(format_args!("\n{directories}, {others}"))?;
+        let found = out.issues(place)?;
         if found != ExitCode::SUCCESS {
             code = found;
         }

@@ -114,7 +114,7 @@ no_process() { processes; [ ${#PROCESSES[@]} = 0 ]; }
 
 has_written() { # some of an archive, and not yet all of it
     local file
-    for file in "$BACKUPS"/*/.*.tar.zst.voltar-*.part; do
+    for file in "$BACKUPS"/*/.voltar-*; do
         if [ -s "$file" ]; then return 0; fi
     done
     return 1
@@ -142,7 +142,7 @@ nothing_published() {
 }
 
 nothing_left() { # no snapshot, no partial file, no process
-    local found=("$BACKUPS"/*/.*.part /dev/*/*-voltar-*)
+    local found=("$BACKUPS"/*/.voltar-* /dev/*/*-voltar-*)
     [ ${#found[@]} = 0 ] || fail "left over: ${found[*]}"
     snapshots
     [ -z "$SNAPSHOTS" ] || fail "left over: $SNAPSHOTS"

@@ -9,6 +9,6 @@ voltar 0 run --config $OUT/voltar.toml --dry-run
 says volume-00000001
 lvs --noheadings -o lv_full_name,lv_size > $OUT/after
 diff $OUT/before $OUT/after
-found=($BACKUPS/*/* $BACKUPS/*/.*.part)
+found=($BACKUPS/*/* $BACKUPS/*/.voltar-*)
 [ "${found[*]}" = $old ] || fail "there is ${found[*]}"
 nothing_left

@@ -8,7 +8,7 @@ slow 0
 wait_for 60 "the end of the worker" no_process
 nothing_published
 one_snapshot
-parts=($BACKUPS/*/.*.part)
+parts=($BACKUPS/*/.voltar-*)
 [ ${#parts[@]} = 0 ] || fail "it left ${parts[*]}"
 voltar 0 clean
 says "volume-big-voltar-"

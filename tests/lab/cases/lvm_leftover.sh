@@ -1,5 +1,5 @@
 # What an unfinished removal left of a snapshot is told, never archived, and removed when it is named
-# only: without udevd
+# only: with udevd
 leftover=volume-00000001-voltar-20250102T030405Z
 lvcreate -q --yes --snapshot --permission r --size 8M --addtag voltar --addtag lab --name $leftover cinder-volumes/volume-00000001
 # lvremove makes a volume of the snapshot first, and with this setting it fails then.

@@ -5,7 +5,9 @@ uuid=$(vgs --noheadings -o vg_uuid cinder-volumes | tr -d ' ')
 vgcreate -q --devices $DISK4 guest $DISK4
 lvcreate -q --yes --devices $DISK4 --size 8M --name volume-00000001 guest
 vgchange -q -an --devices $DISK4 guest
+vgchange -q -an cinder-volumes
 vgrename -q --devices $DISK4 guest cinder-volumes
+vgchange -q -ay --devices $DISK1 cinder-volumes
 voltar 1 backup cinder-volumes/volume-00000001 --to $BACKUPS
 says "VG name cinder-volumes is used by VGs" $uuid "UUID as GROUP"
 nothing_published

@@ -5,6 +5,7 @@ midway
 # To its whole process group, as a terminal and a service manager do.
 kill -INT -- -$PARENT
 slow 0
-end 1
+# By the signal: a shell's loop ends, too.
+end 130
 nothing_published
 nothing_left
