@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
-use std::os::unix::process::CommandExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -30,8 +30,8 @@ fn main() -> ExitCode {
         trial("an archive that exists is kept, and replaced with --force", &[], existing_target),
         trial("a full disk publishes nothing and leaves nothing behind", &[Needs::LoopMounts], full_disk),
         trial("a full device on stdout is an error", &[], full_stdout),
-        trial("a closed pipe is an error, and not a panic", &[], closed_pipe),
-        trial("SIGINT and SIGTERM end the run, and leave nothing behind", &[], signals),
+        trial("a closed pipe ends the program by SIGPIPE, without a word", &[], closed_pipe),
+        trial("SIGINT and SIGTERM end the run, the first as itself, and leave nothing behind", &[], signals),
         trial("what a killed run leaves behind the next one removes", &[], killed),
         trial("an archive on stdout is the archive in a file, with its digest on stderr", &[], stdout),
         trial("the archive is the same for any number of threads", &[], threads),
@@ -53,6 +53,9 @@ fn main() -> ExitCode {
         trial("--strict publishes nothing where there is an issue", &[], strict),
         trial("the source is the same before and after", &[], source_untouched),
         trial("completions and manual pages are printed", &[], generated),
+        trial("only commands that people use are offered", &[], offered),
+        trial("help, ls -la and find -print0 are what people know", &[], habits),
+        trial("diff ends with 0, 1 or 2, and always prints a document of JSON", &[], diff_codes),
         trial("inspect shows partitions and filesystems, as text and as JSON", &[], inspect),
     ])
 }
@@ -283,9 +286,34 @@ fn closed_pipe() {
         .unwrap();
     child.stdout.take().unwrap().read_exact(&mut [0; 100]).unwrap();
     let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(1));
-    assert!(stderr(&output).contains("broken pipe"), "{}", stderr(&output));
-    assert!(!stderr(&output).contains("panicked"), "{}", stderr(&output));
+    assert_eq!(output.status.signal(), Some(13));
+    assert!(
+        !stderr(&output).contains("error") && !stderr(&output).contains("panicked"),
+        "{}",
+        stderr(&output)
+    );
+
+    // Nobody reads from the beginning on.
+    let (image, folder) = (guest(), folder.path());
+    let image = image.to_str().unwrap();
+    let listings: [&[&str]; 8] = [
+        &["ls", "-R", image],
+        &["ls", "-R", "--json", image],
+        &["tree", image],
+        &["find", image],
+        &["stat", image],
+        &["diff", image, image],
+        &["inspect", image],
+        &["list", folder.to_str().unwrap()],
+    ];
+    for arguments in listings {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output =
+            voltar().args(arguments).stdin(Stdio::null()).stdout(writer).stderr(Stdio::piped()).output();
+        let output = output.unwrap();
+        assert_eq!((output.status.signal(), stderr(&output).as_str()), (Some(13), ""), "{arguments:?}");
+    }
 }
 
 /// Starts a run that takes long, and waits until its temporary files are there.
@@ -316,7 +344,10 @@ fn signals() {
         kill_process(pid(&child), signal).unwrap();
         kill_process(pid(&child), signal).unwrap();
         let output = child.wait_with_output().unwrap();
-        assert_eq!(output.status.code(), Some(1), "{signal:?}: {}", stderr(&output));
+        // By the signal itself a shell knows that its loop is to stop.
+        let expected = if signal == Signal::INT { (None, Some(2)) } else { (Some(1), None) };
+        let found = (output.status.code(), output.status.signal());
+        assert_eq!(found, expected, "{signal:?}: {}", stderr(&output));
         assert!(stderr(&output).contains("stopped by a signal"), "{signal:?}: {}", stderr(&output));
         assert_eq!(names(folder.path()), [""; 0], "{signal:?}");
     }
@@ -509,6 +540,67 @@ fn generated() {
     let folder = tempfile::tempdir().unwrap();
     assert!(run_it(voltar().arg("man").arg(folder.path())).status.success());
     assert!(names(folder.path()).contains(&"voltar-archive.1".to_owned()), "{:?}", names(folder.path()));
+}
+
+fn offered() {
+    let help = String::from_utf8(run_it(voltar().arg("--help")).stdout).unwrap();
+    assert!(help.contains("archive") && !help.contains("worker"), "{help}");
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let output = run_it(voltar().args(["completions", shell]));
+        assert!(!String::from_utf8_lossy(&output.stdout).contains("worker"), "{shell}");
+    }
+    for near in ["worke", "workers", "woker"] {
+        let output = run_it(voltar().arg(near));
+        assert_eq!(output.status.code(), Some(2));
+        assert!(!stderr(&output).contains("'worker'"), "{}", stderr(&output));
+    }
+    let folder = tempfile::tempdir().unwrap();
+    assert!(run_it(voltar().arg("man").arg(folder.path())).status.success());
+    assert!(!names(folder.path()).iter().any(|name| name.contains("worker")), "{:?}", names(folder.path()));
+}
+
+fn habits() {
+    let image = guest();
+    let image = format!("{}:p4", image.to_str().unwrap());
+    let said = |arguments: &[&str]| {
+        let output = run_it(voltar().args(arguments));
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", stderr(&output));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(said(&["help", "diff"]), said(&["diff", "--help"]));
+    assert_eq!(said(&["help", "config", "check"]), said(&["config", "check", "--help"]));
+    assert!(said(&["ls", "--help"]).contains("Usage: voltar ls"));
+    let long = said(&["ls", "-l", &image]);
+    assert_eq!(said(&["ls", "-la", &image]), long);
+    assert_eq!(said(&["ls", "-a", &image]), said(&["ls", &image]));
+    let human = said(&["ls", "-lh", &image]);
+    assert!(human.lines().count() == long.lines().count() && human.contains(" B "), "{human}");
+    let found = said(&["find", &image, "--path", "*/*", "--type", "file"]);
+    assert!(found.lines().count() > 0 && found.lines().all(|path| path.matches('/').count() > 1), "{found}");
+    let zeros = run_it(voltar().args(["find", &image, "--path", "*/*", "--type", "file", "-print0"])).stdout;
+    assert_eq!(zeros.iter().filter(|byte| **byte == 0).count(), found.lines().count());
+}
+
+fn diff_codes() {
+    let image = guest();
+    let whole = image.to_str().unwrap();
+    let part = format!("{whole}:p4/etc");
+    let cases: [(&[&str], i32, &str); 4] = [
+        (&[whole, whole], 0, "summary"),
+        (&[whole, &part], 1, "summary"),
+        (&[whole, "/nowhere"], 2, "error"),
+        (&[whole, &format!("{whole}:p4/nowhere")], 2, "error"),
+    ];
+    for (arguments, code, last) in cases {
+        let output = run_it(voltar().arg("diff").args(arguments));
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", stderr(&output));
+        let output = run_it(voltar().args(["diff", "--json"]).args(arguments));
+        assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(code), ""), "{arguments:?}");
+        let text = String::from_utf8(output.stdout).unwrap();
+        let lines: Vec<serde_json::Value> =
+            text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(lines.last().unwrap()["type"], last, "{text}");
+    }
 }
 
 fn inspect() {

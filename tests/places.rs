@@ -439,7 +439,8 @@ fn diff() {
     assert_eq!(lines, expected.lines().collect::<Vec<_>>(), "{out}");
     assert!(out.contains("1 added, 1 removed, 1 changed"), "{out}");
     let (code, out, _) = voltar(["diff", "--json", guest().to_str().unwrap(), image.to_str().unwrap()]);
-    let line: Value = serde_json::from_slice(&out).unwrap();
+    let (first, _) = std::str::from_utf8(&out).unwrap().split_once('\n').unwrap();
+    let line: Value = serde_json::from_str(first).unwrap();
     assert_eq!(
         (code, line["path"].as_str(), line["fields"][0].as_str()),
         (1, Some("p4/etc/hostname"), Some("content"))

@@ -198,7 +198,6 @@ impl<'a> Writing<'a> {
 pub(super) fn write_error(source: io::Error) -> Error {
     let message = match source.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "no space is left for the archive",
-        io::ErrorKind::BrokenPipe => "whoever was to read the archive is gone (broken pipe)",
         _ => return Error::new(Kind::Write, source),
     };
     Error::new(Kind::Write, message)

@@ -157,9 +157,9 @@ pub(super) fn compare(
             (true, fields) => {
                 out.line(typed(word, shown::path_as_json(path, json!({ "fields": fields }))))?;
             }
-            (false, []) => out.line(format_args!("{sign} {}", shown::path(path)))?,
+            (false, []) => out.line(format_args!("{sign} {}", shown::pasted(path)))?,
             (false, fields) => {
-                out.line(format_args!("{sign} {}  ({})", shown::path(path), fields.join(", ")))?
+                out.line(format_args!("{sign} {}  ({})", shown::pasted(path), fields.join(", ")))?
             }
         }
     }

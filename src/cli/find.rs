@@ -233,7 +233,7 @@ fn matches(
     let bits = arguments.perm.unwrap_or(0);
     let has_content = item.kind.has_content();
     let plain = patterns.name.as_ref().is_none_or(|name| name.excludes(b"", base_name(&item.path)))
-        && patterns.path.as_ref().is_none_or(|path| path.matches(&item.path))
+        && patterns.path.as_ref().is_none_or(|path| path.matches_path(&item.path))
         && arguments.kind.is_none_or(|kind| kind.is(item.kind))
         && arguments.uid.is_none_or(|uid| uid == item.uid)
         && arguments.gid.is_none_or(|gid| gid == item.gid)

@@ -124,10 +124,9 @@ fn list(arguments: &LsArguments, named: &Named, zone: &TimeZone, out: &mut Out) 
         // Nothing is held: the lines are as wide as they are.
         let mut each = |item: Item| match (arguments.json, arguments.long) {
             (true, _) => out.line(shown::as_json(&item)),
-            (false, true) => {
-                out.bytes(long(&[(shown::path(&item.path), item)], zone, arguments.human_readable).as_bytes())
-            }
-            (false, false) => out.line(shown::path(&item.path)),
+            (false, true) => out
+                .bytes(long(&[(shown::pasted(&item.path), item)], zone, arguments.human_readable).as_bytes()),
+            (false, false) => out.line(shown::pasted(&item.path)),
         };
         return place.walk(&item.path, &mut each);
     }
@@ -137,8 +136,8 @@ fn list(arguments: &LsArguments, named: &Named, zone: &TimeZone, out: &mut Out) 
         return items.iter().try_for_each(|item| out.line(shown::as_json(item)));
     }
     let name = |item: &Item| match is_directory {
-        true => shown::path(base_name(&item.path)),
-        false => shown::path(&item.path),
+        true => shown::pasted(base_name(&item.path)),
+        false => shown::pasted(&item.path),
     };
     if !arguments.long {
         return items.iter().try_for_each(|item| out.line(name(item)));
@@ -173,8 +172,8 @@ fn long(rows: &[(String, Item)], zone: &TimeZone, is_human: bool) -> String {
             "{mode:<10} {links:>links_width$} {owner:<owner_width$} {group:<group_width$} {size:>size_width$} {time:>16} {name}"
         ));
         match (&item.target, &item.link) {
-            (Some(target), _) => text.push_str(&format!(" -> {}", shown::path(target))),
-            (None, Some(link)) => text.push_str(&format!(" link to {}", shown::path(link))),
+            (Some(target), _) => text.push_str(&format!(" -> {}", shown::pasted(target))),
+            (None, Some(link)) => text.push_str(&format!(" link to {}", shown::pasted(link))),
             (None, None) => {}
         }
         text.push('\n');

@@ -178,3 +178,39 @@ fn text(add: &mut impl FnMut(&str, Value), name: &str, bytes: &[u8]) {
         add(&format!("{name}_hex"), json!(hex::encode(bytes)));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt as _;
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn a_name_that_is_pasted_into_a_shell_is_the_same_name() {
+        let names: [&[u8]; 12] = [
+            b"p4/etc/fstab",
+            b"a b",
+            b"it's",
+            b"$(reboot)",
+            b"-rf *",
+            b"tab\there",
+            b"line\nbreak",
+            b"\x1b[2J",
+            b"\xff\xfe'\\",
+            "gr\u{fc}n".as_bytes(),
+            "\u{202e}txt.exe".as_bytes(),
+            b"#x;y&z~",
+        ];
+        for name in names {
+            let shown = pasted(name);
+            assert!(!shown.chars().any(char::is_control), "{shown:?}");
+            // Bash knows $'...', as ksh and zsh do.
+            let output = Command::new("bash").arg("-c").arg(format!("printf %s {shown}")).output().unwrap();
+            assert_eq!(OsStr::from_bytes(&output.stdout), OsStr::from_bytes(name), "{shown}");
+        }
+        assert_eq!(pasted(b"p4/etc/fstab"), "p4/etc/fstab");
+        assert_eq!(pasted(b""), ".");
+    }
+}

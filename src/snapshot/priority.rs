@@ -24,11 +24,19 @@ const BEST_EFFORT: libc::c_int = (2 << CLASS_SHIFT) | 4;
 pub(crate) fn with_usual<T>(start: impl FnOnce() -> T) -> T {
     let class = io_priority().filter(|priority| priority >> CLASS_SHIFT == IDLE);
     let nice = getpriority_process(None).ok().filter(|nice| *nice > 0);
-    class.map(|_| set_io_priority(BEST_EFFORT));
-    nice.map(|_| setpriority_process(None, 0));
+    if class.is_some() {
+        set_io_priority(BEST_EFFORT);
+    }
+    if nice.is_some() {
+        let _ = setpriority_process(None, 0);
+    }
     let started = start();
-    class.map(set_io_priority);
-    nice.map(|nice| setpriority_process(None, nice));
+    if let Some(class) = class {
+        set_io_priority(class);
+    }
+    if let Some(nice) = nice {
+        let _ = setpriority_process(None, nice);
+    }
     started
 }
 

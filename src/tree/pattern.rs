@@ -19,6 +19,12 @@ impl Pattern {
     pub fn matches(&self, name: &[u8]) -> bool {
         !name.contains(&b'/') && self.0.matches(name)
     }
+
+    /// Whether a whole path matches. A `*` stands for slashes too, as for find(1).
+    #[must_use]
+    pub fn matches_path(&self, path: &[u8]) -> bool {
+        self.0.matches(path)
+    }
 }
 
 #[cfg(test)]

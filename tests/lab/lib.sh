@@ -112,10 +112,13 @@ worker() { # sets WORKER: the process that reads for PARENT
 
 no_process() { processes; [ ${#PROCESSES[@]} = 0 ]; }
 
-has_written() { # some of an archive, and not yet all of it
-    local file
-    for file in "$BACKUPS"/*/.voltar-*; do
-        if [ -s "$file" ]; then return 0; fi
+has_written() { # some of an archive, and not yet all of it: the file has no name yet, a process has it open
+    local number file
+    processes
+    for number in "${PROCESSES[@]}"; do
+        for file in "/proc/$number/fd"/*; do
+            if [[ $(readlink "$file") == "$BACKUPS"/*/* ]] && [ -f "$file" ] && [ -s "$file" ]; then return 0; fi
+        done
     done
     return 1
 }

@@ -370,39 +370,3 @@ fn nothing_but_a_marked_snapshot_is_ever_removed() {
         assert_eq!(fake.asked().len(), 1, "{what}: {error}");
     }
 }
-
-#[test]
-fn marked_snapshots_are_listed_with_their_owners_and_nothing_else_is() {
-    let elsewhere = ok("marked")
-        .replacing("voltar.host=vm", "voltar.host=elsewhere.test,voltar.machine=0a,voltar.pidns=1");
-    let fake = Fake::new([
-        elsewhere,
-        ok("groups"),
-        ok("marked").marked_by_this_process(),
-        ok("groups"),
-        ok("by_hand"),
-        ok("empty_group"),
-    ]);
-    let found = fake.lvm.marked().unwrap();
-    let [thin, classic] = found.as_slice() else { panic!("{found:?}") };
-    let owner = Owner::Elsewhere { host: "elsewhere.test".to_owned() };
-    let taken = Some(1_735_787_045);
-    assert_eq!(
-        *thin,
-        Marked {
-            name: name(THIN),
-            origin: Some(name("cinder-volumes/thin-1")),
-            taken,
-            owner: owner.clone(),
-            is_snapshot: true
-        }
-    );
-    let expected =
-        Marked { name: name(SNAPSHOT), origin: Some(name(VOLUME)), taken, owner, is_snapshot: true };
-    assert_eq!(*classic, expected);
-    let pid = std::process::id();
-    assert!(fake.lvm.marked().unwrap().iter().all(|marked| marked.owner == Owner::Alive { pid }));
-    assert_eq!(fake.lvm.marked().unwrap(), []);
-    assert_eq!(fake.lvm.marked().unwrap(), []);
-    assert!(fake.asked()[0].ends_with(" --select lv_tags=voltar"));
-}
