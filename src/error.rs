@@ -175,6 +175,13 @@ impl Error {
         }
     }
 
+    /// The same error with another kind: that of the operation which it ends.
+    #[must_use]
+    pub fn of_kind(mut self, kind: Kind) -> Self {
+        self.inner.kind = kind;
+        self
+    }
+
     /// The same error with another place: that of the process that met it.
     #[must_use]
     pub fn at(mut self, place: Place) -> Self {

@@ -141,8 +141,7 @@ impl Shared<'_> {
                 filled.unreadable.extend(salvage(device.as_ref(), range, part)?);
             }
             Err(error) => {
-                let message = format!("{}: {error}", Printable(&range.path));
-                return Err(Error::new(error.kind(), message));
+                return Err(error.because(format_args!("{}: ", Printable(&range.path)), ""));
             }
         }
         Ok(())

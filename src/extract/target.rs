@@ -245,8 +245,7 @@ impl Target {
     }
 
     fn failed(&self, name: &str, errno: Errno) -> Error {
-        let error = refused(name, errno);
-        Error::new(Kind::Write, error.cause().to_string()).on(&self.path)
+        refused(name, errno).of_kind(Kind::Write).on(&self.path)
     }
 
     /// How what is open is called by a path.

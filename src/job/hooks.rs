@@ -55,7 +55,7 @@ pub(super) fn quiesced<T>(
     let result = catch_unwind(AssertUnwindSafe(|| run("freeze", &hooks.freeze, stop).and_then(|()| what())));
     let thaw_error = run("thaw", &hooks.thaw, &never).err().map(|error| {
         let command = hooks.thaw.as_deref().unwrap_or_default();
-        Error::new(error.kind(), format!("{error}; by hand: {}", by_hand(command, volume)))
+        error.because("", format_args!("; by hand: {}", by_hand(command, volume)))
     });
     let result = result.unwrap_or_else(|panic| resume_unwind(panic));
     Quiesced { result, elapsed: began.elapsed(), thaw_error }

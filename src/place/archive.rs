@@ -299,7 +299,7 @@ impl Place for Archive {
             let rest = path.get(link.path.len()..).unwrap_or_default();
             path = led_to(self.root_of(&path)?, link, rest);
         }
-        Err(Error::new(Kind::Limit, format!("too many symbolic links in {}", Printable(&path))))
+        Err(Error::new(Kind::NotFound, format!("too many symbolic links in {}", Printable(&path))))
     }
 
     fn open(&self, item: &Item) -> Result<Data> {

@@ -67,7 +67,10 @@ pub fn resolve(filesystem: &dyn Filesystem, path: &[u8]) -> Result<(Vec<u8>, Ino
         }
         rest.extend(components(&target));
         if links > MAX_LINKS || rest.len() > MAX_COMPONENTS {
-            return Err(Error::new(Kind::Limit, format!("too many symbolic links in {}", Printable(path))));
+            return Err(Error::new(
+                Kind::NotFound,
+                format!("too many symbolic links in {}", Printable(path)),
+            ));
         }
     }
     let names: Vec<&[u8]> = trail.iter().skip(1).map(|(name, _)| name.as_slice()).collect();

@@ -44,14 +44,17 @@ fn another_second() {
     std::thread::sleep(std::time::Duration::from_millis(1100));
 }
 
+/// The beginning of an image of another format, which can't be archived.
+const QCOW2: &[u8] = b"QFI\xfb\0\0\0\x03";
+
 pub fn whole() {
     let place = Place::new(&guest());
     let (image, broken) = (place.at("build.img"), place.at("broken.img"));
     fs::copy(guest(), &image).unwrap();
-    fs::write(&broken, vec![0; 1 << 20]).unwrap();
+    fs::write(&broken, QCOW2).unwrap();
     let config = configured(&place, &[&broken, &image]);
     let output = said(&mut night(&config));
-    expect(&output, 1, &["broken.img", "(2 of 3)", "no partition table"]);
+    expect(&output, 1, &["broken.img", "(2 of 3)", "qemu-img convert"]);
     assert!(stdout(&output).contains(VOLUME), "{}", stdout(&output));
     let first = [archives(&place, VOLUME), archives(&place, "build")].map(|archives| archives[0].clone());
     assert_eq!(names(&place.at("backups")), [".voltar.lock", "build", VOLUME]);
@@ -60,7 +63,7 @@ pub fn whole() {
 
     // Now the other image is the broken one: it keeps what it has.
     another_second();
-    fs::write(&image, vec![0; 1 << 20]).unwrap();
+    fs::write(&image, QCOW2).unwrap();
     fs::copy(guest(), &broken).unwrap();
     let output = said(&mut night(&config));
     expect(&output, 1, &["build.img"]);

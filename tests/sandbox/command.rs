@@ -84,8 +84,10 @@ fn same(compress: &str, io: &str) {
         let folder = &folders[usize::from(!sandbox.is_empty())];
         let output = format!("{}/", folder.path().display());
         let arguments = ["archive", GUEST, "--compress", compress, "--io", io];
-        succeed(voltar(&arguments).args(["--quiet", "-o", &output]).args(sandbox));
-        let json = succeed(voltar(&arguments).args(["--json", "--force", "-o", &output]).args(sandbox));
+        succeed(voltar(&arguments).args(["--quiet", "--embed-manifest", "-o", &output]).args(sandbox));
+        let json = succeed(
+            voltar(&arguments).args(["--json", "--embed-manifest", "--force", "-o", &output]).args(sandbox),
+        );
         assert!(String::from_utf8_lossy(&json.stdout).contains("\"type\":\"summary\""));
         succeed(voltar(&arguments).args(["-o", "-"]).args(sandbox)).stdout
     });

@@ -66,13 +66,13 @@ impl Transaction {
         if let Err(error) = steps.swap(&target, force) {
             return Err(match steps.undo().and_then(|()| steps.drop_all()) {
                 Ok(()) => error,
-                Err(undo) => {
-                    let message = format!(
-                        "{error}; the files from before could not be put back ({undo}): the next command for \
-                         this archive tries again"
-                    );
-                    Error::new(error.kind(), message)
-                }
+                Err(undo) => error.because(
+                    "",
+                    format_args!(
+                        "; the files from before could not be put back ({undo}): the next command for this \
+                         archive tries again"
+                    ),
+                ),
             });
         }
         // All is there. The next command removes what stays here.

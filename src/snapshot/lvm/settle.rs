@@ -76,9 +76,9 @@ fn abandoned(lvm: &Lvm, name: &VolumeName, error: Error) -> Error {
     });
     match outcome {
         Ok(()) => error,
-        Err(second) => Error::new(
-            error.kind(),
-            format!("{error}; what may be left of snapshot {name} could not be removed: {second}"),
+        Err(second) => error.because(
+            "",
+            format_args!("; what may be left of snapshot {name} could not be removed: {second}"),
         ),
     }
 }

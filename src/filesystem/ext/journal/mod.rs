@@ -86,7 +86,7 @@ pub(super) fn recover(log: &Log, filesystem_blocks: u64, inode_bytes: u16) -> Re
 
 /// The device's error, where the fast commits, or what they change, could not be read.
 pub(super) fn not_replayed(error: &Error) -> Error {
-    Error::new(error.kind(), format!("fast commits not replayed: {error}"))
+    error.clone().because("fast commits not replayed: ", "")
 }
 
 /// What only holds for a journal on a device of its own, where other superblocks come first.

@@ -82,8 +82,7 @@ pub(super) fn finish(metadata: &mut Metadata, intents: Intents) -> Vec<Error> {
         };
         if let Err(error) = finished {
             if faults.len() < FAULTS_TOLD {
-                let message = format!("a change that the log began can't be finished: {error}");
-                faults.push(Error::new(error.kind(), message));
+                faults.push(error.because("a change that the log began can't be finished: ", ""));
             } else {
                 untold = untold.saturating_add(1);
             }

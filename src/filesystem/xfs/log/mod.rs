@@ -63,11 +63,10 @@ pub(super) fn recover(
     journal: Option<&Device>,
 ) -> Result<Recovered> {
     let stale = |error: Error| {
-        let message = format!(
-            "the log was not replayed: {error}; the filesystem is read without it, and the newest changes are missing"
-        );
+        let after = "; the filesystem is read without it, and the newest changes are missing";
+        let error = error.because("the log was not replayed: ", after);
         let metadata = Metadata::new(Arc::clone(device), superblock.clone());
-        Recovered { metadata, faults: vec![Error::new(error.kind(), message)] }
+        Recovered { metadata, faults: vec![error] }
     };
     let log = match Log::new(device, superblock, journal) {
         Ok(log) => log,
