@@ -45,3 +45,4 @@ pub use observer::{Nobody, Observer};
 pub use publish::{Digests, Publication, Sealed, Target, Writers, remove_left_overs, settle};
 pub use report::Report;
 pub use run::{Output, Raw, Request, create};
+pub(crate) use sparse::holes_count;

@@ -1,5 +1,6 @@
 //! `voltar diff`.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -9,11 +10,10 @@ use serde_json::json;
 
 use super::places::{Named, Out, Reading, Session};
 use super::speech::{self, typed};
-use super::{FAILED, INCOMPLETE, USAGE, formats, shown};
-use crate::archive::Algorithm;
+use super::{FAILED, INCOMPLETE, USAGE, shown};
 use crate::error::{Error, Kind, Result};
 use crate::filesystem::Timestamp;
-use crate::place::{Item, ItemKind, clean, is_below};
+use crate::place::{Contents, GoOn, Item, ItemKind, clean, is_below};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -72,7 +72,7 @@ pub(super) fn run(arguments: &DiffArguments) -> Result<ExitCode> {
     };
     let (one, other) = (one?, other?);
     let mut out = Out::new();
-    let differences = compare(&one, &other, arguments.quick, arguments.json, &mut out)?;
+    let differences = compare(&one, &other, arguments.quick, arguments.json, &mut out, &|| Ok(()))?;
     let mut is_whole = true;
     for named in [&one, &other] {
         is_whole &= out.issues(named.place.as_ref())? == ExitCode::SUCCESS;
@@ -113,16 +113,20 @@ pub(super) fn compare(
     quick: bool,
     json: bool,
     out: &mut Out,
+    go_on: &GoOn<'_>,
 ) -> Result<Differences> {
     let tops = (one.place.find(&one.path, true)?.path, other.place.find(&other.path, true)?.path);
+    let sides = (Side::new(one, &tops.0, go_on), Side::new(other, &tops.1, go_on));
     let mut left: BTreeMap<Vec<u8>, Item> = BTreeMap::new();
     one.place.walk(&tops.0, &mut |item| {
+        go_on()?;
         left.insert(below(&item.path, &tops.0), item);
         Ok(())
     })?;
     let mut differences = Differences::default();
     let mut lines: BTreeMap<Vec<u8>, (char, Vec<&'static str>)> = BTreeMap::new();
     other.place.walk(&tops.1, &mut |item| {
+        go_on()?;
         let path = below(&item.path, &tops.1);
         match left.remove(&path) {
             None => {
@@ -130,7 +134,6 @@ pub(super) fn compare(
                 lines.insert(path, ('+', Vec::new()));
             }
             Some(first) => {
-                let sides = (Side { named: one, top: &tops.0 }, Side { named: other, top: &tops.1 });
                 let fields = fields((&sides.0, &first), (&sides.1, &item), quick)?;
                 match fields.is_empty() {
                     true => differences.same = differences.same.saturating_add(1),
@@ -176,9 +179,17 @@ struct Side<'a> {
     named: &'a Named,
     /// The path below which all is compared.
     top: &'a [u8],
+    contents: Contents<'a>,
+    /// What may have further names, once one of those is met: looking each up in an archive would read all of it each time.
+    named_often: OnceCell<BTreeMap<Vec<u8>, Item>>,
 }
 
-impl Side<'_> {
+impl<'a> Side<'a> {
+    fn new(named: &'a Named, top: &'a [u8], go_on: &'a GoOn<'a>) -> Self {
+        let contents = Contents::new(named.place.as_ref(), go_on);
+        Self { named, top, contents, named_often: OnceCell::new() }
+    }
+
     /// The first name of a further one, from the top, where it is compared as well.
     fn first(&self, item: &Item) -> Option<Vec<u8>> {
         let link = item.link.as_ref().filter(|link| **link != item.path)?;
@@ -188,16 +199,34 @@ impl Side<'_> {
     /// What has the content and the attributes of an entry: that of its first name.
     fn whole(&self, item: &Item) -> Result<Item> {
         match &item.link {
-            Some(link) => self.named.place.find(link, false),
+            Some(link) => match self.named_often()?.get(link) {
+                Some(first) => Ok(first.clone()),
+                None => self.named.place.find(link, false),
+            },
             None => Ok(item.clone()),
         }
+    }
+
+    fn named_often(&self) -> Result<&BTreeMap<Vec<u8>, Item>> {
+        if let Some(items) = self.named_often.get() {
+            return Ok(items);
+        }
+        let mut items = BTreeMap::new();
+        self.named.place.walk(b"", &mut |item| {
+            if item.kind != ItemKind::Directory && item.links.is_none_or(|links| links > 1) {
+                items.insert(item.path.clone(), item);
+            }
+            Ok(())
+        })?;
+        Ok(self.named_often.get_or_init(|| items))
     }
 
     /// Whether another path, from the top, is a name of the same inode.
     fn is_name_of(&self, item: &Item, path: &[u8]) -> bool {
         let path = clean(&[self.top, b"/", path].concat());
         let first = item.link.as_ref().unwrap_or(&item.path);
-        self.named.place.find(&path, false).is_ok_and(|found| {
+        let found = self.named_often().ok().and_then(|items| items.get(&path));
+        found.is_some_and(|found| {
             found.link.as_ref().unwrap_or(&found.path) == first
                 || found.inode.is_some() && found.inode == item.inode
         })
@@ -246,28 +275,21 @@ fn fields(
     ];
     let mut differing: Vec<&str> = same.iter().filter(|(_, same)| !same).map(|(name, _)| *name).collect();
     let is_read = a.kind.has_content() && !is_compared_elsewhere && same_size;
-    if is_read && !same_content((one.named, whole_a), (other.named, whole_b), quick)? {
+    if is_read && !same_content((one, whole_a), (other, whole_b), quick)? {
         differing.push("content");
     }
     Ok(differing)
 }
 
-fn same_content((one, a): (&Named, &Item), (other, b): (&Named, &Item), quick: bool) -> Result<bool> {
-    // A digest of the stored data alone says nothing of where the holes are.
-    let of_content = |item: &Item| item.content.clone().filter(|content| !content.data_only);
-    let (known_a, known_b) = (of_content(a), of_content(b));
-    if let (Some(a), Some(b)) = (&known_a, &known_b)
-        && a.algorithm == b.algorithm
-    {
-        return Ok(a.hex == b.hex);
-    }
+fn same_content((one, a): (&Side<'_>, &Item), (other, b): (&Side<'_>, &Item), quick: bool) -> Result<bool> {
+    let known = |item: &Item| item.content.clone().filter(|content| !content.data_only);
+    let is_told = known(a).zip(known(b)).is_some_and(|(a, b)| a.algorithm == b.algorithm);
     if quick
+        && !is_told
         && a.modified == b.modified
         && (a.changed.is_none() || b.changed.is_none() || a.changed == b.changed)
     {
         return Ok(true);
     }
-    let algorithm = known_a.or(known_b).map_or(Algorithm::Blake3, |content| content.algorithm);
-    let digest = |named: &Named, item: &Item| formats::digest(named.place.as_ref(), item, algorithm);
-    Ok(digest(one, a)? == digest(other, b)?)
+    one.contents.is_same(a, &other.contents, b)
 }

@@ -260,8 +260,12 @@ fn matches(
     ];
     for (algorithm, wanted) in asked {
         let Some(wanted) = wanted else { continue };
+        if !has_content {
+            return Ok(false);
+        }
         // A further name has its digest with the first.
-        if !has_content || !digests.of(item, algorithm)?.starts_with(wanted.as_str()) {
+        let digest = digests.of(item, algorithm)?.ok_or_else(|| formats::too_long(item, algorithm))?;
+        if !digest.starts_with(wanted.as_str()) {
             return Ok(false);
         }
     }

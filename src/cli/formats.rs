@@ -4,14 +4,14 @@ use std::ffi::OsStr;
 
 use super::speech::note;
 use crate::archive::Algorithm;
-use crate::error::Result;
-use crate::place::{Item, ItemKind, Place};
+use crate::error::{Error, Kind, Result};
+use crate::place::{Contents, Item, ItemKind, Place, Way};
 use crate::printable::Printable;
-use crate::units::ByteRange;
+use crate::units::Bytes;
 
 /// Digests of a place's files, of whatever kind is asked for.
 pub(super) struct Digests<'a> {
-    place: &'a dyn Place,
+    contents: Contents<'a>,
     /// The place as the person wrote it.
     text: &'a OsStr,
     /// Whether it was said that contents are read.
@@ -20,11 +20,11 @@ pub(super) struct Digests<'a> {
 
 impl<'a> Digests<'a> {
     pub(super) fn new(place: &'a dyn Place, text: &'a OsStr) -> Self {
-        Self { place, text, has_said: false }
+        Self { contents: Contents::new(place, &|| Ok(())), text, has_said: false }
     }
 
-    /// The digest of a file's content, as [`digest`]. Says, once, that contents are read because the manifest has another one.
-    pub(super) fn of(&mut self, item: &Item, algorithm: Algorithm) -> Result<String> {
+    /// The digest of a file's content, as [`Contents::of`]. Says, once, that contents are read because the manifest has another one.
+    pub(super) fn of(&mut self, item: &Item, algorithm: Algorithm) -> Result<Option<String>> {
         let other =
             item.content.as_ref().map(|content| content.algorithm).filter(|known| *known != algorithm);
         if let Some(known) = other.filter(|_| !self.has_said) {
@@ -33,23 +33,16 @@ impl<'a> Digests<'a> {
             let wanted = algorithm.name();
             note(&format!("{place}: its manifest has {known}, so files are read for their {wanted}"));
         }
-        digest(self.place, item, algorithm)
+        self.contents.of(item, Way::Digest(algorithm))
     }
 }
 
-/// The digest of a file's content: the known one, or computed.
-pub(super) fn digest(place: &dyn Place, item: &Item, algorithm: Algorithm) -> Result<String> {
-    let known = item.content.as_ref().filter(|content| content.algorithm == algorithm && !content.data_only);
-    if let Some(content) = known {
-        return Ok(content.hex.clone());
-    }
-    let mut hasher = algorithm.hasher();
-    let range = ByteRange::new(0, content_size(place, item)?).unwrap_or(ByteRange::EMPTY);
-    place.read(item, range, &mut |bytes| {
-        hasher.update(bytes);
-        Ok(())
-    })?;
-    Ok(hasher.finish().to_string())
+/// The error of a file whose digest is not computed.
+pub(super) fn too_long(item: &Item, algorithm: Algorithm) -> Error {
+    let (name, size) = (algorithm.name(), Bytes(item.size));
+    let message =
+        format!("its {name} is not known: most of its {size} is a hole, and to hash that takes hours");
+    Error::new(Kind::Unsupported, message)
 }
 
 /// The length of the content; a further name in an archive without a manifest does not tell it.
@@ -84,7 +77,7 @@ pub(super) fn mtree_digest(digests: &mut Digests<'_>, item: &Item) -> Result<Opt
     match item.content.as_ref().filter(|content| !content.data_only) {
         None => Ok(None),
         Some(content) if content.algorithm == Algorithm::Blake3 => {
-            digests.of(item, Algorithm::Sha1).map(|hex| Some((Algorithm::Sha1, hex)))
+            digests.of(item, Algorithm::Sha1).map(|hex| hex.map(|hex| (Algorithm::Sha1, hex)))
         }
         Some(content) => Ok(Some((content.algorithm, content.hex.clone()))),
     }

@@ -63,7 +63,8 @@ fn show(page: &[u8]) -> Result<()> {
         );
         Error::new(Kind::System, message)
     };
-    let mut viewer = std::process::Command::new("man").args(["-l", "-"]).stdin(Stdio::piped()).spawn().map_err(refused)?;
+    let mut viewer =
+        std::process::Command::new("man").args(["-l", "-"]).stdin(Stdio::piped()).spawn().map_err(refused)?;
     if let Some(mut input) = viewer.stdin.take() {
         // A viewer that was left early reads no more.
         let _ = input.write_all(page);

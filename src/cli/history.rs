@@ -10,11 +10,11 @@ use jiff::tz::TimeZone;
 use serde_json::json;
 
 use super::places::{Named, Out, Reading, Session};
-use super::{INCOMPLETE, formats, shown};
+use super::{INCOMPLETE, shown};
 use crate::archive::Algorithm;
 use crate::error::{Error, Kind, Result};
 use crate::job::scope::{Shelf, shelves};
-use crate::place::{Item, Place, clean};
+use crate::place::{Contents, Item, Place, Way, clean};
 use crate::printable::Printable;
 
 /// Show which archives have which version of a file
@@ -140,8 +140,8 @@ impl Teller {
 /// What tells one version of an entry from another.
 #[derive(PartialEq, Eq)]
 struct Version {
-    /// Which digest that is; `None` for what has no content.
-    algorithm: Option<Algorithm>,
+    /// How content is told; `None` for what has none.
+    way: Option<Way>,
     /// The digest, or where a link leads.
     text: String,
 }
@@ -150,20 +150,29 @@ impl Version {
     /// By the digest that is known. One of the stored data alone says nothing of the content: that is read then.
     fn of(place: &dyn Place, item: &Item) -> Result<Self> {
         if !item.kind.has_content() {
-            return Ok(Self {
-                algorithm: None,
-                text: shown::path(item.target.as_deref().unwrap_or_default()),
-            });
+            return Ok(Self { way: None, text: shown::path(item.target.as_deref().unwrap_or_default()) });
         }
         let algorithm = item.content.as_ref().map_or(Algorithm::OF_FILES, |content| content.algorithm);
-        Ok(Self { algorithm: Some(algorithm), text: formats::digest(place, item, algorithm)? })
+        let digest = Self::by(place, item, Way::Digest(algorithm))?;
+        digest.map_or_else(|| Self::print(place, item), Ok)
+    }
+
+    fn by(place: &dyn Place, item: &Item, way: Way) -> Result<Option<Self>> {
+        let text = Contents::new(place, &|| Ok(())).of(item, way)?;
+        Ok(text.map(|text| Self { way: Some(way), text }))
+    }
+
+    /// By a print, where the digest of the whole would take hours.
+    fn print(place: &dyn Place, item: &Item) -> Result<Self> {
+        let print = Self::by(place, item, Way::Print)?;
+        print.ok_or_else(|| Error::corrupt(format!("{} has no content", shown::path(&item.path))))
     }
 
     /// Whether an entry, of which `version` is known, has this one. Of two archives with different digests the later one is read.
     fn is_that_of(&self, place: &dyn Place, item: &Item, version: &Self) -> Result<bool> {
-        match self.algorithm {
-            Some(algorithm) if version.algorithm.is_some_and(|other| other != algorithm) => {
-                Ok(formats::digest(place, item, algorithm)? == self.text)
+        match (self.way, version.way) {
+            (Some(way), Some(other)) if way != other => {
+                Ok(Self::by(place, item, way)?.as_ref() == Some(self))
             }
             _ => Ok(self == version),
         }

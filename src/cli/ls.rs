@@ -7,9 +7,9 @@ use clap::{Args, ValueEnum, ValueHint};
 use jiff::tz::TimeZone;
 
 use super::places::{Named, Out, Reading, Session};
-use super::{formats, shown};
+use super::{INCOMPLETE, formats, shown};
 use crate::archive::Algorithm;
-use crate::error::Result;
+use crate::error::{Issue, Result};
 use crate::place::{Item, ItemKind, base_name};
 use crate::units::Bytes;
 
@@ -103,7 +103,9 @@ pub(super) fn run(arguments: &LsArguments) -> Result<ExitCode> {
         if arguments.places.len() > 1 && arguments.format.is_none() && !arguments.json {
             out.line(format_args!("{}:", crate::printable::Printable(named.text.as_encoded_bytes())))?;
         }
-        list(arguments, &named, &zone, &mut out)?;
+        if !list(arguments, &named, &zone, &mut out)? {
+            code = ExitCode::from(INCOMPLETE);
+        }
         let found = out.issues(named.place.as_ref())?;
         if found != ExitCode::SUCCESS {
             code = found;
@@ -113,11 +115,16 @@ pub(super) fn run(arguments: &LsArguments) -> Result<ExitCode> {
     Ok(code)
 }
 
-fn list(arguments: &LsArguments, named: &Named, zone: &TimeZone, out: &mut Out) -> Result<()> {
-    let place = named.place.as_ref();
-    if let Some(format) = arguments.format {
-        return formatted(format, named, out);
+/// Lists a place, and tells whether nothing had to be left out.
+fn list(arguments: &LsArguments, named: &Named, zone: &TimeZone, out: &mut Out) -> Result<bool> {
+    match arguments.format {
+        Some(format) => formatted(format, named, out),
+        None => entries(arguments, named, zone, out).map(|()| true),
     }
+}
+
+fn entries(arguments: &LsArguments, named: &Named, zone: &TimeZone, out: &mut Out) -> Result<()> {
+    let place = named.place.as_ref();
     let item = place.find(&named.path, !arguments.directory)?;
     let is_directory = item.kind == ItemKind::Directory && !arguments.directory;
     if is_directory && arguments.recursive {
@@ -181,25 +188,34 @@ fn long(rows: &[(String, Item)], zone: &TimeZone, is_human: bool) -> String {
     text
 }
 
-fn formatted(format: Format, named: &Named, out: &mut Out) -> Result<()> {
+fn formatted(format: Format, named: &Named, out: &mut Out) -> Result<bool> {
     let place = named.place.as_ref();
     let top = place.find(&named.path, true)?;
     let mut digests = formats::Digests::new(place, &named.text);
     let Some(algorithm) = format.algorithm() else {
         out.line(formats::MTREE_HEAD)?;
-        return place.walk(&top.path, &mut |item| {
+        place.walk(&top.path, &mut |item| {
             let digest = formats::mtree_digest(&mut digests, &item)?;
             match formats::mtree_line(&item, &item.path, digest) {
                 Some(line) => out.line(line),
                 None => Ok(()),
             }
-        });
+        })?;
+        return Ok(true);
     };
+    let mut is_whole = true;
     place.walk(&top.path, &mut |item| {
         if !item.kind.has_content() {
             return Ok(());
         }
-        let digest = digests.of(&item, algorithm)?;
-        out.bytes(&formats::sum_line(&digest, &item.path))
-    })
+        match digests.of(&item, algorithm)? {
+            Some(digest) => out.bytes(&formats::sum_line(&digest, &item.path)),
+            None => {
+                let error = formats::too_long(&item, algorithm);
+                is_whole = false;
+                out.issue(&Issue { path: Some(item.path.clone()), error })
+            }
+        }
+    })?;
+    Ok(is_whole)
 }

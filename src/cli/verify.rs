@@ -4,6 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::atomic::Ordering::Relaxed;
 
 use clap::{Args, ValueHint};
 use serde_json::{Value, json};
@@ -17,7 +18,7 @@ use crate::archive::Observer as _;
 use crate::archive::kind_name;
 use crate::archive::read::{Files, Finding, Verdict, verify};
 use crate::error::{Error, Kind, Result};
-use crate::place::{Location, Opened};
+use crate::place::{GoOn, Location, Opened};
 use crate::printable::Printable;
 use crate::sandbox;
 use crate::units::ByteRange;
@@ -107,7 +108,11 @@ pub(super) fn run(arguments: &VerifyArguments) -> Result<ExitCode> {
     }
     match against {
         Some((archive, source)) if worst != FAILED => {
-            compare(archive.named()?, source.named()?, is_json, worst)
+            let go_on = || match stop.load(Relaxed) {
+                true => Err(Error::new(Kind::Interrupted, "stopped by a signal")),
+                false => Ok(()),
+            };
+            compare(archive.named()?, source.named()?, is_json, worst, &go_on)
         }
         _ => Ok(ExitCode::from(worst)),
     }
@@ -142,9 +147,9 @@ fn against(arguments: &VerifyArguments) -> Result<Option<(Waiting, Waiting)>> {
     Ok(Some((Waiting::open(archive.as_os_str())?, source)))
 }
 
-fn compare(archive: Named, source: Named, json: bool, code: u8) -> Result<ExitCode> {
+fn compare(archive: Named, source: Named, json: bool, code: u8, go_on: &GoOn<'_>) -> Result<ExitCode> {
     let mut out = Out::new();
-    let differences = diff::compare(&archive, &source, false, json, &mut out)?;
+    let differences = diff::compare(&archive, &source, false, json, &mut out, go_on)?;
     if !json {
         let Differences { added, removed, changed, same } = &differences;
         let shown = Printable(source.text.as_encoded_bytes());

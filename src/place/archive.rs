@@ -242,6 +242,10 @@ impl<S: TarStream> AtHand for Current<'_, S> {
         }
         Ok(())
     }
+
+    fn data_bytes(&self) -> u64 {
+        self.runs.iter().fold(0, |sum, (_, len)| sum.saturating_add(*len))
+    }
 }
 
 impl Place for Archive {

@@ -1,10 +1,7 @@
 //! Holds content that is read against the digest that the manifest has of it.
 
 use super::Item;
-use crate::archive::Hasher;
-
-/// Holes that count in a digest are no longer than the data and this many bytes; see `docs/manifest.md`.
-const HOLES_FREE: u64 = 64 << 10;
+use crate::archive::{Hasher, holes_count};
 
 /// The digest of one file as it is computed.
 pub struct Check {
@@ -21,8 +18,7 @@ impl Check {
     #[must_use]
     pub fn of(item: &Item, data_bytes: u64) -> Option<Self> {
         let content = item.content.as_ref()?;
-        let holes = item.size.saturating_sub(data_bytes);
-        let is_cheap = content.data_only || holes <= data_bytes.saturating_add(HOLES_FREE);
+        let is_cheap = content.data_only || holes_count(data_bytes, item.size);
         is_cheap.then(|| Self {
             hasher: content.algorithm.hasher(),
             data_only: content.data_only,

@@ -156,6 +156,10 @@ impl AtHand for Option<Data> {
             None => Ok(()),
         }
     }
+
+    fn data_bytes(&self) -> u64 {
+        self.as_ref().map_or(0, Data::data_bytes)
+    }
 }
 
 /// Gives `len` bytes piece by piece. `read` fills as much of a piece as it can, and is told how many bytes were before it.

@@ -6,6 +6,7 @@
 mod archive;
 mod check;
 mod data;
+mod digest;
 mod image;
 mod issues;
 mod item;
@@ -18,6 +19,7 @@ use crate::units::ByteRange;
 
 pub use check::Check;
 pub use data::Data;
+pub use digest::{Contents, GoOn, Way};
 pub use item::{Item, ItemKind};
 pub use location::{Location, Opened};
 pub use name::{base_name, clean, depth_below, is_below, parent};
@@ -42,6 +44,9 @@ pub trait AtHand {
     ///
     /// When the place can't be read, and what `take` fails with.
     fn read(&mut self, take: &mut TakeAt<'_>) -> Result<()>;
+
+    /// Bytes of data that it has, holes left out.
+    fn data_bytes(&self) -> u64;
 }
 
 /// An archive, an image or a device that is open for looking into.

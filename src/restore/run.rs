@@ -18,7 +18,7 @@ use crate::device::{Target, WritableWindow, WriteAt, from_file, read_vec};
 use crate::error::{Error, Kind, Result};
 use crate::filesystem::ext::Geometry;
 use crate::filesystem::ext::writer::{self, Veil};
-use crate::place::{Item, ItemKind, Place};
+use crate::place::{Check, Item, ItemKind, Place};
 use crate::printable::Printable;
 use crate::temporary::scratch;
 use crate::units::{ByteRange, Bytes};
@@ -29,6 +29,9 @@ const SUPERBLOCK_LEN: usize = 1024;
 
 /// Bytes of zeros that are written at once.
 const ZEROS: &[u8] = &[0; 256 << 10];
+
+/// Bytes of a hole that are written before somebody is asked whether to stop.
+const HOLE_BYTES: u64 = 16 << 20;
 
 /// What a restore came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -251,19 +254,15 @@ impl Running<'_> {
         let device = self.target.device.as_ref();
         let data = self.place.open(&item)?;
         let all = ByteRange::new(0, item.size).unwrap_or(ByteRange::EMPTY);
-        let mut hasher = item.content.as_ref().map(|content| content.algorithm.hasher());
-        let hashes_holes = item.content.as_ref().is_some_and(|content| !content.data_only);
+        let mut check = Check::of(&item, data.data_bytes());
         let mut at = 0_u64;
         let mut held = Held::new(step.range);
         data.read(all, &mut |position, bytes| {
             if let Some(hole) = ByteRange::between(at, position) {
                 self.hole(step, hole)?;
-                if let Some(hasher) = hasher.as_mut().filter(|_| hashes_holes) {
-                    zeros_into(hole.len(), |zeros| hasher.update(zeros));
-                }
             }
-            if let Some(hasher) = &mut hasher {
-                hasher.update(bytes);
+            if let Some(check) = &mut check {
+                check.update(position, bytes);
             }
             held.write(device, step.range.start().saturating_add(position), bytes)?;
             at = position.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
@@ -274,18 +273,12 @@ impl Running<'_> {
         })?;
         if let Some(hole) = ByteRange::between(at, item.size) {
             self.hole(step, hole)?;
-            if let Some(hasher) = hasher.as_mut().filter(|_| hashes_holes) {
-                zeros_into(hole.len(), |zeros| hasher.update(zeros));
-            }
         }
-        if let (Some(content), Some(hasher)) = (&item.content, hasher) {
-            let found = hasher.finish().to_string();
-            if found != content.hex {
-                let (name, said) = (content.algorithm.name(), &content.hex);
-                let message =
-                    format!("{}: its {name} is {found}, but {said} by the manifest", Printable(member));
-                return Err(Error::corrupt(message));
-            }
+        if let (Some(content), false) = (&item.content, check.is_none_or(Check::agrees)) {
+            let (member, name, said) = (Printable(member), content.algorithm.name(), &content.hex);
+            return Err(Error::corrupt(format!(
+                "{member}: its {name} is not {said}, as it is by the manifest"
+            )));
         }
         self.held.push(held);
         self.restored.images = self.restored.images.saturating_add(1);
@@ -305,11 +298,18 @@ impl Running<'_> {
 
     /// Makes sure that there are zeros in a part of a partition.
     fn hole(&self, step: &Step, hole: ByteRange) -> Result<()> {
-        let range = ByteRange::new(step.range.start().saturating_add(hole.start()), hole.len());
-        match range {
-            Some(range) if !self.target.is_blank => zero(self.target.device.as_ref(), range),
-            _ => Ok(()),
+        if self.target.is_blank {
+            return Ok(());
         }
+        let mut at = hole.start();
+        while at < hole.end() {
+            self.go_on()?;
+            let len = hole.end().saturating_sub(at).min(HOLE_BYTES);
+            let piece = ByteRange::new(step.range.start().saturating_add(at), len);
+            piece.map_or(Ok(()), |piece| zero(self.target.device.as_ref(), piece))?;
+            at = at.saturating_add(len);
+        }
+        Ok(())
     }
 
     /// Makes known what the target holds, when all else is on it for good: headers and boot code, what
@@ -350,16 +350,6 @@ fn titled(step: &Step, issue: &str) -> String {
     match step.number {
         0 => issue.to_owned(),
         number => format!("partition {number}: {issue}"),
-    }
-}
-
-/// Gives so many zeros, piece by piece.
-fn zeros_into(len_bytes: u64, mut take: impl FnMut(&[u8])) {
-    let mut rest = len_bytes;
-    while rest > 0 {
-        let len = usize::try_from(rest).unwrap_or(usize::MAX).min(ZEROS.len());
-        take(ZEROS.get(..len).unwrap_or_default());
-        rest = rest.saturating_sub(u64::try_from(len).unwrap_or(rest));
     }
 }
 

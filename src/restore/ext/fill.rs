@@ -8,7 +8,7 @@ use crate::error::{Error, Kind, Result, Salvaged};
 use crate::filesystem::ext::Geometry;
 use crate::filesystem::ext::writer::{Folder, Made, NewInode, Writer};
 use crate::filesystem::{FileKind, Flags, Timestamp};
-use crate::place::{Item, ItemKind, Place, base_name, parent};
+use crate::place::{Check, Item, ItemKind, Place, base_name, parent};
 use crate::printable::Printable;
 use crate::units::ByteRange;
 
@@ -159,32 +159,22 @@ impl Filling<'_> {
                     "its content has {has} bytes, but it should have {said}"
                 )));
             }
-            let mut check =
-                item.content.as_ref().map(|content| (content.algorithm.hasher(), content.data_only));
-            let mut at = 0_u64;
+            let mut check = Check::of(item, data.data_bytes());
             let all = ByteRange::new(0, size).unwrap_or(ByteRange::EMPTY);
             data.read(all, &mut |position, bytes| {
-                if let Some((hasher, data_only)) = &mut check {
-                    let hole = if *data_only { 0 } else { position.saturating_sub(at) };
-                    zeros(hole, &mut |zeros| hasher.update(zeros));
-                    hasher.update(bytes);
+                if let Some(check) = &mut check {
+                    check.update(position, bytes);
                 }
                 let len = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-                at = position.saturating_add(len);
                 content.put(position, bytes)?;
                 outcome.data_bytes = outcome.data_bytes.saturating_add(len);
                 go_on(outcome.data_bytes)
             })?;
-            if let (Some((mut hasher, data_only)), Some(known)) = (check, &item.content) {
-                let hole = if data_only { 0 } else { size.saturating_sub(at) };
-                zeros(hole, &mut |zeros| hasher.update(zeros));
-                let found = hasher.finish().to_string();
-                if found != known.hex {
-                    let (name, said) = (known.algorithm.name(), &known.hex);
-                    let message =
-                        format!("its {name} is {found}, but {said} by the manifest: its content is damaged");
-                    return Err(Error::corrupt(message));
-                }
+            if let (Some(known), false) = (&item.content, check.is_none_or(Check::agrees)) {
+                let (name, said) = (known.algorithm.name(), &known.hex);
+                let message =
+                    format!("its {name} is not {said}, as the manifest says: its content is damaged");
+                return Err(Error::corrupt(message));
             }
             Ok(())
         })
@@ -243,16 +233,5 @@ impl Filling<'_> {
             project: item.project,
             attributes: item.attributes.clone(),
         })
-    }
-}
-
-/// Gives so many zeros, piece by piece.
-fn zeros(len_bytes: u64, take: &mut dyn FnMut(&[u8])) {
-    const ZEROS: &[u8] = &[0; 64 << 10];
-    let mut rest = len_bytes;
-    while rest > 0 {
-        let len = usize::try_from(rest).unwrap_or(usize::MAX).min(ZEROS.len());
-        take(ZEROS.get(..len).unwrap_or_default());
-        rest = rest.saturating_sub(u64::try_from(len).unwrap_or(rest));
     }
 }
