@@ -71,7 +71,8 @@ fn archives(folder: &Path) -> Vec<String> {
     let mut all = Vec::new();
     for ending in ["tar.zst", "tar.gz", "tar"] {
         let path = folder.join(format!("a.{ending}")).to_str().unwrap().to_owned();
-        good(["archive", guest().to_str().unwrap(), "-o", &path, "--quiet"]);
+        // Without its manifest, an archive has the flags that are in the tar.
+        good(["archive", guest().to_str().unwrap(), "-o", &path, "--quiet", "--fflags"]);
         let alone = folder.join(format!("alone.{ending}")).to_str().unwrap().to_owned();
         fs::copy(&path, &alone).unwrap();
         all.extend([path, alone]);

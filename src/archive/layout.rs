@@ -122,7 +122,7 @@ impl Naming {
 }
 
 /// Makes the pieces of the stream, and knows how long it is so far.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Layout {
     position: u64,
     /// Bytes of what is in the manifest alone.
@@ -140,15 +140,7 @@ pub(super) struct Layout {
 impl Layout {
     pub(super) fn new(limit_of_run: Option<u64>, form: Form) -> Self {
         let limit_bytes = limit_of_run.unwrap_or(u64::MAX);
-        Self {
-            position: 0,
-            beside_bytes: 0,
-            data_bytes: 0,
-            limit_of_run,
-            limit_bytes,
-            form,
-            taken: Taken::default(),
-        }
+        Self { limit_of_run, limit_bytes, form, ..Self::default() }
     }
 
     /// Begins with a volume that may take `most` bytes, unless the run has a limit as a whole.

@@ -12,6 +12,7 @@ use rustix::io::Errno;
 use super::Existing;
 use super::dress::{Open, has_default_acl};
 use super::existing::Then;
+use super::folding::Folding;
 use super::run::{Run, refused, stat_of};
 use super::target::{changed, created, modified, open_in};
 use crate::error::{Error, Kind, Result};
@@ -22,13 +23,15 @@ const OPEN: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY);
 /// A directory that is open.
 pub(super) struct Directory {
     parent: Option<Arc<Directory>>,
-    path: Vec<u8>,
+    pub path: Vec<u8>,
     pub file: OwnedFd,
     /// Whether this run made it: then nothing is in it but what this run puts there.
     pub is_fresh: bool,
     /// Whether what is made in it gets its ACLs.
     pub inherits: bool,
     finish: Mutex<Finish>,
+    /// The names in it, where it folds them.
+    pub folding: Folding,
 }
 
 /// What is to be done when all is in it.
@@ -136,7 +139,8 @@ impl Run<'_> {
             Some(parent) if is_fresh => parent.inherits,
             _ => has_default_acl(file.as_fd()),
         };
-        Ok(Arc::new(Directory { parent, path, file, is_fresh, inherits, finish: Mutex::new(finish) }))
+        let (finish, folding) = (Mutex::new(finish), Folding::default());
+        Ok(Arc::new(Directory { parent, path, file, is_fresh, inherits, finish, folding }))
     }
 
     /// Removes what a run that was killed had not named yet.
@@ -163,7 +167,12 @@ impl Run<'_> {
         let open = || open_in(folder, name, OPEN);
         if !parent.is_fresh {
             match open() {
-                Ok(file) => return self.opened(Some(Arc::clone(parent)), path, file, false),
+                Ok(file) => {
+                    if let Some(names) = parent.names(name) {
+                        names.check(name)?;
+                    }
+                    return self.opened(Some(Arc::clone(parent)), path, file, false);
+                }
                 Err(Errno::NOENT) => {}
                 Err(Errno::NOTDIR | Errno::LOOP) => self.make_way(parent, name, item)?,
                 Err(errno) => return Err(refused("its directory", errno)),
@@ -182,6 +191,12 @@ impl Run<'_> {
             other => other,
         };
         let file = file.map_err(|errno| refused("its directory", errno))?;
+        if let Some(mut names) = parent.names(name) {
+            if is_fresh {
+                names.made(name);
+            }
+            names.check(name)?;
+        }
         let directory = self.opened(Some(Arc::clone(parent)), path, file, is_fresh)?;
         if is_fresh && item.is_none() {
             // Nothing in the archive says what it is like.
@@ -222,6 +237,7 @@ impl Run<'_> {
     }
 
     fn finish(&self, directory: &Directory) -> Result<()> {
+        self.check_names(directory);
         let Finish { item, times } =
             std::mem::take(&mut *directory.finish.lock().unwrap_or_else(PoisonError::into_inner));
         match (item, times) {

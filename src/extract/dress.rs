@@ -10,6 +10,7 @@ use rustix::io::Errno;
 
 use super::late::LATE;
 use super::left::What;
+use super::read_back::Wanted;
 use super::run::{Run, refused};
 use crate::archive::flags_of_text;
 use crate::error::Result;
@@ -46,22 +47,42 @@ impl Run<'_> {
         }
         let (capability, others): (Vec<_>, Vec<_>) =
             item.attributes.iter().partition(|attribute| attribute.name == CAPABILITY);
-        others.into_iter().try_for_each(|attribute| self.attribute(open, attribute))?;
+        others.into_iter().try_for_each(|attribute| self.attribute(open, item, attribute))?;
+        let mut mode = item.mode;
         if !open.is_place {
-            let mut mode = item.mode;
             if !is_owned && mode & SET_ID != 0 && item.kind != ItemKind::Directory {
                 self.left.add(What::SetId);
                 mode &= !SET_ID;
             }
-            fchmod(open.file, Mode::from(u32::from(mode))).map_err(|errno| refused("mode", errno))?;
+            self.mode(item, fchmod(open.file, Mode::from(u32::from(mode))))?;
         }
-        capability.into_iter().try_for_each(|attribute| self.attribute(open, attribute))?;
+        capability.into_iter().try_for_each(|attribute| self.attribute(open, item, attribute))?;
         self.times(open, item);
+        // What this user may not set is told already.
+        let owner = u32::try_from(item.uid).ok().zip(u32::try_from(item.gid).ok());
+        let is_checked = item.kind != ItemKind::Symlink && self.rights.is_root;
+        let mode = is_checked.then_some(mode);
+        self.read_back(open, item, &Wanted { owner: owner.filter(|_| is_owned), mode });
         if item.project.is_some() {
             self.left.add(What::Project);
         }
         self.flags(open, item);
         Ok(())
+    }
+
+    /// Goes on without the mode where the filesystem refuses it.
+    pub(super) fn mode(&self, item: &Item, outcome: Result<(), Errno>) -> Result<()> {
+        match outcome {
+            Err(errno @ (Errno::IO | Errno::ROFS | Errno::NOSPC | Errno::DQUOT)) => {
+                Err(refused("mode", errno))
+            }
+            Err(_) if !self.rights.is_root => {
+                self.left.add_of(What::Mode, &item.path);
+                Ok(())
+            }
+            // What root could not set is seen when it is read back.
+            Ok(()) | Err(_) => Ok(()),
+        }
     }
 
     /// Whether the owner and the group are those of the entry now.
@@ -85,8 +106,13 @@ impl Run<'_> {
             match outcome {
                 Ok(()) => {}
                 // In a user namespace, root is not root of all numbers.
-                Err(Errno::PERM | Errno::INVAL) => {
+                Err(Errno::INVAL) => {
                     self.left.add(What::Owner);
+                    return Ok(false);
+                }
+                Err(Errno::PERM | Errno::OPNOTSUPP) => {
+                    let what = if rights.is_root { What::OwnerRefused } else { What::Owner };
+                    self.left.add_of(what, &item.path);
                     return Ok(false);
                 }
                 Err(errno) => return Err(refused("owner", errno)),
@@ -99,7 +125,7 @@ impl Run<'_> {
         Ok(is_owned)
     }
 
-    fn attribute(&self, open: Open<'_>, attribute: &Attribute) -> Result<()> {
+    fn attribute(&self, open: Open<'_>, item: &Item, attribute: &Attribute) -> Result<()> {
         let Attribute { name, value } = attribute;
         let is_trusted = name.starts_with(b"trusted.");
         if is_trusted && !self.rights.is_root {
@@ -117,15 +143,15 @@ impl Run<'_> {
             false => fsetxattr(open.file, name.as_slice(), value, XattrFlags::empty()),
         };
         match outcome {
-            Ok(()) => {}
+            Ok(()) if self.has_attribute(open, attribute) => {}
             Err(Errno::PERM | Errno::ACCESS) if !self.rights.is_root => self.left.add(What::DeniedAttribute),
             Err(errno) if matches!(errno, Errno::NOSPC | Errno::DQUOT) && !is_full(open, errno) => {
-                self.left.add(What::Attribute);
+                self.left.add_of(What::Attribute, &item.path);
             }
             Err(errno @ (Errno::NOSPC | Errno::DQUOT | Errno::IO | Errno::ROFS)) => {
                 return Err(refused("attributes", errno));
             }
-            Err(_) => self.left.add(What::Attribute),
+            Ok(()) | Err(_) => self.left.add_of(What::Attribute, &item.path),
         }
         Ok(())
     }
@@ -137,9 +163,8 @@ impl Run<'_> {
             true => utimensat(open.file, c"", &times, AtFlags::EMPTY_PATH),
             false => futimens(open.file, &times),
         };
-        if outcome.is_err() {
-            self.left.add(What::Times);
-        }
+        // A refusal is seen when they are read back.
+        let _ = outcome;
     }
 
     /// Sets the flags that can be set now. Those that let nothing be changed any more come when the entry has its name.
@@ -154,12 +179,19 @@ impl Run<'_> {
             let there = ioctl_getflags(open.file)?;
             ioctl_setflags(open.file, there | IFlags::from_bits_retain(wanted))
         };
-        if now != 0 && set(now).is_err() {
+        if now == 0 {
+            return;
+        }
+        if set(now).is_err() {
             // One of them may be to blame.
             let bits = (0..32).map(|bit| 1_u32 << bit).filter(|bit| now & bit != 0);
-            if bits.filter(|bit| set(*bit).is_err()).count() > 0 {
-                self.left.add(What::Flags);
+            for bit in bits {
+                // A refusal is seen when they are read back.
+                let _ = set(bit);
             }
+        }
+        if !self.has_flags(open, now) {
+            self.left.add_of(What::Flags, &item.path);
         }
     }
 }

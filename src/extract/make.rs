@@ -54,6 +54,11 @@ impl Run<'_> {
     fn ahead(&self, directory: &Directory, name: &[u8], item: &Item) -> Result<Option<Then>> {
         // What somebody else put into a directory that is fresh is seen when the entry gets its name.
         let then = if directory.is_fresh { Then::Make } else { self.look(directory, name, item)? };
+        if then != Then::Make
+            && let Some(names) = directory.names(name)
+        {
+            names.check(name)?;
+        }
         if then == Then::Leave {
             self.done.fetch_add(item.size, Relaxed);
             return Ok(None);
@@ -98,7 +103,7 @@ impl Run<'_> {
         let open = self.open_node(directory, temporary, item)?;
         if item.kind != ItemKind::Symlink {
             let path = self.target.descriptors().path(open.as_fd());
-            chmod(path, Mode::from(u32::from(item.mode))).map_err(|errno| refused("mode", errno))?;
+            self.mode(item, chmod(path, Mode::from(u32::from(item.mode))))?;
         }
         self.dress(Open { file: open.as_fd(), is_place: true, inherits: false }, item)
     }
@@ -132,6 +137,13 @@ impl Run<'_> {
         then: Then,
     ) -> Result<()> {
         let folder = &directory.file;
+        // Held, so that no other thread gives a file the same name under another spelling meanwhile.
+        let mut names = directory.names(temporary);
+        if let Some(names) = &names
+            && stat_at(folder, name).is_ok()
+        {
+            names.check(name)?;
+        }
         let failed = |errno: Errno| match errno {
             Errno::ISDIR | Errno::NOTEMPTY | Errno::EXIST => {
                 Error::new(Kind::Unsupported, "not extracted: a directory has its name")
@@ -144,7 +156,10 @@ impl Run<'_> {
         };
         if then == Then::Make {
             match renameat_with(folder, temporary, folder, name, RenameFlags::NOREPLACE) {
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    names.iter_mut().for_each(|names| names.made(name));
+                    return Ok(());
+                }
                 // Some filesystems don't know how not to replace.
                 Err(Errno::EXIST | Errno::INVAL | Errno::NOSYS) => {
                     if self.look(directory, name, item)? == Then::Leave {
@@ -154,7 +169,9 @@ impl Run<'_> {
                 Err(errno) => return Err(failed(errno)),
             }
         }
-        renameat(folder, temporary, folder, name).map_err(failed)
+        renameat(folder, temporary, folder, name).map_err(failed)?;
+        names.iter_mut().for_each(|names| names.made(name));
+        Ok(())
     }
 
     /// Gives what is below the target under the path `first` a further name.
@@ -175,6 +192,9 @@ impl Run<'_> {
         let there = stat_at(&from, base).map_err(|_| missing())?;
         let own = stat_at(&directory.file, name);
         if own.is_ok_and(|own| identity(&own) == identity(&there)) {
+            if let Some(names) = directory.names(name) {
+                names.check(name)?;
+            }
             let count = if self.target.is_resumed() { &self.made_before } else { &self.kept };
             count.fetch_add(1, Relaxed);
             return Ok(());

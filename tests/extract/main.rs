@@ -11,6 +11,7 @@ mod interrupted;
 mod panics;
 mod partial;
 mod same;
+mod smaller;
 
 use common::trials::{Needs, run, trial};
 
@@ -38,6 +39,8 @@ fn main() -> ExitCode {
             &[Needs::Root, Needs::LoopMounts, TAR, BSDTAR, TIMEOUT],
             same::foreign,
         ),
+        trial("times that the target can't hold are an issue", ROOT, smaller::times),
+        trial("times that it holds are none", ROOT, smaller::times_that_fit),
         trial("hostile archives write nothing outside", &[TIMEOUT], hostile::members),
         trial("symbolic links that are swapped in meanwhile lead nowhere", &[TIMEOUT], hostile::swapped),
         trial(

@@ -1,0 +1,65 @@
+//! What was set is read back: filesystems that can't hold a time, an owner or an attribute often say that
+//! they took it.
+
+use std::os::fd::AsFd as _;
+
+use rustix::fs::{Statx, fgetxattr, ioctl_getflags};
+
+use super::dress::Open;
+use super::left::What;
+use super::run::{Run, stat_of};
+use super::target::modified;
+use crate::filesystem::{Attribute, Timestamp};
+use crate::place::Item;
+
+/// Attributes that the kernel gives back as they were set. It rewrites others: an ACL that says no more
+/// than the mode becomes the mode.
+const KEPT_AS_SET: [&[u8]; 2] = [b"user.", b"trusted."];
+
+/// What should have been set, as far as it was.
+pub(super) struct Wanted {
+    /// Numbers of owner and group, if they were set.
+    pub owner: Option<(u32, u32)>,
+    /// Permission bits, if they were set.
+    pub mode: Option<u16>,
+}
+
+impl Run<'_> {
+    /// Holds an entry's metadata against what the target has of them now.
+    pub(super) fn read_back(&self, open: Open<'_>, item: &Item, wanted: &Wanted) {
+        let Ok(stat) = stat_of(open.file.as_fd()) else { return };
+        let path = &item.path;
+        if !has_times(item, &stat) {
+            self.left.add_of(What::Times, path);
+        }
+        if wanted.owner.is_some_and(|owner| owner != (stat.stx_uid, stat.stx_gid)) {
+            self.left.add_of(What::OwnerRefused, path);
+        }
+        if wanted.mode.is_some_and(|mode| mode != stat.stx_mode & 0o7777) {
+            self.left.add_of(What::Mode, path);
+        }
+    }
+
+    /// Whether the target has an attribute that it took.
+    pub(super) fn has_attribute(&self, open: Open<'_>, attribute: &Attribute) -> bool {
+        let is_kept = KEPT_AS_SET.iter().any(|start| attribute.name.starts_with(start));
+        if open.is_place || !is_kept {
+            return true;
+        }
+        let mut value = vec![0; attribute.value.len().saturating_add(1)];
+        let len = fgetxattr(open.file, attribute.name.as_slice(), value.as_mut_slice());
+        len.is_ok_and(|len| value.get(..len) == Some(attribute.value.as_slice()))
+    }
+
+    /// Whether the target has the flags that it took.
+    pub(super) fn has_flags(&self, open: Open<'_>, flags: u32) -> bool {
+        ioctl_getflags(open.file).is_ok_and(|there| there.bits() & flags == flags)
+    }
+}
+
+/// Whether an inode has the times of an entry, to the nanosecond.
+fn has_times(item: &Item, stat: &Statx) -> bool {
+    let accessed = Timestamp { seconds: stat.stx_atime.tv_sec, nanoseconds: stat.stx_atime.tv_nsec };
+    item.modified.is_none_or(|time| time == modified(stat))
+        && item.accessed.is_none_or(|time| time == accessed)
+}
