@@ -97,12 +97,12 @@ processes() { # sets PROCESSES: all that run the program
 }
 
 worker() { # sets WORKER: the process that reads for PARENT
-    local number words
+    local number words role
     processes
     for number in "${PROCESSES[@]}"; do
-        words=""
-        { read -r -d '' _ && read -r -d '' words; } < "/proc/$number/cmdline" 2> /dev/null || true
-        if [ "$words" = worker ] && [ "$number" != "$PARENT" ]; then
+        words="" role=""
+        { read -r -d '' _ && read -r -d '' words && read -r -d '' role; } < "/proc/$number/cmdline" 2> /dev/null || true
+        if [ "$words $role" = "worker archive" ]; then
             WORKER=$number
             return 0
         fi
@@ -112,13 +112,12 @@ worker() { # sets WORKER: the process that reads for PARENT
 
 no_process() { processes; [ ${#PROCESSES[@]} = 0 ]; }
 
-has_written() { # some of an archive, and not yet all of it: the file has no name yet, a process has it open
-    local number file
-    processes
-    for number in "${PROCESSES[@]}"; do
-        for file in "/proc/$number/fd"/*; do
-            if [[ $(readlink "$file") == "$BACKUPS"/*/* ]] && [ -f "$file" ] && [ -s "$file" ]; then return 0; fi
-        done
+has_written() { # some of an archive, and not yet all of it
+    local file
+    worker || return 1
+    # Its files have no names yet. They are all that the worker has open in the destination.
+    for file in "/proc/$WORKER/fd"/*; do
+        if [ -f "$file" ] && [ -s "$file" ] && [[ $(readlink "$file") == "$BACKUPS"/* ]]; then return 0; fi
     done
     return 1
 }
