@@ -1,7 +1,7 @@
 //! What went wrong, where, and with which consequence.
 //!
-//! An [`Error`] ends the operation it is returned from. An [`Issue`] is an error that cost one entry (or
-//! a part of one): it is recorded and counted, and the run goes on.
+//! An [`Error`] ends the operation it is returned from. An [`Issue`] is an error that cost one
+//! entry (or a part of one): it is recorded and counted, and the run goes on.
 
 use std::any::Any;
 use std::error::Error as StdError;
@@ -125,7 +125,8 @@ impl fmt::Display for Place {
 ///
 /// Shown as one line, `vda.img: partition 2: inode 12: extent tree depth 9, at most 5`.
 ///
-/// A clone has the same kind, place and cause: an error that is told in two places is never rebuilt from its text.
+/// A clone has the same kind, place and cause: an error that is told in two places is never rebuilt
+/// from its text.
 #[derive(Clone, Debug)]
 pub struct Error {
     inner: Box<Inner>,
@@ -164,8 +165,9 @@ impl Error {
         Self::internal(format!("{what} panicked, which is a bug of voltar, please report it: {text}"))
     }
 
-    /// An error that came through a decoder or another reader: an error of this crate keeps its kind and place, an error of the
-    /// operating system is a failed read, and all else says that the bytes are wrong.
+    /// An error that came through a decoder or another reader: an error of this crate keeps its
+    /// kind and place, an error of the operating system is a failed read, and all else says that
+    /// the bytes are wrong.
     #[must_use]
     pub fn through_reader(error: io::Error, what: &str) -> Self {
         match error.downcast::<Self>() {
@@ -248,7 +250,8 @@ impl Error {
         &self.inner.place
     }
 
-    /// Whether going on makes no sense: the fault is not in one entry but in the device, a limit, or a wish to stop.
+    /// Whether going on makes no sense: the fault is not in one entry but in the device, a limit,
+    /// or a wish to stop.
     #[must_use]
     pub fn ends_the_run(&self) -> bool {
         matches!(

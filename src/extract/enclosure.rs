@@ -1,10 +1,11 @@
 //! The directory that is extracted to becomes the root of the process, where that runs as root.
 //!
-//! Then no path and no link leads out of it, whatever else fails. One thing is still needed from outside: the kernel takes
-//! modes and attributes of links and device nodes by a path alone, and the only path that leads to what is open, whatever has
-//! its name by now, is that in `/proc/self/fd`. So the process gets an instance of procfs of its own that is mounted
-//! nowhere. It has the processes alone, and of those only the ones that this process could trace: itself. As it is mounted
-//! nowhere, `..` does not lead out of it.
+//! Then no path and no link leads out of it, whatever else fails. One thing is still needed from
+//! outside: the kernel takes modes and attributes of links and device nodes by a path alone, and
+//! the only path that leads to what is open, whatever has its name by now, is that in
+//! `/proc/self/fd`. So the process gets an instance of procfs of its own that is mounted nowhere.
+//! It has the processes alone, and of those only the ones that this process could trace: itself. As
+//! it is mounted nowhere, `..` does not lead out of it.
 
 use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd};
 
@@ -36,7 +37,8 @@ impl Descriptors {
     }
 }
 
-/// Makes a directory the root of this process, if that may be done: by root, where a procfs can be had.
+/// Makes a directory the root of this process, if that may be done: by root, where a procfs can be
+/// had.
 pub(super) fn enclose(root: BorrowedFd<'_>) -> Result<Descriptors> {
     if !geteuid().is_root() {
         return Ok(Descriptors::InProc);

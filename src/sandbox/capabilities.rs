@@ -8,8 +8,8 @@ use rustix::thread::{
     remove_capability_from_bounding_set, set_capabilities,
 };
 
-/// Owners, modes, attributes and flags of files, as an archive has them. `trusted.*` and most of `security.*` take
-/// `CAP_SYS_ADMIN`; seccomp leaves nothing else that it would allow.
+/// Owners, modes, attributes and flags of files, as an archive has them. `trusted.*` and most of
+/// `security.*` take `CAP_SYS_ADMIN`; seccomp leaves nothing else that it would allow.
 pub(super) const EXTRACTING: CapabilitySet = CapabilitySet::CHOWN
     .union(CapabilitySet::DAC_OVERRIDE)
     .union(CapabilitySet::FOWNER)
@@ -33,8 +33,8 @@ pub(super) fn drop_all_but(kept: CapabilitySet) -> Result<(), Errno> {
             continue;
         }
         match remove_capability_from_bounding_set(one) {
-            // The kernel does not have it, or the process may not: then it gains nothing from the bounding set either, as no
-            // program can be started.
+            // The kernel does not have it, or the process may not: then it gains nothing from the
+            // bounding set either, as no program can be started.
             Ok(()) | Err(Errno::INVAL | Errno::PERM) => {}
             Err(errno) => return Err(errno),
         }

@@ -1,7 +1,8 @@
-//! What the caller of the program left open is closed: a parser that was taken over must not find a descriptor of somebody else.
+//! What the caller of the program left open is closed: a parser that was taken over must not find a
+//! descriptor of somebody else.
 //!
-//! All that this program opens has `FD_CLOEXEC`. So a descriptor without it came through `execve(2)`: the caller left it open.
-//! Stdin, stdout and stderr stay.
+//! All that this program opens has `FD_CLOEXEC`. So a descriptor without it came through
+//! `execve(2)`: the caller left it open. Stdin, stdout and stderr stay.
 
 use std::fs;
 use std::io;

@@ -1,7 +1,9 @@
-//! The sandbox: once all is open, the process gives up every right that parsing a disk does not need.
+//! The sandbox: once all is open, the process gives up every right that parsing a disk does not
+//! need.
 //!
-//! A tenant wrote the bytes that are parsed, and the process may run as root beside other tenants' volumes. Should a
-//! parser or a compressor be made to do what it was not written for, it has what is open already, and nothing else:
+//! A tenant wrote the bytes that are parsed, and the process may run as root beside other tenants'
+//! volumes. Should a parser or a compressor be made to do what it was not written for, it has what
+//! is open already, and nothing else:
 //!
 //! - no descriptor that the caller left open, but stdin, stdout and stderr;
 //! - no capability, whoever started it; what extracts keeps those that owners, modes and attributes take;
@@ -9,7 +11,8 @@
 //! - Landlock: no path can be opened, and no name made or removed, but in the folder of what extracts;
 //! - seccomp: no system call but those that reading and computing (or extracting) take: no path can even be looked at.
 //!
-//! Each of the last two stands where the kernel lacks the other. All of it lasts until the process ends.
+//! Each of the last two stands where the kernel lacks the other. All of it lasts until the process
+//! ends.
 
 mod capabilities;
 mod descriptors;
@@ -62,8 +65,9 @@ pub enum Writing<'a> {
     Nowhere,
     /// Nowhere, but to what is open and to what another process sends by a socket that is open.
     Receiving,
-    /// In this folder files of all kinds can be made, written and removed; none can be read. Whoever extracts calls
-    /// [`close_inherited`] before: where the folder is the root by now, there is no `/proc`.
+    /// In this folder files of all kinds can be made, written and removed; none can be read.
+    /// Whoever extracts calls [`close_inherited`] before: where the folder is the root by now,
+    /// there is no `/proc`.
     Extracting {
         /// The folder.
         folder: BorrowedFd<'a>,
@@ -72,9 +76,11 @@ pub enum Writing<'a> {
     },
 }
 
-/// Puts the calling thread, and every thread that it starts from now on, into the sandbox, for good.
+/// Puts the calling thread, and every thread that it starts from now on, into the sandbox, for
+/// good.
 ///
-/// Call it before any other thread is started: those that are there stay outside. Nothing is left but what is open.
+/// Call it before any other thread is started: those that are there stay outside. Nothing is left
+/// but what is open.
 ///
 /// # Errors
 ///
@@ -108,8 +114,9 @@ pub fn confine(writing: Writing<'_>) -> Result<Sandbox> {
     Ok(Sandbox { landlock, seccomp })
 }
 
-/// Closes the descriptors that the caller left open, but for stdin, stdout and stderr. A process that was started to do
-/// one thing does this first; every other one does it when it enters the sandbox.
+/// Closes the descriptors that the caller left open, but for stdin, stdout and stderr. A process
+/// that was started to do one thing does this first; every other one does it when it enters the
+/// sandbox.
 ///
 /// # Errors
 ///

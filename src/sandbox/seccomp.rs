@@ -1,8 +1,9 @@
 //! No system calls but those that are needed: a seccomp filter.
 //!
-//! The list says what is allowed, not what is forbidden: a call that is new, or one by another number (x32 has every
-//! call a second time, and some kernels of distributions take it), is outside of it. To all others the answer is
-//! `ENOSYS`, as of a kernel that is older than the call: the C library then does without, whichever it is.
+//! The list says what is allowed, not what is forbidden: a call that is new, or one by another
+//! number (x32 has every call a second time, and some kernels of distributions take it), is outside
+//! of it. To all others the answer is `ENOSYS`, as of a kernel that is older than the call: the C
+//! library then does without, whichever it is.
 //!
 //! <https://docs.kernel.org/userspace-api/seccomp_filter.html>
 
@@ -84,8 +85,9 @@ const ALLOWED_HERE: &[c_long] = &[];
 /// answer, is below. None makes or connects one.
 const RECEIVING: &[c_long] = &[libc::SYS_recvmsg];
 
-/// Calls that make a tree. Those that take a path beside a descriptor are kept in the folder by Landlock, but for modes, owners,
-/// times and attributes, which it leaves alone: what extracts sets these by descriptors.
+/// Calls that make a tree. Those that take a path beside a descriptor are kept in the folder by
+/// Landlock, but for modes, owners, times and attributes, which it leaves alone: what extracts sets
+/// these by descriptors.
 const EXTRACTING: &[c_long] = &[
     libc::SYS_openat,
     libc::SYS_openat2,
@@ -128,8 +130,9 @@ const EXTRACTING_HERE: &[c_long] = &[];
 const GET_FLAGS: u64 = 0x8008_6601;
 const SET_FLAGS: u64 = 0x4008_6602;
 
-/// The ioctls that ask whether something is a terminal and how large it is (`asm-generic/ioctls.h`). Others type into
-/// a terminal, or send any command to a disk that is open for reading.
+/// The ioctls that ask whether something is a terminal and how large it is
+/// (`asm-generic/ioctls.h`). Others type into a terminal, or send any command to a disk that is
+/// open for reading.
 const TCGETS: u64 = 0x5401;
 const TIOCGWINSZ: u64 = 0x5413;
 const TCGETS2: u64 = 0x802c_542a;
@@ -146,8 +149,8 @@ const MORE_THAN_A_THREAD: i32 = libc::CLONE_NEWNS
     | libc::CLONE_PTRACE
     | libc::CLONE_PARENT;
 
-/// Whether the kernel has filters; if so, the calling thread is left with the calls above and below, and with those
-/// that publish or extract where it does.
+/// Whether the kernel has filters; if so, the calling thread is left with the calls above and
+/// below, and with those that publish or extract where it does.
 pub(super) fn restrict(writing: Writing<'_>) -> Result<bool, Error> {
     match apply_filter(&program(writing)?) {
         Ok(()) => Ok(true),
@@ -156,7 +159,8 @@ pub(super) fn restrict(writing: Writing<'_>) -> Result<bool, Error> {
     }
 }
 
-/// Whether this is the answer of a kernel without filters, or of a sandbox around this process that has no more.
+/// Whether this is the answer of a kernel without filters, or of a sandbox around this process that
+/// has no more.
 fn is_missing(source: &io::Error) -> bool {
     matches!(source.raw_os_error(), Some(libc::ENOSYS | libc::EINVAL | libc::EPERM))
 }
@@ -206,7 +210,8 @@ fn by_argument(extracts: bool) -> Result<[(i64, Vec<SeccompRule>); 8], BackendEr
     Ok([
         (libc::SYS_mmap, not_executable()?),
         (libc::SYS_mprotect, not_executable()?),
-        // The flags of clone3 are in memory, where a filter can't see them; without it, clone is used.
+        // The flags of clone3 are in memory, where a filter can't see them; without it, clone is
+        // used.
         (libc::SYS_clone, vec![thread]),
         (libc::SYS_tgkill, vec![in_this_process]),
         (libc::SYS_prlimit64, vec![SeccompRule::new(limits_are_read)?]),

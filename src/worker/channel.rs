@@ -1,7 +1,8 @@
-//! A socket between two processes: lines of JSON, and descriptors that come with them (unix(7), `SCM_RIGHTS`).
+//! A socket between two processes: lines of JSON, and descriptors that come with them (unix(7),
+//! `SCM_RIGHTS`).
 //!
-//! A line that comes with descriptors is sent in one call with them, and a reader takes all that is there: so they are known
-//! no later than their line is.
+//! A line that comes with descriptors is sent in one call with them, and a reader takes all that is
+//! there: so they are known no later than their line is.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -64,7 +65,8 @@ impl Channel {
         Ok(Self::new(self.socket.try_clone()?))
     }
 
-    /// Says that nothing more is told: the other end hears it, though there may be another handle to this one.
+    /// Says that nothing more is told: the other end hears it, though there may be another handle
+    /// to this one.
     pub(super) fn close(&self) {
         // An end that is gone already has heard it.
         let _ = shutdown(&self.socket, Shutdown::Write);
@@ -89,7 +91,8 @@ impl Channel {
         Ok(())
     }
 
-    /// Sends the beginning of a line, and the files that come with it. A process in the sandbox has no files to send.
+    /// Sends the beginning of a line, and the files that come with it. A process in the sandbox has
+    /// no files to send.
     fn send_with(&self, line: &[u8], files: &[BorrowedFd<'_>]) -> io::Result<usize> {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FILES_MOST))];
         let mut ancillary = SendAncillaryBuffer::new(&mut space);

@@ -1,8 +1,10 @@
-//! Workers: processes that parse what somebody else wrote, and have no right on any path when they do.
+//! Workers: processes that parse what somebody else wrote, and have no right on any path when they
+//! do.
 //!
-//! A tenant wrote what is on a disk, and whoever can write to a destination may have made what lies there. So the process
-//! that runs LVM's commands and hooks, makes, locks and publishes files, starts `mke2fs` and writes tables never parses a byte of
-//! them: it starts a worker, which gives up its rights and then parses. Files come to it open.
+//! A tenant wrote what is on a disk, and whoever can write to a destination may have made what lies
+//! there. So the process that runs LVM's commands and hooks, makes, locks and publishes files,
+//! starts `mke2fs` and writes tables never parses a byte of them: it starts a worker, which gives
+//! up its rights and then parses. Files come to it open.
 //!
 //! ```text
 //! parent ◀─ channel: lines of JSON, descriptors ─▶ child
@@ -26,13 +28,16 @@ pub use parent::{Broker, Manifests, Program, ReadEnds, Restorer, Worker};
 pub use protocol::{Made, Task};
 pub(crate) use tail::Tail;
 
-/// What makes archives, and reads the manifests of older ones: worker processes, or what stands for them in a test.
+/// What makes archives, and reads the manifests of older ones: worker processes, or what stands for
+/// them in a test.
 pub trait Archiver: ReadEnds {
-    /// Makes and publishes the archive that the task describes. It asks `guard` every few seconds, and before it publishes.
+    /// Makes and publishes the archive that the task describes. It asks `guard` every few seconds,
+    /// and before it publishes.
     ///
     /// # Errors
     ///
-    /// When nothing was published: what failed in the worker, what the guard said, or [`crate::Kind::Interrupted`].
+    /// When nothing was published: what failed in the worker, what the guard said, or
+    /// [`crate::Kind::Interrupted`].
     fn archive(&self, task: &Task, observer: &dyn Observer, guard: &dyn Guard) -> Result<Made>;
 }
 

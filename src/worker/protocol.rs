@@ -1,4 +1,5 @@
-//! What goes to and fro between a worker and the process that started it: a line of JSON each, and descriptors.
+//! What goes to and fro between a worker and the process that started it: a line of JSON each, and
+//! descriptors.
 //!
 //! ```text
 //! to the worker                        from the worker
@@ -86,7 +87,8 @@ pub enum Order {
 }
 
 impl Order {
-    /// The word for it among the arguments of a worker: whoever looks at processes sees what it does.
+    /// The word for it among the arguments of a worker: whoever looks at processes sees what it
+    /// does.
     #[must_use]
     pub fn role(&self) -> &'static str {
         match self {

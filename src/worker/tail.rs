@@ -13,7 +13,8 @@ const KEPT_BYTES: usize = 2048;
 /// Lines of it that are shown.
 const SHOWN_LINES: usize = 5;
 
-/// The last that a program says on its outputs. Each is read to its end, so that the program never waits.
+/// The last that a program says on its outputs. Each is read to its end, so that the program never
+/// waits.
 #[derive(Debug, Default)]
 pub(crate) struct Tail {
     kept: Arc<Mutex<VecDeque<u8>>>,
@@ -46,7 +47,8 @@ impl Tail {
 
     /// The last lines, safe to show; `: ` and the lines, or nothing.
     ///
-    /// The program is over, but something that it started may still have its outputs: that is waited for no longer than `patience`.
+    /// The program is over, but something that it started may still have its outputs: that is
+    /// waited for no longer than `patience`.
     pub(crate) fn said(&self, patience: Duration) -> String {
         let began = Instant::now();
         while self.readers.iter().any(|reader| !reader.is_finished()) && began.elapsed() < patience {

@@ -26,7 +26,8 @@ pub struct Attempt {
     pub attempt: fn(&Inside) -> io::Result<()>,
     /// What seccomp answers; `None` where it leaves it to Landlock.
     pub seccomp: Option<&'static str>,
-    /// What Landlock answers; `None` where it does not handle it, or not in all versions that are in use.
+    /// What Landlock answers; `None` where it does not handle it, or not in all versions that are
+    /// in use.
     pub landlock: Option<&'static str>,
     /// Whether any user may do it outside the sandbox, without harm.
     pub anyone_may: bool,

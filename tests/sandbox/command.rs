@@ -196,7 +196,8 @@ fn nothing_refused() {
     command.args(["-f", "-o"]).arg(&log).args([VOLTAR, "archive", GUEST, "-o"]).arg(target.join("a.tar.zst"));
     succeed(&mut command);
     let log = fs::read_to_string(log).unwrap();
-    // The first line is of the process that was started: the one that parses. The other one names files.
+    // The first line is of the process that was started: the one that parses. The other one names
+    // files.
     let parses = log.split(' ').next().unwrap();
     let named: Vec<&str> = log.lines().filter(|line| line.contains("renameat")).collect();
     assert!(!named.is_empty() && named.iter().all(|line| !line.starts_with(parses)), "{named:#?}");

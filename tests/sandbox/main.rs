@@ -1,8 +1,8 @@
 //! The sandbox, by trying: a process enters it and then does what it must not, and what it needs.
 //!
-//! This program starts itself for that. Both walls are also tried alone, each in a process to which a filter around it
-//! shows a kernel without the other; and everything is tried without a sandbox, to know that it is the sandbox which
-//! refuses.
+//! This program starts itself for that. Both walls are also tried alone, each in a process to which
+//! a filter around it shows a kernel without the other; and everything is tried without a sandbox,
+//! to know that it is the sandbox which refuses.
 
 mod attempts;
 mod command;

@@ -1,7 +1,8 @@
-//! No command reads a byte of what somebody else may have written before the process that reads it is in the sandbox.
+//! No command reads a byte of what somebody else may have written before the process that reads it
+//! is in the sandbox.
 //!
-//! `strace` says which process reads which file. What the kernel is asked before may be another thing on each machine; a
-//! read of an input is the same on all of them.
+//! `strace` says which process reads which file. What the kernel is asked before may be another
+//! thing on each machine; a read of an input is the same on all of them.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
@@ -13,7 +14,8 @@ use crate::command::{GUEST, VOLTAR};
 /// Calls that give bytes of an open file.
 const READS: [&str; 6] = ["read(", "pread64(", "preadv(", "preadv2(", "readv(", "mmap("];
 
-/// Every command that looks into something, with `IN` for the folder of inputs and `OUT` for one that is empty.
+/// Every command that looks into something, with `IN` for the folder of inputs and `OUT` for one
+/// that is empty.
 const COMMANDS: [&str; 20] = [
     "archive IN/guest.img -o OUT/a.tar.zst",
     "archive IN/guest.img -o OUT/a.tar.gz",
@@ -51,7 +53,8 @@ pub fn is_confined_first() {
         command.args(["-f", "-y", "-qq", "-o"]).arg(&log).arg(VOLTAR).args(words);
         let said = command.output().unwrap();
         let code = said.status.code();
-        // There is a path that one of the two does not have: they differ, or something is incomplete.
+        // There is a path that one of the two does not have: they differ, or something is
+        // incomplete.
         assert!(matches!(code, Some(0 | 1 | 3)), "{line}: {}", String::from_utf8_lossy(&said.stderr));
         let seen = reads(&fs::read_to_string(&log).unwrap(), input.path());
         assert!(!seen.is_empty(), "{line}: nothing was read: {}", String::from_utf8_lossy(&said.stderr));
@@ -126,7 +129,8 @@ fn leaders(log: &str) -> HashMap<&str, &str> {
     leaders
 }
 
-/// The first bytes of a disk, which are compared with the magic numbers of other kinds of images, and not parsed.
+/// The first bytes of a disk, which are compared with the magic numbers of other kinds of images,
+/// and not parsed.
 fn is_head(call: &str) -> bool {
     let (arguments, _) = call.rsplit_once(") = ").unwrap_or((call, ""));
     let mut from_the_end = arguments.rsplit(", ");

@@ -1,7 +1,9 @@
-//! What `mke2fs` may be told: every option, and what its value may be. Anything else ends a restore.
+//! What `mke2fs` may be told: every option, and what its value may be. Anything else ends a
+//! restore.
 //!
-//! The numbers come from a manifest, which may be anybody's, by way of a process that parsed it. They were checked there and when
-//! they came. This is the last look, at the very words that another program gets.
+//! The numbers come from a manifest, which may be anybody's, by way of a process that parsed it.
+//! They were checked there and when they came. This is the last look, at the very words that
+//! another program gets.
 
 use crate::error::{Error, Result};
 

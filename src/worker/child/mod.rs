@@ -20,7 +20,8 @@ use crate::sandbox;
 /// Progress is told no more often than this.
 const PROGRESS_EVERY: Duration = Duration::from_millis(200);
 
-/// Does what the process on the other end of the channel orders. `stop` is set by signals, and here when that process is gone.
+/// Does what the process on the other end of the channel orders. `stop` is set by signals, and here
+/// when that process is gone.
 ///
 /// # Errors
 ///
@@ -77,7 +78,8 @@ impl Parent {
         }
     }
 
-    /// Gives up all rights but to what is open and what comes by the channel. What the kernel can't close is told.
+    /// Gives up all rights but to what is open and what comes by the channel. What the kernel can't
+    /// close is told.
     fn confine(&self, has_sandbox: bool) -> Result<()> {
         if has_sandbox && let Some(gap) = sandbox::confine(sandbox::Writing::Receiving)?.gap() {
             self.note(gap);
@@ -85,7 +87,8 @@ impl Parent {
         Ok(())
     }
 
-    /// Sets the stop when the parent is gone: on a thread of its own, which is started inside the sandbox.
+    /// Sets the stop when the parent is gone: on a thread of its own, which is started inside the
+    /// sandbox.
     fn watch(&self, mut channel: Channel) -> Result<()> {
         let stop = Arc::clone(&self.stop);
         let watch = move || {

@@ -1,4 +1,5 @@
-//! Reads what an archive says of its disk, says what would be written where, and writes it onto the target that it is given.
+//! Reads what an archive says of its disk, says what would be written where, and writes it onto the
+//! target that it is given.
 
 use std::path::Path;
 

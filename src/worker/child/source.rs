@@ -46,8 +46,8 @@ impl Source {
         })
     }
 
-    /// Gives up all rights but what `writing` says; there is nothing left to open. What the kernel can't close is
-    /// told to `note`. Threads that are started before this keep their rights.
+    /// Gives up all rights but what `writing` says; there is nothing left to open. What the kernel
+    /// can't close is told to `note`. Threads that are started before this keep their rights.
     pub fn confine(self, writing: Writing<'_>, note: impl FnOnce(&str)) -> Result<Confined> {
         if self.has_sandbox
             && let Some(gap) = sandbox::confine(writing)?.gap()
@@ -72,7 +72,8 @@ impl Confined {
     }
 }
 
-/// Refuses a file that is no disk, but an archive or compressed. What a block device holds is up to its user.
+/// Refuses a file that is no disk, but an archive or compressed. What a block device holds is up to
+/// its user.
 fn refuse_archive(disk: &Disk, device: Device) -> Result<()> {
     if disk.is_recognised() && !disk.is_damaged_filesystem() || device.sector_bytes().is_some() {
         return Ok(());

@@ -10,7 +10,8 @@ use crate::printable::Printable;
 use crate::worker::channel::Channel;
 use crate::worker::protocol::{Message, Order};
 
-/// A process that holds the folder of an archive. It discards the files and ends when this process ends, however that does.
+/// A process that holds the folder of an archive. It discards the files and ends when this process
+/// ends, however that does.
 #[derive(Debug)]
 pub struct Broker {
     channel: Channel,
@@ -18,7 +19,8 @@ pub struct Broker {
 }
 
 impl Broker {
-    /// Starts it, and has it make the files: the archive and its manifest. Call it before the sandbox.
+    /// Starts it, and has it make the files: the archive and its manifest. Call it before the
+    /// sandbox.
     ///
     /// # Errors
     ///
@@ -36,7 +38,7 @@ impl Broker {
         let mut broker = Self { channel: program.leave(order.role())?, archive: shown };
         match broker.ask(&order)? {
             Message::Files => {
-                let mut file = || broker.channel.file().map_err(|source| Error::internal(source));
+                let mut file = || broker.channel.file().map_err(Error::internal);
                 let (archive, manifest) = (file()?, file()?);
                 Ok((broker, archive, manifest))
             }

@@ -1,4 +1,5 @@
-//! Both ends of manifests, read by a worker: whoever can write to the destination may have made them.
+//! Both ends of manifests, read by a worker: whoever can write to the destination may have made
+//! them.
 
 use std::fs::OpenOptions;
 use std::os::fd::AsFd as _;
@@ -18,11 +19,13 @@ pub trait ReadEnds: Sync {
     /// # Errors
     ///
     /// [`Kind::Source`] when it can't be opened, with the system's error ([`Error::io`]), which says whether there is such a
-    /// file; [`Kind::Corrupt`] when it is no manifest or damaged, [`Kind::Unsupported`] when it is of a newer form.
+    /// file; [`Kind::Corrupt`] when it is no manifest or damaged, [`Kind::Unsupported`] when it is
+    /// of a newer form.
     fn ends(&self, path: &Path) -> Result<Ends>;
 }
 
-/// A worker that is started for the first manifest, and reads all others too. It gets each as a descriptor.
+/// A worker that is started for the first manifest, and reads all others too. It gets each as a
+/// descriptor.
 #[derive(Debug)]
 pub struct Manifests {
     program: Program,

@@ -1,4 +1,5 @@
-//! A worker that runs: this program again, in a process group of its own, so that Ctrl-C does not reach it.
+//! A worker that runs: this program again, in a process group of its own, so that Ctrl-C does not
+//! reach it.
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -41,7 +42,8 @@ impl Program {
         Self { path: path.to_path_buf(), arguments, patience: PATIENCE }
     }
 
-    /// Starts it, and leaves it alone: it ends when this process does. What it says besides goes to stderr.
+    /// Starts it, and leaves it alone: it ends when this process does. What it says besides goes to
+    /// stderr.
     pub(super) fn leave(&self, role: &str) -> Result<Channel> {
         let failed = |source: io::Error| {
             Error::new(Kind::System, format!("the process that names the archive can't be started: {source}"))
@@ -49,7 +51,8 @@ impl Program {
         let (channel, stdin) = channel::pair().map_err(failed)?;
         let mut command = Command::new(&self.path);
         command.arg0("voltar").args(&self.arguments).arg(role).process_group(0);
-        // Nobody waits for it: a process that has no rights can't, and has ended soon after it was told.
+        // Nobody waits for it: a process that has no rights can't, and has ended soon after it was
+        // told.
         drop(command.stdin(stdin).stdout(Stdio::null()).spawn().map_err(failed)?);
         Ok(channel)
     }
@@ -87,7 +90,8 @@ impl Program {
     }
 }
 
-/// Reads messages on a thread of its own, up to the end of the connection or the first that is none.
+/// Reads messages on a thread of its own, up to the end of the connection or the first that is
+/// none.
 fn listen(mut channel: Channel) -> io::Result<Receiver<Result<Message>>> {
     let (sender, messages) = bounded(64);
     let read = move || {
@@ -170,7 +174,8 @@ impl Process {
         }
     }
 
-    /// Waits for its end, with patience. Until then what it says is taken from it, so that it does not wait for us.
+    /// Waits for its end, with patience. Until then what it says is taken from it, so that it does
+    /// not wait for us.
     fn wait(&mut self) -> Option<ExitStatus> {
         let began = Instant::now();
         loop {

@@ -1,4 +1,5 @@
-//! A disk that comes back: a worker reads the archive, and this process makes the target, its filesystems, and its name.
+//! A disk that comes back: a worker reads the archive, and this process makes the target, its
+//! filesystems, and its name.
 
 use std::path::Path;
 use std::time::Duration;
@@ -75,8 +76,8 @@ impl Restorer {
         }
     }
 
-    /// Writes the last plan onto a target on which its filesystems are made. With an error come the bytes that were written
-    /// before.
+    /// Writes the last plan onto a target on which its filesystems are made. With an error come the
+    /// bytes that were written before.
     ///
     /// # Errors
     ///
