@@ -9,6 +9,9 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .started import Started
+from .table import processor
+
 # Looking at all processes takes some milliseconds, which the ways are not to pay for.
 SAMPLE_EVERY = 0.1
 
@@ -24,6 +27,8 @@ class Run:
     peak: int
     read: int
     size: int
+    # Which processor it was taken on: a virtual machine may have moved in between.
+    processor: str
     archive: Path
 
 
@@ -109,16 +114,18 @@ def run(way, image, programs, work, cold=False):
     if cold:
         drop_caches()
     read, started = disk_read(), time.monotonic()
-    process = subprocess.Popen(way.command(image, programs, work), start_new_session=True, stdin=subprocess.DEVNULL)
-    memory = Memory(process.pid)
+    started_way = Started(way.command(image, programs, work), start_new_session=True, stdin=subprocess.DEVNULL)
+    memory = Memory(started_way.pid)
     memory.start()
-    _, status, usage = os.wait4(process.pid, 0)
-    code = process.returncode = os.waitstatus_to_exitcode(status)
+    usage = started_way.wait()
+    code = usage.code
     wall = time.monotonic() - started
     memory.over.set()
     memory.join()
     archive = work / f"out{way.ending}"
     if code not in (0, 3 if way.is_ours else 0) or not archive.exists():
         raise Failed(f"ended with {code}" if code else "made no archive")
-    # That of the shell and of all that it has waited for. The kernel's own threads, as those of a loop device, are nobody's.
-    return Run(wall, usage.ru_utime + usage.ru_stime, max(memory.peak, usage.ru_maxrss * 1024), disk_read() - read, archive.stat().st_size, archive)
+    # The processor time is that of the shell and of all that it has waited for. The kernel's own threads, as those of a
+    # loop device, are nobody's.
+    peak, size = max(memory.peak, usage.peak), archive.stat().st_size
+    return Run(wall, usage.cpu, peak, disk_read() - read, size, processor(), archive)

@@ -28,7 +28,7 @@ def markdown(results, image):
     for name, result in ordered(results):
         times = ratio(result, results)
         cold, read = result.median("wall", "cold"), result.median("read", "cold")
-        shown = f"**{name}**" if result.way.is_ours else name
+        shown = named(name, result, results)
         lost = "?" if result.lost is None else ", ".join(result.lost) or "nothing"
         lines.append(
             f"| {shown} | {wall(result)} | {f'{times:.1f}' if times else '–'} "
@@ -41,7 +41,8 @@ def markdown(results, image):
 
 def preface(results, image):
     most = max(len(result.runs["warm"]) for result in results.values())
-    return (f"A disk image of {image.path.stat().st_size / (1 << 30):.1f} GiB with {image.used() / (1 << 30):.1f} GiB in use, {machine()}; "
+    on = machine(set().union(*(processors(result) for result in results.values())))
+    return (f"A disk image of {image.path.stat().st_size / (1 << 30):.1f} GiB with {image.used() / (1 << 30):.1f} GiB in use, {on}; "
             f"`benches/versus`, medians of {most} runs where no other number is said.")
 
 
@@ -66,7 +67,7 @@ def short(results, image):
         times = ratio(result, results)
         lost = "?" if result.lost is None else ", ".join(result.lost) or "nothing"
         lines.append(
-            f"| {f'**{name}**' if result.way.is_ours else name} | {wall(result)} | {f'{times:.1f}' if times else '–'} "
+            f"| {named(name, result, results)} | {wall(result)} | {f'{times:.1f}' if times else '–'} "
             f"| {mib(result.median('size') or result.median('size', 'cold'))} | {'root' if result.way.needs_root else 'read permission'} | {lost} |")
     return "\n".join(lines)
 
@@ -106,13 +107,29 @@ def mib(count):
     return f"{count / (1 << 20):,.0f} MiB"
 
 
-def machine():
-    model = "an unknown processor"
+def processor():
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):
-            model = line.partition(":")[2].strip()
-            break
-    return f"{os.cpu_count()} cores of {model}, Linux {platform.release().split('-')[0]}"
+            return line.partition(":")[2].strip()
+    return "an unknown processor"
+
+
+def machine(processors=None):
+    """The machine, and the processors that figures were taken on."""
+    models = " and ".join(sorted(processors or {processor()}))
+    return f"{os.cpu_count()} cores of {models}, Linux {platform.release().split('-')[0]}"
+
+
+def processors(result):
+    """Those that all figures of a way were taken on."""
+    return {run.processor for runs in result.runs.values() for run in runs}
+
+
+def named(name, result, results):
+    """The name of a way, with its processor where not all ways had the same."""
+    all_of_them = set().union(*(processors(other) for other in results.values()))
+    shown = f"**{name}**" if result.way.is_ours else name
+    return shown if len(all_of_them) < 2 else f"{shown} (on {', '.join(sorted(processors(result)))})"
 
 
 def as_json(results, image):
