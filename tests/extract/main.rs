@@ -102,7 +102,7 @@ fn said(output: Output) -> (i32, String) {
 
 /// Makes an archive of an image.
 fn archive(image: &Path, to: &Path) {
-    let output = voltar().arg("archive").arg(image).arg("-qo").arg(to).output().unwrap();
+    let output = voltar().args(["archive", "--fflags"]).arg(image).arg("-qo").arg(to).output().unwrap();
     common::tools::assert_success("voltar archive", &output);
 }
 
