@@ -155,7 +155,12 @@ fn numbers(image: &Device) -> Vec<u32> {
 ///
 /// Names, contents, attributes and link targets are as the trait promises.
 pub fn filesystem(image: &Device) {
-    let Ok(filesystem) = filesystem::open(Arc::clone(image), "ext4", None) else { return };
+    filesystem_of(image, "ext4");
+}
+
+/// The same for the filesystem that the probe calls `name`.
+pub fn filesystem_of(image: &Device, name: &str) {
+    let Ok(filesystem) = filesystem::open(Arc::clone(image), name, None) else { return };
     let filesystem = filesystem.as_ref();
     let Ok(root) = filesystem.inode(filesystem.root()) else { return };
     let mut names = 0;

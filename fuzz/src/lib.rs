@@ -12,6 +12,7 @@ pub mod random;
 pub mod repair;
 pub mod site;
 pub mod sparse;
+pub mod xfs;
 
 /// One mutation of an image that is packed as in [`sparse`], for a fuzzer: `data` holds `size` bytes, and has space for more.
 /// Gives the new size. `bytes` changes bytes in their place.

@@ -16,6 +16,8 @@ mod locate;
 mod log;
 mod map;
 mod metadata;
+#[cfg(test)]
+mod sample;
 mod superblock;
 mod symlink;
 
@@ -147,11 +149,4 @@ impl Filesystem for Xfs {
         found.faults = found.faults.into_iter().map(|fault| fault.in_inode(inode.number)).collect();
         Ok(found)
     }
-}
-
-/// A fixture, unpacked.
-#[cfg(test)]
-fn fixture(name: &str) -> Vec<u8> {
-    let path = format!("{}/fixtures/{name}.img.zst", env!("CARGO_MANIFEST_DIR"));
-    zstd::stream::decode_all(std::fs::File::open(path).unwrap()).unwrap()
 }

@@ -58,6 +58,8 @@ enum Fault {
     ValuePiece { offset: u32, bytes: u32, expected: usize },
     #[error("a name is empty, or holds a NUL")]
     Name,
+    #[error("{0} attributes are there more than once")]
+    Repeated(usize),
     #[error("names and values take more than 16 MiB")]
     TooLarge,
     #[error("an access control list: {0}")]
@@ -133,6 +135,11 @@ pub(super) fn list(metadata: &Metadata, inode: &Inode) -> Result<Salvaged<Vec<At
         }
     }
     found.attributes.sort_by(|a, b| a.name.cmp(&b.name));
+    let before = found.attributes.len();
+    found.attributes.dedup_by(|later, first| later.name == first.name);
+    if found.attributes.len() < before {
+        found.fault(Fault::Repeated(before.saturating_sub(found.attributes.len())));
+    }
     if found.untold > 0 {
         found.faults.push(Error::corrupt(format!("{} more faults in the attributes", found.untold)));
     }

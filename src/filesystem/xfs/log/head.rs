@@ -14,6 +14,9 @@ const UNDER_WAY: usize = 8;
 /// Blocks of the longest record and its header, by the log's version.
 const RECORD_BLOCKS: u64 = 520;
 const RECORD_BLOCKS_V1: u64 = 65;
+/// The same as a number, and the blocks of a record for each block of its header.
+const RECORDS: u64 = 8;
+const HEADER_WORDS: u64 = 65;
 /// Blocks that are read at once.
 const PIECE: u64 = 512;
 /// `XLOG_UNMOUNT_TRANS`, and where an operation's flags are.
@@ -25,6 +28,8 @@ const FLAGS_AT: usize = 9;
 pub(super) struct Active {
     pub tail: u64,
     pub head: u64,
+    /// The block where the tail should be, if there is no sound record, and nothing that was under way can be to blame.
+    pub lost: Option<u64>,
 }
 
 /// What of the log is to be replayed; nothing, where the filesystem was unmounted.
@@ -39,8 +44,11 @@ pub(super) fn find(log: &Log) -> Result<Option<Active>> {
     if is_unmount(log, &last, head)? {
         return Ok(None);
     }
-    let tail = whole_tail(log, last.tail, head)?;
-    Ok((tail != head).then_some(Active { tail, head }))
+    let under_way = last.header_blocks.saturating_mul(HEADER_WORDS).saturating_mul(RECORDS);
+    let tail = whole_tail(log, last.tail, head, under_way)?;
+    let is_lost = tail != last.tail && log.distance(head, last.tail) > under_way;
+    let lost = Some(last.tail).filter(|_| is_lost);
+    Ok((tail != head).then_some(Active { tail, head, lost }))
 }
 
 fn record_blocks(log: &Log) -> u64 {
@@ -167,10 +175,10 @@ fn without_torn(log: &Log, head: u64, last: Header) -> Result<(u64, Header)> {
 }
 
 /// The tail, or the first record behind it where the newest records have overwritten the tail.
-fn whole_tail(log: &Log, tail: u64, head: u64) -> Result<u64> {
+fn whole_tail(log: &Log, tail: u64, head: u64, under_way: u64) -> Result<u64> {
     let mut at = tail;
     let active = log.distance(tail, head);
-    let window = record_blocks(log).saturating_mul(8).min(active);
+    let window = under_way.min(active);
     let mut passed = 0_u64;
     while passed < window {
         if record::read(log, at)?.is_ok() {

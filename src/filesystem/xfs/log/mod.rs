@@ -100,6 +100,11 @@ fn try_recover(device: &Device, superblock: &Superblock, log: &Log) -> Result<Re
     let present = present(device, superblock, &overlay)?;
     let mut metadata = Metadata::replayed(device, present, overlay, Edits::default());
     let mut faults = Vec::new();
+    if let Some(block) = active.lost {
+        faults.push(Error::corrupt(format!(
+            "the log's oldest record, at block {block}, is damaged: what it holds is missing"
+        )));
+    }
     if let Some(fault) = fault {
         if !has_root(&metadata) && has_root(&unreplayed()) {
             return Err(Error::corrupt(fault.to_string()));
