@@ -164,9 +164,9 @@ pub const DEFAULTS: Section = Section {
         ),
         key(
             "raw",
-            "`auto`, `never`",
+            "`auto`, `never`, `always`",
             "`auto`",
-            "partitions that can't be read as files: in as they are, or out (an issue each)",
+            "partitions that go in as raw images: those that can't be read as files; none (an issue each); all",
         ),
         key(
             "threads",

@@ -1,13 +1,14 @@
 //! What a configuration comes to, and what is said of its faults.
 
 mod any;
+mod form;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::super::plan::{Free, MailWhen, Reading, Retention, Security, What};
 use super::*;
-use crate::archive::{Algorithm, Compression, Form, Raw};
+use crate::archive::{Algorithm, Compression, Raw};
 use crate::device::Io;
 use crate::snapshot::{Size, VolumeName};
 
@@ -46,10 +47,6 @@ fn every_key_comes_to_what_it_says() {
         level = 9
         digest = "sha256"
         file_digest = "sha1"
-        sparse = false
-        creation_time = true
-        fflags = true
-        embed_manifest = true
         raw = "never"
         threads = 3
         strict = true
@@ -138,8 +135,6 @@ fn every_key_comes_to_what_it_says() {
     assert_eq!((own.partitions.as_slice(), own.threads), ([1, 5].as_slice(), Some(3)));
     assert_eq!((own.compression, own.level), (Compression::Gzip, Some(9)));
     assert_eq!((own.digest, own.file_digest), (Algorithm::Sha256, Algorithm::Sha1));
-    assert!(own.embed_manifest);
-    assert_eq!(own.form, Form { sparse: false, creation_time: true, flags: true });
     assert_eq!(own.raw, Raw::Never);
     assert_eq!((own.strict, own.max_output, own.has_sandbox), (true, Some(2 << 40), false));
     assert_eq!(
@@ -187,7 +182,6 @@ fn every_key_that_is_not_there_has_its_default() {
     );
     assert_eq!((options.compression, options.level), (Compression::Zstd, None));
     assert_eq!((options.digest, options.file_digest), (Algorithm::Sha1, Algorithm::Blake3));
-    assert_eq!(options.form, Form { sparse: true, creation_time: false, flags: false });
     assert_eq!((options.raw, options.threads), (Raw::Auto, None));
     assert_eq!((options.max_output, options.has_sandbox), (None, true));
     assert_eq!(sources[0].retention, Retention::default());
