@@ -54,6 +54,7 @@ fn main() -> ExitCode {
         trial("the source is the same before and after", &[], source_untouched),
         trial("completions and manual pages are printed", &[], generated),
         trial("only commands that people use are offered", &[], offered),
+        trial("messages name what they are about and the next step", &[], messages),
         trial("help, ls -la and find -print0 are what people know", &[], habits),
         trial("diff ends with 0, 1 or 2, and always prints a document of JSON", &[], diff_codes),
         trial("inspect shows partitions and filesystems, as text and as JSON", &[], inspect),
@@ -600,6 +601,35 @@ fn habits() {
     assert!(found.lines().count() > 0 && found.lines().all(|path| path.matches('/').count() > 1), "{found}");
     let zeros = run_it(voltar().args(["find", &image, "--path", "*/*", "--type", "file", "-print0"])).stdout;
     assert_eq!(zeros.iter().filter(|byte| **byte == 0).count(), found.lines().count());
+}
+
+fn messages() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    fs::write(&file, "").unwrap();
+    let (image, file) = (guest(), file.to_str().unwrap().to_owned());
+    let image = image.to_str().unwrap();
+    let cases: [(&[&str], &str); 8] = [
+        (&["cat", image], "name a file in it"),
+        (&["cat", &format!("{image}:p4/etc")], "is a directory: name a file in it"),
+        (&["ls", &format!("{image}:p9")], "there is no p9: it has p1.img, p2.img, p3, p4"),
+        (&["stat", &format!("{image}:etc/fstab")], "there is no etc/fstab: it has p1.img"),
+        (&["extract", image, "-C", &file], "is a file, and a folder is wanted"),
+        (&["list", &file], "is a file, and a folder is wanted"),
+        (&["find", image, "--uid", "x"], "expected a whole number"),
+        (&["archive", image, "--threads", "0"], "expected a number from 1"),
+    ];
+    for (arguments, said) in cases {
+        let output = run_it(voltar().args(arguments));
+        assert!(
+            !output.status.success() && stderr(&output).contains(said),
+            "{arguments:?}: {}",
+            stderr(&output)
+        );
+        assert!(
+            stderr(&output).contains(arguments[1].split(':').next().unwrap()) || !said.starts_with("name")
+        );
+    }
 }
 
 fn diff_codes() {

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 /// Characters for three bytes.
 const GROUP: usize = 4;
 
-pub(super) fn encode(bytes: &[u8]) -> String {
+pub(crate) fn encode(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
 }
 

@@ -6,7 +6,7 @@
 
 mod acl;
 mod areas;
-mod base64;
+pub(crate) mod base64;
 mod clock;
 mod codec;
 mod cut;

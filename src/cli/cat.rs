@@ -2,14 +2,17 @@
 
 use std::ffi::OsString;
 use std::io::{self, Write as _};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Args, ValueHint};
 
 use super::formats::content_size;
-use super::places::{Reading, Session};
+use super::places::{Named, Reading, Session};
 use super::{INCOMPLETE, speech};
 use crate::error::{Error, Kind, Result};
+use crate::place::{Item, ItemKind};
+use crate::printable::Printable;
 use crate::units::ByteRange;
 
 /// Write files of an archive, an image or a device to stdout
@@ -38,7 +41,10 @@ pub(super) fn run(arguments: &CatArguments) -> Result<ExitCode> {
     let mut code = ExitCode::SUCCESS;
     for named in Session::open(&arguments.places, &arguments.reading)?.places() {
         let named = named?;
-        let item = named.place.find(&named.path, true)?;
+        let item = named.find(true)?;
+        if !item.kind.has_content() {
+            return Err(no_file(&named, &item));
+        }
         let size = if item.kind.has_content() { content_size(named.place.as_ref(), &item)? } else { 0 };
         let end = arguments.count.map_or(size, |count| arguments.skip.saturating_add(count)).min(size);
         let range = ByteRange::between(arguments.skip.min(end), end).unwrap_or(ByteRange::EMPTY);
@@ -53,4 +59,17 @@ pub(super) fn run(arguments: &CatArguments) -> Result<ExitCode> {
         }
     }
     Ok(code)
+}
+
+/// Says what to name instead.
+fn no_file(named: &Named, item: &Item) -> Error {
+    let place = Printable(named.text.as_encoded_bytes());
+    let message = match (item.kind, item.path.is_empty()) {
+        (_, true) => format!("name a file in it, {place}:PATH; \"voltar ls {place}\" shows what there is"),
+        (ItemKind::Directory, _) => {
+            format!("is a directory: name a file in it; \"voltar ls {place}\" shows what there is")
+        }
+        _ => format!("is a {}, and has no content to show", item.kind.name()),
+    };
+    Error::new(Kind::Usage, message).on(Path::new(&named.text))
 }

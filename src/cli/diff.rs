@@ -115,7 +115,7 @@ pub(super) fn compare(
     out: &mut Out,
     go_on: &GoOn<'_>,
 ) -> Result<Differences> {
-    let tops = (one.place.find(&one.path, true)?.path, other.place.find(&other.path, true)?.path);
+    let tops = (one.find(true)?.path, other.find(true)?.path);
     let sides = (Side::new(one, &tops.0, go_on), Side::new(other, &tops.1, go_on));
     let mut left: BTreeMap<Vec<u8>, Item> = BTreeMap::new();
     one.place.walk(&tops.0, &mut |item| {

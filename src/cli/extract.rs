@@ -135,6 +135,11 @@ fn restore(arguments: &ExtractArguments, console: &Console) -> Result<Report> {
         observer: console,
     };
     let opened = location.open(arguments.reading.journal.as_deref())?;
+    if arguments.directory.exists() && !arguments.directory.is_dir() {
+        let message =
+            "is a file, and a folder is wanted: name one with -C, which is made where it is missing";
+        return Err(Error::new(Kind::Usage, message).on(&arguments.directory));
+    }
     let target = Target::open(&arguments.directory, Source::of(&location.file)?, &request)?;
     raise_open_files();
     let target = match arguments.reading.no_sandbox {

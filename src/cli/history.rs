@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 use serde_json::json;
 
 use super::places::{Named, Out, Reading, Session};
+use super::speech::typed;
 use super::{INCOMPLETE, shown};
 use crate::archive::Algorithm;
 use crate::error::{Error, Kind, Result};
@@ -114,7 +115,7 @@ impl Teller {
         let Some((item, version, is_same)) = found else {
             self.before = None;
             return match self.is_json {
-                true => self.out.line(json!({ "archive": shown, "path": null })),
+                true => self.out.line(typed("absent", json!({ "archive": shown, "path": null }))),
                 false => self.out.line(format_args!("- {:>12} {:>19} {:<16} {name}", "", "", "not there")),
             };
         };

@@ -125,7 +125,7 @@ fn list(arguments: &LsArguments, named: &Named, zone: &TimeZone, out: &mut Out) 
 
 fn entries(arguments: &LsArguments, named: &Named, zone: &TimeZone, out: &mut Out) -> Result<()> {
     let place = named.place.as_ref();
-    let item = place.find(&named.path, !arguments.directory)?;
+    let item = named.find(!arguments.directory)?;
     let is_directory = item.kind == ItemKind::Directory && !arguments.directory;
     if is_directory && arguments.recursive {
         // Nothing is held: the lines are as wide as they are.

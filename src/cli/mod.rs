@@ -2,6 +2,7 @@
 
 mod archive;
 mod args;
+mod attributes;
 mod backup;
 mod cat;
 mod clean;
@@ -33,7 +34,7 @@ mod words;
 mod worker;
 
 use std::ffi::{OsStr, OsString};
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -112,18 +113,34 @@ fn as_find_has_it(word: OsString) -> OsString {
     if word == "-print0" { OsString::from("--print0") } else { word }
 }
 
+/// What parsers of numbers say, and what a person is told.
+const RAW: [(&str, &str); 5] = [
+    ("invalid digit found in string", "expected a whole number"),
+    ("cannot parse integer from empty string", "expected a whole number"),
+    ("number too large to fit in target type", "the number is too large"),
+    ("number too small to fit in target type", "the number is too small"),
+    ("number would be zero for non-zero type", "expected a number from 1"),
+];
+
 /// Tells what is wrong with the arguments, or the help that they ask for.
 fn refuse(error: &clap::Error, is_json: bool) -> ExitCode {
-    if is_json && error.use_stderr() {
-        speech::speak_json(Channel::Stdout);
-        let text = error.render().to_string();
-        let text = text.trim().trim_start_matches("error: ").to_owned();
-        speech::error(&Error::new(Kind::Usage, text));
-    } else {
-        // Where it can't be written, the exit code says it.
+    if !error.use_stderr() {
+        // Where it can't be written nobody asked for it.
         let _ = error.print();
+        return ExitCode::SUCCESS;
     }
-    if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS }
+    let in_words = |text: String| RAW.iter().fold(text, |text, (raw, words)| text.replace(raw, words));
+    if is_json {
+        speech::speak_json(Channel::Stdout);
+        let text = in_words(error.render().to_string());
+        speech::error(&Error::new(Kind::Usage, text.trim().trim_start_matches("error: ").to_owned()));
+    } else {
+        let text = error.render();
+        let text = if io::stderr().is_terminal() { text.ansi().to_string() } else { text.to_string() };
+        // Where it can't be written, the exit code says it.
+        let _ = write!(io::stderr(), "{}", in_words(text));
+    }
+    ExitCode::from(USAGE)
 }
 
 /// Whether the reader of stdout is gone: it had enough, and nobody needs to be told.

@@ -12,7 +12,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use super::INCOMPLETE;
 use super::speech::{self, note};
 use crate::error::{Error, Issue, Kind, Result};
-use crate::place::{Location, Opened, Place};
+use crate::place::{Item, Location, Opened, Place};
+use crate::printable::Printable;
 use crate::sandbox;
 
 /// Files that a place takes at most: itself twice, its manifest, and a journal.
@@ -44,6 +45,34 @@ pub(super) struct Named {
     pub path: Vec<u8>,
     /// As the person wrote it.
     pub text: OsString,
+}
+
+impl Named {
+    /// The entry that was named.
+    pub fn find(&self, follow: bool) -> Result<Item> {
+        self.place.find(&self.path, follow).map_err(|error| self.explained(error))
+    }
+
+    /// Says what there is at the top, where what was named begins with nothing of it: a disk has partitions there.
+    fn explained(&self, error: Error) -> Error {
+        const MOST_NAMES: usize = 20;
+        if error.kind() != Kind::NotFound {
+            return error;
+        }
+        let first = self.path.split(|byte| *byte == b'/').next().unwrap_or_default();
+        let top = self.place.list(b"").unwrap_or_default();
+        if top.iter().any(|item| item.path == first) {
+            return error;
+        }
+        let names: Vec<String> =
+            top.iter().take(MOST_NAMES).map(|item| Printable(&item.path).to_string()).collect();
+        let rest = top.len().saturating_sub(names.len());
+        let more = if rest > 0 { format!(" and {rest} more") } else { String::new() };
+        let there = if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
+        let file = Location::parse(&self.text).file;
+        let message = format!("there is no {}: it has {there}{more}", Printable(&self.path));
+        Error::new(Kind::NotFound, message).on(&file)
+    }
 }
 
 /// What was opened before the rights were given up.

@@ -247,7 +247,20 @@ fn summarise(arguments: &RestoreArguments, plan: &Plan, restored: &Restored, sho
     let (data, rate) = (Bytes(restored.data_bytes), Bytes(per_second(restored.data_bytes, elapsed)));
     // Writing to a String does not fail.
     let _ = writeln!(text, "{}", heading(plan, &arguments.to));
-    let _ = writeln!(text, "  {filesystems} made anew with {entries}, {images} as they were");
+    let mut parts = Vec::new();
+    if restored.filesystems > 0 {
+        parts.push(format!("{filesystems} made anew with {entries}"));
+    }
+    if restored.images > 0 {
+        parts.push(format!(
+            "{images} as {} {}",
+            if restored.images == 1 { "it" } else { "they" },
+            if restored.images == 1 { "was" } else { "were" }
+        ));
+    }
+    if !parts.is_empty() {
+        let _ = writeln!(text, "  {}", parts.join(", "));
+    }
     let _ = writeln!(text, "  {data} of data in {:.1} s, {rate}/s", elapsed.as_secs_f64());
     if !restored.issues.is_empty() {
         let _ = writeln!(text, "  {}, see above", count(restored.issues.len(), "issue", "issues"));

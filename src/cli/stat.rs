@@ -7,12 +7,10 @@ use clap::{Args, ValueHint};
 use jiff::tz::TimeZone;
 
 use super::places::{Out, Reading, Session};
-use super::shown;
+use super::{attributes, shown};
 use crate::error::Result;
 use crate::filesystem::Timestamp;
-use crate::hex;
 use crate::place::{Item, ItemKind};
-use crate::printable::Printable;
 
 /// Show all that is known of an entry: times, attributes, flags, digest
 #[derive(Debug, Args)]
@@ -41,7 +39,7 @@ pub(super) fn run(arguments: &StatArguments) -> Result<ExitCode> {
     let mut code = ExitCode::SUCCESS;
     for named in session.places() {
         let named = named?;
-        let item = named.place.find(&named.path, arguments.dereference)?;
+        let item = named.find(arguments.dereference)?;
         match arguments.json {
             true => out.line(shown::as_json(&item))?,
             false => out.bytes(as_text(&item, &zone).as_bytes())?,
@@ -104,9 +102,7 @@ fn as_text(item: &Item, zone: &TimeZone) -> String {
     if let Some(flags) = &item.flags {
         row("flags", flags.clone());
     }
-    for attribute in &item.attributes {
-        row("attribute", format!("{} = 0x{}", Printable(&attribute.name), hex::encode(&attribute.value)));
-    }
+    attributes::rows(item).into_iter().for_each(|(name, value)| row(name, value));
     if let Some(content) = &item.content {
         let of = if content.data_only { " (of the data without the holes)" } else { "" };
         row(content.algorithm.name(), format!("{}{of}", content.hex));

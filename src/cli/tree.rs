@@ -51,7 +51,7 @@ pub(super) fn run(arguments: &TreeArguments) -> Result<ExitCode> {
     for named in session.places() {
         let named = named?;
         let place = named.place.as_ref();
-        let top = place.find(&named.path, true)?;
+        let top = named.find(true)?;
         out.line(crate::printable::Printable(named.text.as_encoded_bytes()))?;
         let nodes = gather(arguments, place, &top)?;
         show(&nodes, &mut out)?;

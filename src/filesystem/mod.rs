@@ -1,6 +1,6 @@
 //! Filesystems: inodes, their content by position on the device, and nothing about tar or this host.
 //!
-//! A filesystem is one folder here, and one row in [`READERS`].
+//! A filesystem is one folder here, and one row in the table `READERS`.
 
 pub mod ext;
 mod listing;

@@ -73,7 +73,7 @@ pub(super) enum Body {
 /// An entry.
 #[derive(Clone, Debug)]
 pub struct Item {
-    /// The path, [clean].
+    /// The path, as [`super::clean`] gives it.
     pub path: Vec<u8>,
     /// What it is. A further name of an inode is what the inode is, as far as that is known.
     pub kind: ItemKind,

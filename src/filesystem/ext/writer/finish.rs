@@ -29,7 +29,7 @@ impl Writer {
     ///
     /// # Errors
     ///
-    /// [`Kind::Write`] when the device fails or is full.
+    /// [`crate::error::Kind::Write`] when the device fails or is full.
     pub fn finish(mut self) -> Result<Salvaged<Filled>> {
         let mut faults = Vec::new();
         for folder in self.tree.folders() {
