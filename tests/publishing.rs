@@ -301,24 +301,29 @@ fn next_second() {
 
 fn runs() {
     let place = Place::new();
-    config(&place, "");
-    place.each(
-        RUN,
-        CALLS,
-        "signal=SIGKILL",
-        || place.empty(),
-        |number, _| {
-            next_second();
-            place.expect(RUN, 0);
-            let volume = place.at("out/new");
-            let names = names_in(&volume);
-            let archives: Vec<&String> = names.iter().filter(|name| name.ends_with(".tar.zst")).collect();
-            assert_eq!(names.len(), 3 * archives.len(), "killed at call {number}: {names:?}");
-            for archive in archives {
-                place.expect(&format!("verify -q {}", volume.join(archive).display()), 0);
-            }
-        },
-    );
+    config(&place, "[retention]\nkeep_last = 1\n");
+    place.expect(RUN, 0);
+    let older = files_in(&place.at("out/new"));
+    next_second();
+    // An archive from before, which expires.
+    let before = || {
+        place.empty();
+        fs::create_dir(place.at("out/new")).expect("a folder");
+        older.iter().for_each(|(name, bytes)| {
+            fs::write(place.at("out/new").join(name), bytes).expect("a file");
+        });
+    };
+    place.each(RUN, CALLS, "signal=SIGKILL", before, |number, _| {
+        next_second();
+        place.expect(RUN, 0);
+        let volume = place.at("out/new");
+        let names = names_in(&volume);
+        let archives: Vec<&String> = names.iter().filter(|name| name.ends_with(".tar.zst")).collect();
+        assert_eq!(names.len(), 3 * archives.len(), "killed at call {number}: {names:?}");
+        for archive in archives {
+            place.expect(&format!("verify -q {}", volume.join(archive).display()), 0);
+        }
+    });
 }
 
 fn reports() {

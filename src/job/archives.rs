@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use super::destination::{Named, parse_name, sidecars, volume_folder};
 use super::outcome::Removed;
+use crate::archive;
 use crate::archive::manifest::Ends;
 use crate::error::{Error, Kind, Result};
 use crate::worker::ReadEnds;
@@ -120,10 +121,7 @@ pub fn remove(archived: &Archived) -> Result<Removed> {
         let message = format!("is not named like an archive of {}, so it is not removed", archived.volume);
         return Err(Error::new(Kind::Write, message).on(&archived.path));
     }
-    unlink(&archived.path)?;
-    for sidecar in sidecars(&archived.path) {
-        unlink(&sidecar)?;
-    }
+    archive::remove(&archived.path)?;
     Ok(Removed { path: archived.path.clone(), len_bytes: archived.len_bytes })
 }
 

@@ -57,8 +57,18 @@ impl Folder {
         self.remove(&text).ok()
     }
 
+    /// Whether a regular file of this name is there that the user who runs this made.
+    ///
+    /// # Errors
+    ///
+    /// When that can't be found out.
+    pub fn is_own(&self, name: &str) -> io::Result<bool> {
+        Ok(self.look(name)?.is_some_and(|found| is_ours(&found)))
+    }
+
     /// The file of this name with its lock; `None` where another process has it.
-    fn hold(&self, name: &str) -> Option<File> {
+    #[must_use]
+    pub fn hold(&self, name: &str) -> Option<File> {
         // Over NFS a file is locked by who may write to it.
         let file = self.open_file(name, OFlags::RDWR).or_else(|_| self.open_file(name, OFlags::RDONLY));
         let file = file.ok()?;

@@ -11,6 +11,7 @@
 //! ```
 
 mod record;
+mod removal;
 mod settle;
 mod target;
 mod transaction;
@@ -21,6 +22,7 @@ use std::io::{self, Write as _};
 use std::os::fd::BorrowedFd;
 use std::path::Path;
 
+pub use removal::remove;
 pub use settle::{remove_left_overs, settle};
 pub use target::Target;
 pub(super) use target::checksum_line;

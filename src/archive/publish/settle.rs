@@ -7,6 +7,7 @@ use rustix::fs::{FileType, FlockOperation, OFlags, Stat, flock, fstat};
 use rustix::io::Errno;
 
 use super::record::{MOST_BYTES, ROLE, Record, State};
+use super::removal;
 use super::target::Target;
 use super::transaction::Steps;
 use crate::archive::digest::Algorithm;
@@ -54,6 +55,9 @@ fn settle_one(archive: &Path, lock: FlockOperation) -> Result<()> {
 pub fn remove_left_overs(folder: &Path) {
     let Ok(folder) = Folder::open(folder) else { return };
     for name in folder.names().unwrap_or_default() {
+        if name.role() == removal::ROLE {
+            let _ = removal::end(&folder, &name);
+        }
         if name.role() == ROLE {
             // Whoever asks for that archive hears of it.
             let _ = settle_record(&folder, &name, FlockOperation::NonBlockingLockExclusive);
