@@ -64,6 +64,7 @@ fn main() -> ExitCode {
             trial(sentence, &[TAR, ZSTD], || damage(kind))
         })
         .collect();
+    trials.push(trial("a manifest that lies is found by verify, and no command obeys it", &[], lies));
     trials.push(trial("what is no tar is never an empty one", &[ZSTD], no_tar));
     trials.push(trial("a tar of nothing is an empty one", &[TAR], empty_tar));
     trials.push(trial(
@@ -198,14 +199,15 @@ fn digest(folder: &Path) -> Vec<u8> {
         paths.sort();
         for path in paths {
             let found = fs::symlink_metadata(&path).unwrap();
-            let of = (path.to_str().unwrap().to_owned(), found.mode(), found.mtime(), found.mtime_nsec());
+            let of = (path.clone(), found.mode(), found.mtime(), found.mtime_nsec());
             all.extend(format!("{of:?}\n").into_bytes());
             match found.file_type() {
                 kind if kind.is_dir() => folders.push(path),
                 kind if kind.is_symlink() => {
                     all.extend(fs::read_link(&path).unwrap().into_os_string().into_encoded_bytes())
                 }
-                _ => all.extend(fs::read(&path).unwrap()),
+                kind if kind.is_file() => all.extend(fs::read(&path).unwrap()),
+                _ => all.extend(found.rdev().to_string().into_bytes()),
             }
         }
     }
@@ -367,4 +369,104 @@ fn behind() {
             assert_eq!(output.status.success(), others, "{ending}, {more:?}: {}", tools::said(&output));
         }
     }
+}
+
+/// One changed field of one entry: its path, the field, its value, and what `verify` calls it.
+type Lie = (&'static str, &'static str, fn(&mut serde_json::Value), &'static str);
+
+const LIES: [Lie; 17] = [
+    ("p3/vmlinuz", "target", |value| *value = "/etc/shadow".into(), "link target"),
+    ("p3/vmlinuz", "size", |value| *value = 5.into(), "length"),
+    ("p4/etc/fstab", "xattrs", |value| *value = serde_json::json!({ "user.lie": "6c6965" }), "attributes"),
+    ("p4/etc/fstab", "mode", |value| *value = "0666".into(), "mode"),
+    ("p4/etc/fstab", "uid", |value| *value = 1000.into(), "owner"),
+    ("p4/etc/fstab", "gid", |value| *value = 1000.into(), "owner"),
+    ("p4/etc/fstab", "mtime", |value| value[1] = 7.into(), "time"),
+    ("p4/etc/fstab", "atime", |value| value[0] = 7.into(), "access time"),
+    ("p4/etc/fstab", "ctime", |value| value[0] = 7.into(), "change time"),
+    ("p4/etc/fstab", "size", |value| *value = 7.into(), "length"),
+    ("p4/etc/fstab", "type", |value| *value = "fifo".into(), "type"),
+    ("p4/etc/fstab", "path", |value| *value = "p4/etc/mtab".into(), "name"),
+    ("p4/etc/fstab", "place", |value| value["holes"] = serde_json::json!([[0, 4096]]), "holes"),
+    ("p4/dev/vda", "rdev", |value| value[1] = 99.into(), "device numbers"),
+    ("p4/dev/vda", "type", |value| *value = "chr".into(), "type"),
+    ("p4/srv/and-one-next-to-it", "link", |value| *value = "p4/etc/fstab".into(), "first name"),
+    ("p4/etc", "mode", |value| *value = "0777".into(), "mode"),
+];
+
+fn lies() {
+    let folder = tools::temporary_folder();
+    let archive = folder.path().join("a.tar.zst");
+    let guest = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/guest.img");
+    tools::voltar(
+        ["archive".as_ref(), guest.as_os_str(), "-q".as_ref(), "-o".as_ref(), archive.as_os_str()],
+        0,
+    );
+    let manifest = folder.path().join("a.tar.zst.manifest.jsonl.zst");
+    let text = String::from_utf8(zstd::decode_all(&fs::read(&manifest).unwrap()[..]).unwrap()).unwrap();
+    // Whoever changes the manifest changes the checksum of it too.
+    fs::remove_file(folder.path().join("a.tar.zst.sha1")).unwrap();
+    let extracted = || {
+        let target = folder.path().join("target");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_voltar"));
+        let output = command.arg("extract").arg(&archive).arg("-q").arg("-C").arg(&target).output().unwrap();
+        let digest = digest(&target);
+        // Some of the guest's files can't be changed or removed.
+        tools::output(
+            "chattr",
+            ["-R".as_ref(), "-f".as_ref(), "-i".as_ref(), "-a".as_ref(), target.as_os_str()],
+        );
+        fs::remove_dir_all(&target).unwrap();
+        (output.status.code(), digest, tools::said(&output))
+    };
+    let (code, right, said) = extracted();
+    assert_eq!(code, Some(0), "{said}");
+    let rewrite = |text: &str| fs::write(&manifest, zstd::encode_all(text.as_bytes(), 3).unwrap()).unwrap();
+    let verify = || {
+        let output = Command::new(env!("CARGO_BIN_EXE_voltar")).arg("verify").arg(&archive).output().unwrap();
+        (output.status.code(), tools::said(&output))
+    };
+    for (path, field, lie, word) in LIES {
+        let mut is_changed = false;
+        let lines: Vec<String> = text
+            .lines()
+            .map(|line| {
+                let mut record: serde_json::Value = serde_json::from_str(line).unwrap();
+                if record["path"] != path || record["record"] != "entry" {
+                    return line.to_owned();
+                }
+                let before = record[field].clone();
+                lie(&mut record[field]);
+                is_changed |= before != record[field];
+                // The manifest is searched for lines that begin as they are written.
+                let rest = serde_json::to_string(&record).unwrap();
+                let rest = rest.replacen("\"record\":\"entry\",", "", 1);
+                format!("{{\"record\":\"entry\",{}", &rest[1..])
+            })
+            .collect();
+        assert!(is_changed, "{path} has another {field} already");
+        rewrite(&(lines.join("\n") + "\n"));
+        let (code, said) = verify();
+        assert_eq!(code, Some(1), "{path}, {field}: {said}");
+        assert!(said.contains(word), "{path}, {field}: {said}");
+        let (code, found, said) = extracted();
+        assert_eq!(code, Some(3), "{path}, {field}: {said}");
+        assert!(found == right, "{path}: extract obeys the manifest in its {field}: {said}");
+    }
+    // Entries that the manifest leaves out are extracted all the same.
+    let without: Vec<&str> = text.lines().filter(|line| !line.contains("\"p4/etc/fstab\"")).collect();
+    rewrite(&(without.join("\n") + "\n"));
+    assert_eq!(verify().0, Some(1));
+    let (code, found, said) = extracted();
+    assert!(code == Some(3) && found == right, "{said}");
+    let target = folder.path().join("target");
+    let output = Command::new(env!("CARGO_BIN_EXE_voltar"))
+        .args(["extract", "-q"])
+        .arg(&archive)
+        .arg("p4/etc")
+        .arg("-C")
+        .arg(&target)
+        .output()
+        .unwrap();
+    assert!(target.join("p4/etc/fstab").exists(), "{}", tools::said(&output));
 }

@@ -52,7 +52,7 @@ fn folder(number: u32) -> String {
 }
 
 /// Whether a manifest in an archive may have this name, as it stands there.
-pub(super) fn is_member(name: &[u8]) -> bool {
+pub fn is_member(name: &[u8]) -> bool {
     (0..FOLDERS).any(|number| name == format!("{}/{FILE}", folder(number)).as_bytes())
 }
 

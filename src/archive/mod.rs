@@ -7,6 +7,7 @@
 mod acl;
 mod areas;
 pub(crate) mod base64;
+mod capped;
 mod clock;
 mod codec;
 mod cut;
@@ -31,10 +32,10 @@ mod sparse;
 mod work;
 mod writing;
 
-pub use clock::now;
+pub use clock::{clock, fixed as fixed_time, now};
 pub use codec::{Compression, FrameLengths};
 pub use digest::{Algorithm, Digest, Hasher};
-pub use embedded::gathering;
+pub use embedded::{gathering, is_member as is_embedded_manifest};
 pub use fflags::{full_text as flags_text, of_full_text as all_flags_of_text, of_text as flags_of_text};
 pub use form::Form;
 pub use host::host_name;

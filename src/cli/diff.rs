@@ -13,7 +13,7 @@ use super::speech::{self, typed};
 use super::{FAILED, INCOMPLETE, USAGE, shown};
 use crate::error::{Error, Kind, Result};
 use crate::filesystem::Timestamp;
-use crate::place::{Contents, GoOn, Item, ItemKind, clean, is_below};
+use crate::place::{Budget, Contents, GoOn, Item, ItemKind, clean, is_below};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -118,9 +118,14 @@ pub(super) fn compare(
     let tops = (one.find(true)?.path, other.find(true)?.path);
     let sides = (Side::new(one, &tops.0, go_on), Side::new(other, &tops.1, go_on));
     let mut left: BTreeMap<Vec<u8>, Item> = BTreeMap::new();
+    let mut budget = Budget::default();
+    let what =
+        "the two have too many entries to be compared: compare a part of them, A:PATH with B:PATH; they take";
     one.place.walk(&tops.0, &mut |item| {
         go_on()?;
-        left.insert(below(&item.path, &tops.0), item);
+        let path = below(&item.path, &tops.0);
+        budget.take(item.memory().saturating_add(path.len()), what)?;
+        left.insert(path, item);
         Ok(())
     })?;
     let mut differences = Differences::default();
@@ -130,6 +135,7 @@ pub(super) fn compare(
         let path = below(&item.path, &tops.1);
         match left.remove(&path) {
             None => {
+                budget.take(path.len(), what)?;
                 differences.added = differences.added.saturating_add(1);
                 lines.insert(path, ('+', Vec::new()));
             }

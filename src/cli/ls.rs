@@ -7,11 +7,15 @@ use clap::{Args, ValueEnum, ValueHint};
 use jiff::tz::TimeZone;
 
 use super::places::{Named, Out, Reading, Session};
+use super::speech::note;
 use super::{INCOMPLETE, formats, shown};
 use crate::archive::Algorithm;
 use crate::error::{Issue, Result};
-use crate::place::{Item, ItemKind, base_name};
+use crate::place::{Budget, Item, ItemKind, base_name};
 use crate::units::Bytes;
+
+/// Bytes of entries that are sorted at once; showing them takes as much again.
+const SORTED_BYTES: usize = 128 << 20;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -137,7 +141,33 @@ fn entries(arguments: &LsArguments, named: &Named, zone: &TimeZone, out: &mut Ou
         };
         return place.walk(&item.path, &mut each);
     }
-    let mut items = if is_directory { place.list(&item.path)? } else { vec![item] };
+    if !is_directory {
+        return sorted(arguments, vec![item], false, zone, out);
+    }
+    let (mut items, mut budget, mut is_told) = (Vec::new(), Budget::new(SORTED_BYTES), false);
+    place.list(&item.path, &mut |item| {
+        if !budget.has(item.memory()) {
+            if !is_told {
+                is_told = true;
+                note("there are more entries than fit into memory: they are sorted in parts");
+            }
+            sorted(arguments, std::mem::take(&mut items), true, zone, out)?;
+            budget = Budget::new(SORTED_BYTES);
+        }
+        items.push(item);
+        Ok(())
+    })?;
+    sorted(arguments, items, true, zone, out)
+}
+
+/// Shows entries by name.
+fn sorted(
+    arguments: &LsArguments,
+    mut items: Vec<Item>,
+    is_directory: bool,
+    zone: &TimeZone,
+    out: &mut Out,
+) -> Result<()> {
     items.sort_by(|one, other| one.path.cmp(&other.path));
     if arguments.json {
         return items.iter().try_for_each(|item| out.line(shown::as_json(item)));

@@ -1,11 +1,13 @@
 //! `voltar tree`.
 
-use std::collections::BTreeMap;
+mod nodes;
+
 use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{Args, ValueHint};
 
+use self::nodes::Nodes;
 use super::places::{Out, Reading, Session};
 use super::shown;
 use super::table::count as counted;
@@ -14,9 +16,6 @@ use crate::place::{Item, ItemKind, Place};
 
 /// Deepest tree that is shown.
 const DEPTH_MOST: usize = 4096;
-
-/// Names of directories that have no entry of their own, counted with all that is above them.
-const IMPLIED_MOST: usize = 1 << 22;
 
 /// Show a tree of what is in an archive, an image or a device
 #[derive(Debug, Args)]
@@ -37,12 +36,6 @@ pub(super) struct TreeArguments {
     reading: Reading,
 }
 
-/// What a line shows besides the name.
-struct Node {
-    kind: ItemKind,
-    target: Option<Vec<u8>>,
-}
-
 /// Runs `voltar tree`.
 pub(super) fn run(arguments: &TreeArguments) -> Result<ExitCode> {
     let session = Session::open(&arguments.places, &arguments.reading)?;
@@ -54,12 +47,9 @@ pub(super) fn run(arguments: &TreeArguments) -> Result<ExitCode> {
         let top = named.find(true)?;
         out.line(crate::printable::Printable(named.text.as_encoded_bytes()))?;
         let nodes = gather(arguments, place, &top)?;
-        show(&nodes, &mut out)?;
-        let count = |is_directory: bool| {
-            nodes.values().filter(|node| (node.kind == ItemKind::Directory) == is_directory).count()
-        };
+        let (directories, others) = show(&nodes, &mut out)?;
         let (directories, others) =
-            (counted(count(true), "directory", "directories"), counted(count(false), "other", "others"));
+            (counted(directories, "directory", "directories"), counted(others, "other", "others"));
         out.line(format_args!("\n{directories}, {others}"))?;
         let found = out.issues(place)?;
         if found != ExitCode::SUCCESS {
@@ -71,65 +61,47 @@ pub(super) fn run(arguments: &TreeArguments) -> Result<ExitCode> {
 }
 
 /// Entries by the names on the way to them.
-fn gather(arguments: &TreeArguments, place: &dyn Place, top: &Item) -> Result<BTreeMap<Vec<Vec<u8>>, Node>> {
-    let mut nodes: BTreeMap<Vec<Vec<u8>>, Node> = BTreeMap::new();
-    let mut implied = 0_usize;
+fn gather(arguments: &TreeArguments, place: &dyn Place, top: &Item) -> Result<Nodes> {
+    let mut nodes = Nodes::new();
     place.walk(&top.path, &mut |item| {
         let rest = item.path.get(top.path.len()..).unwrap_or_default();
-        let names: Vec<Vec<u8>> =
-            rest.split(|byte| *byte == b'/').filter(|name| !name.is_empty()).map(<[u8]>::to_vec).collect();
-        if names.len() > DEPTH_MOST {
+        let names = || rest.split(|byte| *byte == b'/').filter(|name| !name.is_empty());
+        let depth = names().count();
+        if depth > DEPTH_MOST {
             return Err(Error::new(Kind::Limit, format!("{} lies too deep", shown::path(&item.path))));
         }
-        // Directories on the way that have no entry of their own, or one that comes later.
-        let most = arguments.level.unwrap_or(DEPTH_MOST).min(names.len().saturating_sub(1));
-        for len in (1..=most).rev() {
-            let above = names.get(..len).unwrap_or_default();
-            if nodes.contains_key(above) {
-                break;
-            }
-            implied = implied.saturating_add(len);
-            if implied > IMPLIED_MOST {
-                let path = shown::path(&item.path);
-                let message = format!("too many directories without entries of their own, at {path}");
-                return Err(Error::new(Kind::Limit, message));
-            }
-            nodes.insert(above.to_vec(), Node { kind: ItemKind::Directory, target: None });
-        }
-        let is_in = arguments.level.is_none_or(|level| names.len() <= level)
+        // Directories on the way may have no entry of their own, or one that comes later.
+        let above = depth.saturating_sub(1).min(arguments.level.unwrap_or(DEPTH_MOST));
+        let directory = nodes.directory(names().take(above))?;
+        let is_in = arguments.level.is_none_or(|level| depth <= level)
             && (!arguments.directories || item.kind == ItemKind::Directory);
-        if is_in && !names.is_empty() {
-            nodes.insert(names, Node { kind: item.kind, target: item.target });
+        match names().last() {
+            Some(name) if is_in => nodes.put(directory, name, item.kind, item.target),
+            _ => Ok(()),
         }
-        Ok(())
     })?;
     Ok(nodes)
 }
 
-fn show(nodes: &BTreeMap<Vec<Vec<u8>>, Node>, out: &mut Out) -> Result<()> {
-    // From the last to the first: then it is known whether something follows in the same directory.
-    let mut lines: Vec<String> = Vec::new();
-    let mut follows: Vec<bool> = Vec::new();
-    for (names, node) in nodes.iter().rev() {
-        let depth = names.len();
-        // What was deeper is another directory's.
-        follows.truncate(depth);
-        follows.resize(depth, false);
-        let mut line = String::new();
-        for above in follows.iter().take(depth.saturating_sub(1)) {
-            line.push_str(if *above { "│   " } else { "    " });
+/// Gives the number of directories and that of others.
+fn show(nodes: &Nodes, out: &mut Out) -> Result<(usize, usize)> {
+    let (mut directories, mut others) = (0_usize, 0_usize);
+    let mut line = String::new();
+    nodes.each(&mut |follows, name, kind, target| {
+        line.clear();
+        if let Some((own, above)) = follows.split_last() {
+            above.iter().for_each(|above| line.push_str(if *above { "│   " } else { "    " }));
+            line.push_str(if *own { "├── " } else { "└── " });
         }
-        if let Some(last) = follows.last_mut() {
-            line.push_str(if *last { "├── " } else { "└── " });
-            *last = true;
-        }
-        line.push_str(&shown::path(names.last().map_or(b"", Vec::as_slice)));
-        match (&node.target, node.kind) {
+        line.push_str(&shown::path(name));
+        let count = if kind == ItemKind::Directory { &mut directories } else { &mut others };
+        *count = count.saturating_add(1);
+        match (target, kind) {
             (Some(target), _) => line.push_str(&format!(" -> {}", shown::path(target))),
             (None, ItemKind::Directory) => line.push('/'),
             (None, _) => {}
         }
-        lines.push(line);
-    }
-    lines.iter().rev().try_for_each(|line| out.line(line))
+        out.line(&line)
+    })?;
+    Ok((directories, others))
 }

@@ -199,9 +199,9 @@ impl Scout<'_> {
         let mut branch = Branch::new(run)?;
         match run.place.is_stream() {
             true => run.place.pour(&mut |item, content| self.entry(&mut branch, item, Some(content)))?,
-            false => {
-                run.place.walk(&self.wanted.common(), &mut |item| self.entry(&mut branch, item, None))?
-            }
+            false => run
+                .place
+                .walk_proven(&self.wanted.common(), &mut |item| self.entry(&mut branch, item, None))?,
         }
         self.flush();
         branch.leave(run)

@@ -1,24 +1,25 @@
 //! An archive as a place: by its manifest where there is one, otherwise by its headers.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod firsts;
+mod proven;
+
+use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
+use self::firsts::Firsts;
 use super::data::pieces;
 use super::issues::Issues;
 use super::item::{Body, Item, ItemKind};
 use super::name::{clean, depth_below, goes_up, is_below, of_entry, parent};
-use super::{AtHand, Check, Data, Each, EachWith, Place, Take, TakeAt, missing, no_content, zeros};
-use crate::archive::Compression;
-use crate::archive::read::{End, Manifest, Members, Packed, Record, TarStream};
+use super::{AtHand, Budget, Check, Data, Each, EachWith, Place, Take, TakeAt, missing, no_content, zeros};
+use crate::archive::{Compression, is_embedded_manifest};
+use crate::archive::read::{End, Manifest, Member, Members, Packed, Record, TarStream};
 use crate::error::{Error, Issue, Kind, Result};
 use crate::printable::Printable;
 use crate::units::ByteRange;
 
 /// Symbolic links that are followed on the way, `MAXSYMLINKS` in the kernel.
 const MAX_LINKS: u32 = 40;
-
-/// Symbolic links and devices that are remembered for their further names.
-const FIRST_MOST: usize = 1 << 20;
 
 /// An archive.
 pub(super) struct Archive {
@@ -82,7 +83,7 @@ impl Archive {
             let written: Vec<&[u8]> =
                 paths.iter().map(|path| if path.is_empty() { b"." } else { *path }).collect();
             match manifest.find(&written) {
-                Ok(found) => return Ok(found.into_iter().map(Item::of_manifest).collect()),
+                Ok(found) => return found.into_iter().map(|entry| proven::item(self, entry)).collect(),
                 Err(error) => self.give_up_manifest(&error),
             }
         }
@@ -153,21 +154,27 @@ impl Archive {
                     let has_more = entry.links.is_some_and(|links| links > 1);
                     each(firsts.pass(Item::of_manifest(*entry), has_more))?;
                 }
-                Record::Issue { message, path } => {
-                    let path = path.map(|path| format!("{}: ", Printable(&path))).unwrap_or_default();
-                    let message = format!("when the archive was made: {path}{message}");
-                    self.issues.add(Error::corrupt(message).into());
-                }
+                Record::Issue { message, path } => self.issue_of_then(&message, path.as_deref()),
                 _ => {}
             }
         }
         Ok(())
     }
 
+    /// Whether a member tells of the archive and is no entry of it.
+    fn is_about_itself(&self, member: &Member) -> bool {
+        is_embedded_manifest(&member.path)
+    }
+
+    /// An issue that was one already when the archive was made.
+    fn issue_of_then(&self, message: &str, path: Option<&[u8]>) {
+        let path = path.map(|path| format!("{}: ", Printable(path))).unwrap_or_default();
+        self.issues.add(Error::corrupt(format!("when the archive was made: {path}{message}")).into());
+    }
+
     /// An entry with what only the first of its names has.
     fn whole(&self, mut item: Item) -> Result<Item> {
         if let Some(first) = &item.link
-            && (item.kind == ItemKind::Symlink || self.manifest().is_none())
             && let Some(first) = self.entries(&[first])?.pop().filter(|first| first.link.is_none())
         {
             (item.kind, item.target, item.size) = (first.kind, first.target, first.size);
@@ -190,32 +197,6 @@ impl Archive {
 fn of_no_use(error: Error) -> Error {
     let what = if error.kind() == Kind::Read { "can't be read" } else { "is of no use" };
     error.because(format!("the manifest {what}: "), "")
-}
-
-/// First names of what is no regular file: a further name does not say what it is, or where it leads.
-#[derive(Default)]
-struct Firsts(BTreeMap<Vec<u8>, First>);
-
-/// What an entry is, where it leads, and its size.
-type First = (ItemKind, Option<Vec<u8>>, u64);
-
-impl Firsts {
-    /// Remembers an entry that may have further names, or makes one of those whole.
-    fn pass(&mut self, mut item: Item, may_have_more: bool) -> Item {
-        let is_other = !matches!(item.kind, ItemKind::File | ItemKind::Directory | ItemKind::Image);
-        match &item.link {
-            Some(link) => {
-                if let Some((kind, target, size)) = self.0.get(link) {
-                    (item.kind, item.target, item.size) = (*kind, target.clone(), *size);
-                }
-            }
-            None if is_other && may_have_more && self.0.len() < FIRST_MOST => {
-                self.0.insert(item.path.clone(), (item.kind, item.target.clone(), item.size));
-            }
-            None => {}
-        }
-        item
-    }
 }
 
 /// The path that a symbolic link leads to, with the rest behind it.
@@ -253,28 +234,38 @@ impl Place for Archive {
         self.all(below, &mut |item| if is_below(&item.path, below) { each(item) } else { Ok(()) })
     }
 
-    fn list(&self, directory: &[u8]) -> Result<Vec<Item>> {
-        let (mut items, mut implied) = (Vec::<Item>::new(), BTreeSet::new());
-        self.walk(directory, &mut |item| {
-            match depth_below(&item.path, directory) {
-                0 => {}
-                _ if goes_up(&item.path) => items.push(item),
-                1 => items.push(item),
-                more => {
-                    let mut path = item.path.as_slice();
-                    (1..more).for_each(|_| path = parent(path));
-                    if !implied.contains(path) {
-                        implied.insert(path.to_vec());
-                    }
-                }
-            }
-            Ok(())
-        })?;
-        for item in &items {
-            let _ = implied.remove(&item.path);
+    fn walk_proven(&self, below: &[u8], each: &mut Each<'_>) -> Result<()> {
+        match self.manifest() {
+            Some(manifest) if !self.is_stream() => proven::walk(self, manifest, below, each),
+            _ => self.walk(below, each),
         }
-        items.extend(implied.iter().map(|path| Item::directory(path)));
-        Ok(items)
+    }
+
+    fn list(&self, directory: &[u8], each: &mut Each<'_>) -> Result<()> {
+        // Directories without a member of their own, and those that have one: which is which is known at the end.
+        let (mut implied, mut own) = (BTreeSet::<Vec<u8>>::new(), BTreeSet::<Vec<u8>>::new());
+        let mut budget = Budget::default();
+        let what = "the directories in it take";
+        self.walk(directory, &mut |item| match depth_below(&item.path, directory) {
+            0 => Ok(()),
+            more if more == 1 || goes_up(&item.path) => {
+                if item.kind == ItemKind::Directory {
+                    budget.take(item.path.len(), what)?;
+                    own.insert(item.path.clone());
+                }
+                each(item)
+            }
+            more => {
+                let mut path = item.path.as_slice();
+                (1..more).for_each(|_| path = parent(path));
+                if !own.contains(path) && !implied.contains(path) {
+                    budget.take(path.len(), what)?;
+                    implied.insert(path.to_vec());
+                }
+                Ok(())
+            }
+        })?;
+        implied.iter().filter(|path| !own.contains(*path)).try_for_each(|path| each(Item::directory(path)))
     }
 
     fn find(&self, path: &[u8], follow: bool) -> Result<Item> {

@@ -220,16 +220,15 @@ impl Place for Image {
         Ok(())
     }
 
-    fn list(&self, directory: &[u8]) -> Result<Vec<Item>> {
+    fn list(&self, directory: &[u8], each: &mut Each<'_>) -> Result<()> {
         if directory.is_empty() && self.is_directory_of_volumes() {
-            let mut items = Vec::new();
             for place in self.volumes() {
                 match self.readable(&place) {
-                    Some(_) => items.push(self.find(&place.folder, false)?),
-                    None => items.extend(self.as_image(&place)),
+                    Some(_) => each(self.find(&place.folder, false)?)?,
+                    None => self.as_image(&place).map_or(Ok(()), &mut *each)?,
                 }
             }
-            return Ok(items);
+            return Ok(());
         }
         let (place, inside) = self.inside(directory).ok_or_else(|| missing(directory))?;
         let filesystem = self.filesystem(&place)?;
@@ -237,18 +236,17 @@ impl Place for Image {
         let inode = tree::find(filesystem, &inside).map_err(located)?;
         let listing = filesystem.directory(&inode).map_err(located)?;
         listing.faults.into_iter().for_each(|fault| self.issue(fault));
-        let mut items = Vec::new();
         for entry in listing.value.iter() {
             let path = [directory, b"/", entry.name].concat();
             let path = path.strip_prefix(b"/").unwrap_or(&path).to_vec();
             let inode = filesystem.inode(entry.inode);
             match inode.and_then(|inode| self.item(&place, filesystem, path, &inode)) {
-                Ok(item) => items.push(item),
+                Ok(item) => each(item)?,
                 Err(error) if error.ends_the_run() => return Err(located(error)),
                 Err(error) => self.issue(error),
             }
         }
-        Ok(items)
+        Ok(())
     }
 
     fn find(&self, path: &[u8], follow: bool) -> Result<Item> {

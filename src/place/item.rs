@@ -70,6 +70,17 @@ pub(super) enum Body {
     Volume(u32),
 }
 
+impl Body {
+    /// Bytes of memory that it takes besides itself.
+    pub(super) fn memory(&self) -> usize {
+        match self {
+            Self::Extents(_, extents) => extents.len().saturating_mul(size_of::<Extent>()),
+            Self::Inline(bytes) => bytes.len(),
+            Self::Nowhere | Self::Member(_) | Self::Volume(_) => 0,
+        }
+    }
+}
+
 /// An entry.
 #[derive(Clone, Debug)]
 pub struct Item {

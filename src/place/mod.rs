@@ -4,6 +4,7 @@
 //! entries have the same names and the same fields: a partition is `p2/`, a device with one filesystem is its own root.
 
 mod archive;
+mod budget;
 mod check;
 mod data;
 mod digest;
@@ -17,6 +18,7 @@ use crate::error::{Error, Issue, Kind, Result};
 use crate::printable::Printable;
 use crate::units::ByteRange;
 
+pub use budget::{Budget, ENTRIES_BYTES_MOST};
 pub use check::Check;
 pub use data::Data;
 pub use digest::{Contents, GoOn, Way};
@@ -58,12 +60,22 @@ pub trait Place: Send + Sync {
     /// When the place can't be read, and what `each` fails with. What costs single entries is an issue.
     fn walk(&self, below: &[u8], each: &mut Each<'_>) -> Result<()>;
 
+    /// As [`Place::walk`], for whoever makes files of it: no entry is told by an index alone. Where an archive's manifest
+    /// says another thing than its tar, that is an issue, and the tar counts.
+    ///
+    /// # Errors
+    ///
+    /// As [`Place::walk`].
+    fn walk_proven(&self, below: &[u8], each: &mut Each<'_>) -> Result<()> {
+        self.walk(below, each)
+    }
+
     /// The entries in a directory, in no order.
     ///
     /// # Errors
     ///
     /// As [`Place::walk`].
-    fn list(&self, directory: &[u8]) -> Result<Vec<Item>>;
+    fn list(&self, directory: &[u8], each: &mut Each<'_>) -> Result<()>;
 
     /// The entry under a path, which is [clean]. Symbolic links on the way are followed, inside the partition; one at the
     /// end when `follow` says so.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 use std::process::{Command, ExitCode};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -308,12 +308,20 @@ fn image() {
     let output = said(&mut command);
     expect(&output, 0, &[]);
     assert_eq!(names(&backups.join("guest")).len(), 3);
-    // A second one of the same second would replace the first, so it does not.
+    // The variable sets the times in an archive, and never its name: that of the next night is another one.
+    fs::remove_dir_all(backups.join("guest")).unwrap();
     let output = said(command.env("SOURCE_DATE_EPOCH", "1700000000"));
     expect(&output, 0, &[]);
+    let made = names(&backups.join("guest"));
+    assert!(made.len() == 3 && made.iter().all(|name| !name.contains("2023-11-14")), "{made:?}");
+    // A second one of the same second would replace the first, so it does not.
+    let begun = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+    for second in begun..begun + 600 {
+        let time = jiff::Timestamp::from_second(second as i64).unwrap().strftime("%Y-%m-%dT%H%M%SZ");
+        fs::write(backups.join(format!("guest/guest_{time}.tar.zst")), "").unwrap();
+    }
     let output = said(&mut command);
     expect(&output, 1, &["is there already"]);
-    assert_eq!(names(&backups.join("guest")).len(), 6);
 }
 
 fn usage() {

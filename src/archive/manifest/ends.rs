@@ -81,6 +81,7 @@ pub struct Tail {
     /// Whether all of the source is in the archive.
     pub complete: bool,
     /// Entries by type; `link` for further names.
+    #[serde(deserialize_with = "crate::archive::capped::counts")]
     pub entries: BTreeMap<String, u64>,
     /// Number of issues.
     pub issues: u64,

@@ -16,6 +16,9 @@ use crate::error::{Error, Result};
 const PER_THREAD: usize = 2;
 const BESIDES: usize = 2;
 
+/// Bytes of frames that are kept: on a machine with many cores, or when frames are long.
+const BYTES_MOST: u64 = 128 << 20;
+
 /// The frames of one archive, and the last ones that were unpacked.
 pub(super) struct Cache {
     device: Device,
@@ -45,6 +48,9 @@ impl Cache {
     pub(super) fn new(device: Device, compression: Compression, frames: Arc<Frames>) -> Self {
         let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let most = threads.saturating_mul(PER_THREAD).saturating_add(BESIDES);
+        let longest = frames.spans().iter().map(|span| span.raw.len()).max().unwrap_or(0).max(1);
+        let fit = usize::try_from(BYTES_MOST / longest).unwrap_or(usize::MAX);
+        let most = most.min(fit.max(BESIDES));
         Self { device, compression, frames, most, state: Mutex::default(), changed: Condvar::new() }
     }
 

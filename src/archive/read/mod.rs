@@ -9,6 +9,7 @@
 
 mod cache;
 mod embedded;
+mod facts;
 mod frames;
 mod gzip;
 mod gzip_table;
@@ -22,6 +23,7 @@ mod stream;
 mod unpack;
 mod verify;
 
+pub use facts::differences;
 pub use frames::{Frames, Span};
 pub use manifest::{
     Area, AreasOf, AreasRecord, Content, EntryKind, FilesystemRecord, Head, Manifest, ManifestEntry, Place,

@@ -17,7 +17,7 @@ use super::hooks::quiesced;
 use super::outcome::Published;
 use super::plan::{Destination, Options};
 use super::witness::Witness;
-use crate::archive::{host_name, now};
+use crate::archive::{clock, fixed_time, host_name};
 use crate::error::{Error, Kind, Result};
 use crate::snapshot::{Provider, Snapshot, Volume, VolumeName, Wish};
 use crate::units::{Bytes, seconds};
@@ -111,7 +111,7 @@ impl Turn<'_> {
         let stop = || witness.stop_requested();
         let quiesced = quiesced(hooks, volume, &stop, || {
             self.may_go_on()?;
-            let started = now();
+            let started = clock();
             Ok((provider.take(volume, &wish, &|text| self.note(text)), started))
         });
         if hooks.freeze.is_some() && quiesced.result.is_ok() {
@@ -133,7 +133,7 @@ impl Turn<'_> {
             self.note("this device is read as it is, and what changes meanwhile may not fit together; a snapshot does not change");
         }
         self.check()?;
-        self.archive(path, None, now(), &Unguarded).map(|(path, made)| published(path, made, None))
+        self.archive(path, None, clock(), &Unguarded).map(|(path, made)| published(path, made, None))
     }
 
     /// Makes the archive of what can be read at `source`, as it was at `started`.
@@ -160,7 +160,8 @@ impl Turn<'_> {
             journal: reading.journal.clone(),
             sector_size: reading.sector_size,
             archive: archive.clone(),
-            started,
+            // The name tells when it was made; the times inside may be set.
+            started: fixed_time().unwrap_or(started),
             partitions: self.options.partitions.clone(),
             exclude: self.options.exclude.clone(),
             compression: self.options.compression,

@@ -3,7 +3,6 @@
 //! A manifest of a million entries is hundreds of megabytes of text. To find one path, the text is searched and one line of it is
 //! understood.
 
-mod capped;
 mod disk;
 mod escape;
 mod record;
@@ -26,6 +25,9 @@ pub use disk::{Area, AreasOf, AreasRecord, FilesystemRecord, SourceRecord, Table
 
 /// Areas of one manifest at most: each is a sector at least.
 const AREAS_MOST: usize = 1 << 16;
+
+/// Entries with a path that another one has already.
+const REPEATED_MOST: usize = 16;
 
 /// The form that is understood here.
 const FORMAT: u32 = crate::archive::manifest::FORMAT;
@@ -261,6 +263,10 @@ impl Manifest {
                 if let Record::Entry(entry) = record::parse(line)?
                     && paths.contains(&entry.path.as_slice())
                 {
+                    if found.len() > paths.len().saturating_add(REPEATED_MOST) {
+                        let message = "the manifest has an entry very often";
+                        return Err(Error::new(Kind::Limit, message));
+                    }
                     found.push(*entry);
                 }
             }

@@ -6,7 +6,7 @@ mod tests;
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde::de::IgnoredAny;
 
 use super::disk::{Area, AreasRecord, SourceRecord, TableRecord, VolumeRecord};
 use super::escape::{bytes, unescaped, unhex};
@@ -61,7 +61,7 @@ pub struct Head {
     #[serde(default)]
     pub compression: String,
     /// The volumes of the disk.
-    #[serde(default, deserialize_with = "super::capped::list")]
+    #[serde(default, deserialize_with = "crate::archive::capped::volumes")]
     pub volumes: Vec<VolumeRecord>,
     /// What the archive is of.
     #[serde(default)]
@@ -86,6 +86,7 @@ pub struct Tail {
     /// Whether all could be read.
     pub complete: bool,
     /// Entries of each type.
+    #[serde(deserialize_with = "crate::archive::capped::counts")]
     pub entries: BTreeMap<String, u64>,
     /// Number of issues.
     pub issues: u64,
@@ -157,7 +158,7 @@ pub struct Place {
     /// Bytes of data that are stored.
     pub stored: u64,
     /// Position in the file and length of each hole.
-    #[serde(default, deserialize_with = "super::capped::list")]
+    #[serde(default, deserialize_with = "crate::archive::capped::list")]
     pub holes: Vec<(u64, u64)>,
 }
 
@@ -245,7 +246,7 @@ struct Fields {
     target_hex: Option<String>,
     flags: Option<String>,
     project: Option<u32>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::archive::capped::attributes")]
     xattrs: BTreeMap<String, String>,
     link: Option<String>,
     link_hex: Option<String>,
@@ -261,7 +262,7 @@ struct Fields {
 #[derive(Deserialize)]
 struct FramesFields {
     frame_bytes: u64,
-    #[serde(deserialize_with = "super::capped::list")]
+    #[serde(deserialize_with = "crate::archive::capped::list")]
     packed: Vec<u64>,
 }
 
@@ -305,7 +306,7 @@ pub(super) fn parse(line: &[u8]) -> Result<Record> {
             Ok(Record::Frames { frame_bytes, packed })
         }
         "tail" => serde_json::from_slice(line).map(|tail| Record::Tail(Box::new(tail))).map_err(wrong),
-        _ => serde_json::from_slice::<Value>(line).map(|_| Record::Unknown).map_err(wrong),
+        _ => serde_json::from_slice::<IgnoredAny>(line).map(|_| Record::Unknown).map_err(wrong),
     }
 }
 

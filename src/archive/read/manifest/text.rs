@@ -15,13 +15,13 @@ use crate::device::{Device, read_vec};
 use crate::error::{Error, Kind, Result};
 
 /// Longest line. The longest that are written list the holes of a file or the frames of an archive.
-const LINE_MOST: usize = 256 << 20;
+const LINE_MOST: usize = 128 << 20;
 
 /// Bytes that are unpacked at once where there are no frames.
 const PIECE_LEN: usize = 1 << 20;
 
 /// Bytes of text that are unpacked at once.
-const BYTES_AT_ONCE: u64 = 128 << 20;
+const BYTES_AT_ONCE: u64 = 64 << 20;
 
 /// Frames that are unpacked at once, for each thread.
 const FRAMES_PER_THREAD: usize = 2;

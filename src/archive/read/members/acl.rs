@@ -6,7 +6,7 @@ const ATTRIBUTE_VERSION: u32 = 2;
 const NO_ID: u32 = u32::MAX;
 
 /// The value; `None` for a text that is no list, or names users or groups without a number.
-pub(super) fn value(text: &[u8]) -> Option<Vec<u8>> {
+pub(in crate::archive::read) fn value(text: &[u8]) -> Option<Vec<u8>> {
     let text = std::str::from_utf8(text).ok()?;
     let entries = text.split([',', '\n']).map(|entry| entry.split('#').next().unwrap_or_default().trim());
     let mut entries: Vec<(u16, u16, u32)> =

@@ -8,6 +8,7 @@ use super::acl;
 use super::header::{self, Header};
 use super::pax::{self, Global, Pair};
 use super::sparse::{self, Repeated, Runs};
+use crate::archive::capped::ATTRIBUTES_MOST;
 use crate::filesystem::{Attribute, Timestamp};
 use crate::printable::Printable;
 
@@ -29,6 +30,8 @@ pub(super) enum Fault {
     NoName,
     #[error("the global pax records take more memory than they may")]
     TooManyGlobal,
+    #[error("the member has more than {ATTRIBUTES_MOST} extended attributes")]
+    TooManyAttributes,
     #[error("the archive ends within a member: it is cut off")]
     CutOff,
 }
@@ -234,7 +237,10 @@ impl Reading {
     fn record(&mut self, (keyword, value): Pair<'_>) -> Result<(), Fault> {
         if let Some(name) = keyword.strip_prefix(b"SCHILY.xattr.") {
             self.attribute(unescaped(name), value.to_vec());
-            return Ok(());
+            return match self.attributes.len() {
+                0..=ATTRIBUTES_MOST => Ok(()),
+                _ => Err(Fault::TooManyAttributes),
+            };
         }
         if value.is_empty() {
             // It takes away what a record for all members said, and that was left out already.

@@ -17,6 +17,7 @@ use self::pax::Global;
 use super::stream::TarStream;
 use crate::error::{Error, Kind, Result};
 
+pub(super) use self::acl::value as acl_value;
 pub(super) use self::header::{BLOCK_LEN, is_tar};
 pub use self::member::{Member, MemberKind, MemberPlace};
 

@@ -10,9 +10,14 @@ use crate::filesystem::Timestamp;
 pub(super) enum Fault {
     #[error("a pax record at byte {at} of the header's {len} has no sound length")]
     Length { at: usize, len: usize },
+    #[error("a header has more than {PAIRS_MOST} pax records")]
+    TooMany,
     #[error("a pax record at byte {at} of the header's {len} has no keyword")]
     Keyword { at: usize, len: usize },
 }
+
+/// Pax records of one member: two for each run of a sparse file, in the oldest form of those.
+const PAIRS_MOST: usize = 1 << 21;
 
 /// A keyword and its value.
 pub(super) type Pair<'a> = (&'a [u8], &'a [u8]);
@@ -29,6 +34,9 @@ pub(super) fn pairs(bytes: &[u8]) -> Result<Vec<Pair<'_>>, Fault> {
         let (pair, record_len) = record;
         let equals = pair.iter().position(|byte| *byte == b'=').ok_or(Fault::Keyword { at, len })?;
         let (keyword, value) = pair.split_at_checked(equals).ok_or(Fault::Keyword { at, len })?;
+        if pairs.len() >= PAIRS_MOST {
+            return Err(Fault::TooMany);
+        }
         pairs.push((keyword, value.get(1..).unwrap_or_default()));
         at = at.saturating_add(record_len);
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
+use super::super::facts::Facts;
 use super::super::frames::Span;
 use super::super::manifest::{EntryKind, ManifestEntry, Record, Records};
 use crate::archive::digest::{Algorithm, Hasher};
@@ -19,6 +20,9 @@ const HOLES_FREE: u64 = 64 << 10;
 /// Length of a header in a tar, and what it is aligned to.
 const BLOCK: u64 = 512;
 
+/// Bytes of a member's path that may stand in the next frame.
+const NAME_MOST: u64 = 4 << 20;
+
 /// Bad lines after which no more are read.
 const BAD_LINES_MOST: u64 = 1_000_000;
 
@@ -29,15 +33,9 @@ const FAULTS_KEPT: usize = 100;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Expected {
     pub path: Arc<[u8]>,
-    pub kind: EntryKind,
-    pub is_link: bool,
-    pub mode: Option<u16>,
-    pub owner: Option<(u32, u32)>,
-    pub modified: Option<(i64, u32)>,
-    pub size: Option<u64>,
     pub header: u64,
-    pub data: u64,
-    pub stored: u64,
+    /// All that the manifest says of it.
+    pub facts: Facts,
 }
 
 /// What is done with the bytes of a frame.
@@ -59,6 +57,8 @@ pub(super) struct Task {
     pub span: Span,
     pub steps: Vec<Step>,
     pub members: Vec<Expected>,
+    /// Bytes of their paths.
+    name_bytes: u64,
     pub inherited: Option<Receiver<Running>>,
     pub bequest: Option<Sender<Running>>,
 }
@@ -162,7 +162,15 @@ impl Plan {
     /// What is to be done with the next frame.
     pub(super) fn task(&mut self, index: usize, span: Span) -> Task {
         let inherited = self.handed_over.take();
-        let mut task = Task { index, span, steps: Vec::new(), members: Vec::new(), inherited, bequest: None };
+        let mut task = Task {
+            index,
+            span,
+            steps: Vec::new(),
+            members: Vec::new(),
+            name_bytes: 0,
+            inherited,
+            bequest: None,
+        };
         let end = span.raw.end();
         loop {
             let Some(piece) = self.pieces.pop_front() else {
@@ -260,18 +268,17 @@ impl Plan {
             return;
         }
         self.end = data_end;
+        // The headers of a frame hold the names of its members, all but the last in the frame itself.
+        task.name_bytes = task.name_bytes.saturating_add(u64::try_from(entry.path.len()).unwrap_or(u64::MAX));
+        if task.name_bytes > task.span.raw.len().saturating_add(NAME_MOST) {
+            self.totals.misplaced.add("an entry has a name that its header has no space for".to_owned());
+            return;
+        }
         let path: Arc<[u8]> = Arc::from(entry.path.as_slice());
         task.members.push(Expected {
             path: Arc::clone(&path),
-            kind: entry.kind,
-            is_link: entry.link.is_some(),
-            mode: entry.mode,
-            owner: entry.uid.zip(entry.gid),
-            modified: entry.modified.map(|time| (time.seconds, time.nanoseconds)),
-            size: entry.size.filter(|_| matches!(entry.kind, EntryKind::File | EntryKind::Image)),
             header: place.header,
-            data: place.data,
-            stored: place.stored,
+            facts: Facts::of_entry(entry),
         });
         let Some(content) = &entry.content else {
             if entry.kind == EntryKind::File && entry.link.is_none() {

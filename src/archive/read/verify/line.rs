@@ -28,6 +28,9 @@ use crate::units::ByteRange;
 /// Frames that may wait to be looked at while all threads work on others, and the one that is looked at.
 const WAITING: usize = 3;
 
+/// Bytes of all frames in flight, packed and unpacked.
+const BENCHES_BYTES_MOST: u64 = 192 << 20;
+
 /// What reading all of an archive came to.
 pub(super) struct Seen {
     pub symptoms: Symptoms,
@@ -56,7 +59,9 @@ pub(super) fn in_frames(
         .thread_name(|number| format!("verify-{number}"))
         .build()
         .map_err(|source| Error::new(Kind::System, source))?;
-    let count = threads.saturating_add(WAITING);
+    let longest = frames.spans().iter().map(|span| span.raw.len().saturating_add(span.packed.len())).max();
+    let fit = usize::try_from(BENCHES_BYTES_MOST / longest.unwrap_or(0).max(1)).unwrap_or(usize::MAX);
+    let count = threads.saturating_add(WAITING).min(fit.max(2));
     let (free, benches) = bounded(count);
     for _ in 0..count {
         // There is space for all of them, and somebody who takes them.

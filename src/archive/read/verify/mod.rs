@@ -158,6 +158,8 @@ fn run(files: &Files, observer: &dyn Observer) -> Result<Verdict> {
     let tail = beside.ends.tail.as_deref();
     let mut algorithms: Vec<Algorithm> = files.checksums.iter().map(|checksum| checksum.algorithm).collect();
     algorithms.extend(tail.and_then(|tail| tail.digest()).map(|(algorithm, _)| algorithm));
+    // Each is computed once, however many files have it.
+    algorithms.sort_by_key(|algorithm| algorithm.name());
     algorithms.dedup();
 
     let mut verdict = Verdict { complete: tail.map(|tail| tail.complete), ..Verdict::default() };

@@ -1,14 +1,13 @@
 //! Checks the tar: headers, padding, its end, and that its members are those of the manifest.
 
-use super::super::manifest::EntryKind;
-use super::super::members::{End, Member, MemberKind, Members};
+use super::super::facts::Facts;
+use super::super::members::{End, Member, Members};
 use super::super::stream::{InOneGo, TarStream};
 use super::expected::Expected;
 use super::in_order::InOrder;
 use super::symptom::{Symptom, Symptoms};
 use crate::archive::embedded::is_member;
 use crate::error::{Error, Kind, Result};
-use crate::filesystem::Timestamp;
 
 /// A stream whose members are checked.
 pub(super) trait Checked: TarStream {
@@ -180,30 +179,6 @@ impl Checked for Alone<'_> {
 
 /// In what a member differs from what the manifest says of it.
 fn difference(member: &Member, expected: &Expected) -> Option<String> {
-    let path = member.path.strip_prefix(b"./").unwrap_or(&member.path);
-    let is_link = member.kind == MemberKind::Link;
-    let same_kind = match expected.kind {
-        _ if expected.is_link => is_link,
-        EntryKind::File | EntryKind::Image => member.kind == MemberKind::File,
-        EntryKind::Directory => member.kind == MemberKind::Directory,
-        EntryKind::Symlink => member.kind == MemberKind::Symlink,
-        EntryKind::CharacterDevice => matches!(member.kind, MemberKind::CharacterDevice { .. }),
-        EntryKind::BlockDevice => matches!(member.kind, MemberKind::BlockDevice { .. }),
-        EntryKind::Fifo => member.kind == MemberKind::Fifo,
-        EntryKind::Socket => false,
-    };
-    let owner = (member.uid, member.gid);
-    let modified = |(seconds, nanoseconds)| Timestamp { seconds, nanoseconds } == member.modified;
-    let same = [
-        ("name", path == expected.path.as_ref()),
-        ("type", same_kind),
-        ("place of the data", member.place.data == expected.data),
-        ("stored length", member.place.stored == expected.stored),
-        ("length", is_link || expected.size.is_none_or(|size| size == member.size)),
-        ("mode", expected.mode.is_none_or(|mode| mode == member.mode)),
-        ("owner", expected.owner.is_none_or(|(uid, gid)| (u64::from(uid), u64::from(gid)) == owner)),
-        ("time", expected.modified.is_none_or(modified)),
-    ];
-    let differing: Vec<&str> = same.iter().filter(|(_, same)| !same).map(|(name, _)| *name).collect();
+    let differing = Facts::of_member(member).differences(&expected.facts);
     (!differing.is_empty()).then(|| format!("archive and manifest differ in its {}", differing.join(", ")))
 }

@@ -66,7 +66,7 @@ pub(super) struct Shared {
 
 impl Shared {
     pub(super) fn check(&self, task: Task, mut bench: Bench) -> Done {
-        let Task { index, span, steps, members, inherited, bequest } = task;
+        let Task { index, span, steps, members, inherited, bequest, .. } = task;
         let fault = self.fill(span.packed, span.raw.len(), &mut bench).err();
         let mut hashing =
             Hashing { algorithm: self.algorithm, hasher: None, lost: false, digests: Vec::new() };

@@ -1,0 +1,232 @@
+//! What a member of the tar and an entry of the manifest say of the same file, field by field.
+//!
+//! The tar is what counts: whatever it tells, the manifest must tell too. Fields are kept as keyed hashes, since one
+//! line of a manifest may stand for megabytes of attributes, and many entries wait to be compared at once.
+
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher as _, Hash};
+use std::sync::OnceLock;
+
+use super::manifest::{EntryKind, ManifestEntry};
+use super::members::{self, Member, MemberKind};
+use crate::archive::{acl, fflags};
+use crate::filesystem::{Attribute, Timestamp};
+
+/// Permission bits of a partition that is stored as it is.
+const IMAGE_MODE: u16 = 0o600;
+
+/// What the fields are called in messages.
+const NAMES: [&str; 17] = [
+    "name",
+    "type",
+    "place of the data",
+    "stored length",
+    "length",
+    "mode",
+    "owner",
+    "time",
+    "access time",
+    "change time",
+    "creation time",
+    "link target",
+    "first name",
+    "device numbers",
+    "attributes",
+    "flags",
+    "holes",
+];
+
+/// One field; `None` where it is not told.
+type Fact = Option<u64>;
+
+/// All fields, in the order of their names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Facts([Fact; NAMES.len()]);
+
+/// In what a member differs from what the manifest says of it: names of fields.
+#[must_use]
+pub fn differences(member: &Member, entry: &ManifestEntry) -> Vec<&'static str> {
+    Facts::of_member(member).differences(&Facts::of_entry(entry))
+}
+
+impl Facts {
+    pub(super) fn of_member(member: &Member) -> Self {
+        let is_link = member.kind == MemberKind::Link;
+        let device = match member.kind {
+            MemberKind::CharacterDevice { major, minor } | MemberKind::BlockDevice { major, minor } => {
+                fact(&(major, minor))
+            }
+            _ => None,
+        };
+        let size = match member.kind {
+            MemberKind::File => fact(&member.size),
+            MemberKind::Symlink => fact(&len(&member.link)),
+            _ => None,
+        };
+        let flags = member.flags.as_deref().and_then(|text| fact(&fflags::of_text(text).0));
+        let holes = member.runs.as_deref().map_or_else(Vec::new, |runs| holes_between(runs, member.size));
+        Self([
+            fact(plain(&member.path)),
+            fact(&member_type(member.kind)),
+            fact(&member.place.data),
+            fact(&member.place.stored),
+            size,
+            fact(&member.mode),
+            fact(&(member.uid, member.gid)),
+            time(Some(member.modified)),
+            time(member.accessed),
+            time(member.changed),
+            time(member.created),
+            (member.kind == MemberKind::Symlink).then_some(&member.link).and_then(fact),
+            is_link.then(|| plain(&member.link)).and_then(fact),
+            device,
+            attributes(&member.attributes),
+            flags,
+            fact(&holes),
+        ])
+    }
+
+    pub(super) fn of_entry(entry: &ManifestEntry) -> Self {
+        let is_image = entry.kind == EntryKind::Image;
+        let place = entry.place.as_ref();
+        let owner = entry.uid.zip(entry.gid).map(|(uid, gid)| (u64::from(uid), u64::from(gid)));
+        let start = is_image.then_some(Timestamp { seconds: 0, nanoseconds: 0 });
+        let flags = entry.flags.as_deref().and_then(|text| fact(&fflags::of_text(text).0));
+        Self([
+            fact(plain(&entry.path)),
+            fact(&entry_type(entry)),
+            place.and_then(|place| fact(&place.data)),
+            place.and_then(|place| fact(&place.stored)),
+            entry.size.as_ref().and_then(fact),
+            entry.mode.or(is_image.then_some(IMAGE_MODE)).as_ref().and_then(fact),
+            owner.or(is_image.then_some((0, 0))).as_ref().and_then(fact),
+            time(entry.modified.or(start)),
+            time(entry.accessed),
+            time(entry.changed),
+            time(entry.created),
+            entry.target.as_ref().and_then(fact),
+            entry.link.as_deref().map(plain).and_then(fact),
+            entry.device.as_ref().and_then(fact),
+            attributes(&entry.attributes),
+            flags,
+            fact(&place.map_or_else(Vec::new, |place| merged(&place.holes))),
+        ])
+    }
+
+    /// The names of the fields that the member tells, and the entry not, or in another way.
+    pub(super) fn differences(&self, entry: &Self) -> Vec<&'static str> {
+        let pairs = NAMES.iter().zip(self.0.iter().zip(&entry.0));
+        pairs.filter(|(_, (told, said))| told.is_some() && told != said).map(|(name, _)| *name).collect()
+    }
+}
+
+/// The value as a number that nobody outside of this process can foresee.
+fn fact<T: Hash + ?Sized>(value: &T) -> Fact {
+    static KEY: OnceLock<RandomState> = OnceLock::new();
+    Some(KEY.get_or_init(RandomState::new).hash_one(value))
+}
+
+fn len(bytes: &[u8]) -> u64 {
+    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
+}
+
+/// A path as the manifest has it.
+fn plain(path: &[u8]) -> &[u8] {
+    path.strip_prefix(b"./").unwrap_or(path)
+}
+
+fn time(time: Option<Timestamp>) -> Fact {
+    time.and_then(|Timestamp { seconds, nanoseconds }| fact(&(seconds, nanoseconds)))
+}
+
+fn member_type(kind: MemberKind) -> u8 {
+    match kind {
+        MemberKind::File => b'f',
+        MemberKind::Directory => b'd',
+        MemberKind::Symlink => b'l',
+        MemberKind::Link => b'h',
+        MemberKind::CharacterDevice { .. } => b'c',
+        MemberKind::BlockDevice { .. } => b'b',
+        MemberKind::Fifo => b'p',
+        MemberKind::Other(_) => b'?',
+    }
+}
+
+fn entry_type(entry: &ManifestEntry) -> u8 {
+    match entry.kind {
+        _ if entry.link.is_some() => b'h',
+        EntryKind::File | EntryKind::Image => b'f',
+        EntryKind::Directory => b'd',
+        EntryKind::Symlink => b'l',
+        EntryKind::CharacterDevice => b'c',
+        EntryKind::BlockDevice => b'b',
+        EntryKind::Fifo => b'p',
+        EntryKind::Socket => b's',
+    }
+}
+
+/// Attributes by name. The text of an ACL has its entries in the kernel's order, whatever that on the disk was.
+fn attributes(attributes: &[Attribute]) -> Fact {
+    let value = |attribute: &Attribute| match attribute.name.as_slice() {
+        b"system.posix_acl_access" | b"system.posix_acl_default" => {
+            acl::text(&attribute.value).and_then(|text| members::acl_value(text.as_bytes()))
+        }
+        _ => None,
+    };
+    let hashed = attributes.iter().map(|attribute| {
+        let ordered = value(attribute);
+        fact(&(&attribute.name, ordered.as_ref().unwrap_or(&attribute.value)))
+    });
+    fact(&hashed.collect::<Vec<_>>())
+}
+
+/// The holes between runs of data, up to the end of the file.
+fn holes_between(runs: &[(u64, u64)], size: u64) -> Vec<(u64, u64)> {
+    let (mut holes, mut end) = (Vec::new(), 0_u64);
+    for (start, len) in runs {
+        holes.push((end, start.saturating_sub(end)));
+        end = start.saturating_add(*len);
+    }
+    holes.push((end, size.saturating_sub(end)));
+    merged(&holes)
+}
+
+/// Holes without empty ones; those that meet are one.
+fn merged(holes: &[(u64, u64)]) -> Vec<(u64, u64)> {
+    let mut merged: Vec<(u64, u64)> = Vec::new();
+    for (start, len) in holes.iter().copied().filter(|(_, len)| *len > 0) {
+        match merged.last_mut() {
+            Some((before, so_far)) if before.saturating_add(*so_far) == start => {
+                *so_far = so_far.saturating_add(len);
+            }
+            _ => merged.push((start, len)),
+        }
+    }
+    merged
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn holes_are_what_is_between_runs_however_these_are_cut() {
+        assert_eq!(holes_between(&[(0, 5), (5, 3), (10, 0), (12, 1)], 20), [(8, 4), (13, 7)]);
+        assert_eq!(holes_between(&[], 7), merged(&[(0, 3), (3, 4)]));
+        assert_eq!(holes_between(&[(0, 7)], 7), []);
+    }
+
+    #[test]
+    fn the_order_of_an_acl_is_no_difference_and_a_changed_entry_is() {
+        let acl = |text: &str| {
+            let value = members::acl_value(text.as_bytes()).unwrap();
+            vec![Attribute { name: b"system.posix_acl_access".to_vec(), value }]
+        };
+        let mut turned = acl("user::rwx,group::r-x,other::---");
+        let entries = turned[0].value.split_off(4);
+        let backwards: Vec<u8> = entries.chunks(8).rev().flatten().copied().collect();
+        turned[0].value.extend(backwards);
+        assert_eq!(attributes(&acl("user::rwx,group::r-x,other::---")), attributes(&turned));
+        assert_ne!(attributes(&acl("user::rwx,group::r-x,other::r--")), attributes(&turned));
+    }
+}
