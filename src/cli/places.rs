@@ -109,7 +109,7 @@ impl Session {
 }
 
 /// Makes sure that so many places may be open at once, each with what stands beside it.
-fn open_files(places: usize) -> Result<()> {
+pub(super) fn open_files(places: usize) -> Result<()> {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let needed =
         u64::try_from(places).unwrap_or(u64::MAX).saturating_mul(FILES_EACH).saturating_add(FILES_BESIDES);

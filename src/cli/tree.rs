@@ -75,7 +75,7 @@ fn gather(arguments: &TreeArguments, place: &dyn Place, top: &Item) -> Result<No
         let directory = nodes.directory(names().take(above))?;
         let is_in = arguments.level.is_none_or(|level| depth <= level)
             && (!arguments.directories || item.kind == ItemKind::Directory);
-        match names().last() {
+        match names().next_back() {
             Some(name) if is_in => nodes.put(directory, name, item.kind, item.target),
             _ => Ok(()),
         }

@@ -1,5 +1,8 @@
 //! `voltar verify`.
 
+mod named;
+mod total;
+
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -9,15 +12,17 @@ use std::sync::atomic::Ordering::Relaxed;
 use clap::{Args, ValueHint};
 use serde_json::{Value, json};
 
+use self::total::Total;
 use super::args::SayingArguments;
 use super::console::Console;
 use super::diff::{self, Differences};
-use super::places::{Named, Out};
-use super::{FAILED, INCOMPLETE, print, signals};
+use super::places::{Named, Out, open_files};
+use super::{FAILED, print, signals};
 use crate::archive::Observer as _;
 use crate::archive::kind_name;
 use crate::archive::read::{Files, Finding, Verdict, verify};
 use crate::error::{Error, Kind, Result};
+use crate::job::choice::{Choice, Share};
 use crate::place::{GoOn, Location, Opened};
 use crate::printable::Printable;
 use crate::sandbox;
@@ -25,6 +30,9 @@ use crate::units::ByteRange;
 
 /// Findings that are shown to people: of a frame that is lost there may be one for each file in it.
 const FINDINGS_SHOWN: usize = 40;
+
+/// What is said of a sound archive of which nothing says what it should be.
+const UNPROVEN: &str = "sound, but UNPROVEN: neither a checksum file nor a manifest says what it should be";
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -35,17 +43,26 @@ Exit codes:
 
 /// Prove archives good, or say what of them is damaged
 ///
-/// Reads the whole archive once, on all cores: the checksum file, each frame, the tar's headers, padding and end, and each
-/// file's digest against the manifest. Says which of the files is damaged, and where. What is not beside the archive is not needed; what could not
-/// be checked without it is said.
+/// Reads the whole archive once, on all cores: the checksum file, each frame, the tar's headers, padding and end, and
+/// each member and its content against the manifest. Says which of the files is damaged, and where. What is not beside
+/// the archive is not needed; what could not be checked without it is said.
 ///
-/// Archives of other programs (tar, tar.gz, tar.zst) are checked as far as they allow.
+/// Of a folder, all archives in it and below are checked, with a total at the end. Archives of other programs (tar,
+/// tar.gz, tar.zst) are checked as far as they allow.
 #[derive(Debug, Args)]
 #[command(after_help = EXIT_CODES)]
 pub(super) struct VerifyArguments {
-    /// Archives
-    #[arg(required = true, value_name = "ARCHIVE", value_hint = ValueHint::FilePath)]
+    /// Archives, or folders of archives: a destination, or the folder of one volume
+    #[arg(required = true, value_name = "ARCHIVE|DIR", value_hint = ValueHint::AnyPath)]
     archives: Vec<PathBuf>,
+
+    /// Of a folder, the newest archive of each volume
+    #[arg(long, conflicts_with = "against")]
+    newest: bool,
+
+    /// Of a folder, a share like 10%: another one each day, so that all have their turn
+    #[arg(long, value_name = "PERCENT", conflicts_with = "against")]
+    sample: Option<Share>,
 
     /// Compare what is in the archive with a device or image as well: what was added, removed and changed there
     #[arg(long, value_name = "SOURCE", value_hint = ValueHint::FilePath)]
@@ -67,28 +84,30 @@ pub(super) struct VerifyArguments {
 pub(super) fn run(arguments: &VerifyArguments) -> Result<ExitCode> {
     let (show, is_json) = (arguments.saying.show(false), arguments.saying.json);
     let stop = signals::stop_flag().map_err(|source| Error::new(Kind::System, source))?;
+    let choice = Choice { newest: arguments.newest, sample: arguments.sample };
+    let named = named::archives(&arguments.archives, &choice)?;
     // All are opened with all rights, and read with none.
-    let opened: Vec<Result<Files>> = arguments.archives.iter().map(|path| Files::open(path)).collect();
-    let against = against(arguments)?;
+    open_files(named.archives.len())?;
+    let opened: Vec<Result<Files>> = named.archives.iter().map(|path| Files::open(path)).collect();
+    let against = against(arguments, &named.archives)?;
     let mut gap = None;
     if !arguments.no_sandbox {
         gap = sandbox::enter()?.gap();
     }
-    let mut worst = 0;
-    for (files, path) in opened.into_iter().zip(&arguments.archives) {
+    let mut total = Total::new(named.passed_over);
+    for (files, path) in opened.into_iter().zip(&named.archives) {
         let console = Console::new(show, std::sync::Arc::clone(&stop));
         if let Some(gap) = gap.take() {
             console.note(gap);
         }
         let outcome = files.and_then(|files| verify(&files, &console));
         console.end();
-        let code = match &outcome {
-            Ok(verdict) if !verdict.is_good() => FAILED,
-            Ok(verdict) if verdict.complete == Some(false) => INCOMPLETE,
-            Ok(_) => 0,
-            Err(error) if error.kind() == Kind::Interrupted => return outcome.map(|_| ExitCode::SUCCESS),
-            Err(_) => FAILED,
-        };
+        if let Err(error) = &outcome
+            && error.kind() == Kind::Interrupted
+        {
+            return outcome.map(|_| ExitCode::SUCCESS);
+        }
+        total.add(&outcome);
         if is_json {
             let mut fields = as_json(&outcome);
             if let Some(fields) = fields.as_object_mut() {
@@ -96,16 +115,19 @@ pub(super) fn run(arguments: &VerifyArguments) -> Result<ExitCode> {
                 fields.insert("seconds".to_owned(), json!(console.elapsed().as_secs_f64()));
             }
             console.json("verdict", fields);
+        } else if named.has_folders {
+            print(&as_line(path, &outcome, arguments.saying.quiet))?;
         } else {
             print(&as_text(path, &outcome, arguments.saying.quiet))?;
         }
-        // Damaged is worse than incomplete.
-        worst = match (worst, code) {
-            (FAILED, _) | (_, FAILED) => FAILED,
-            (INCOMPLETE, _) | (_, INCOMPLETE) => INCOMPLETE,
-            _ => 0,
-        };
     }
+    if named.has_folders || named.archives.len() > 1 {
+        match is_json {
+            true => Console::new(show, std::sync::Arc::clone(&stop)).json("total", total.as_json()),
+            false => print(&format!("{total}\n"))?,
+        }
+    }
+    let worst = total.code();
     match against {
         Some((archive, source)) if worst != FAILED => {
             let go_on = || match stop.load(Relaxed) {
@@ -137,9 +159,9 @@ impl Waiting {
 }
 
 /// Opens the archive and the source that it is compared with.
-fn against(arguments: &VerifyArguments) -> Result<Option<(Waiting, Waiting)>> {
+fn against(arguments: &VerifyArguments, archives: &[PathBuf]) -> Result<Option<(Waiting, Waiting)>> {
     let Some(source) = &arguments.against else { return Ok(None) };
-    let [archive] = arguments.archives.as_slice() else {
+    let [archive] = archives else {
         return Err(Error::new(Kind::Usage, "--against compares one archive, and there are more"));
     };
     let mut source = Waiting::open(source)?;
@@ -179,10 +201,14 @@ fn as_text(path: &std::path::Path, outcome: &Result<Verdict>, quiet: bool) -> St
         (false, _) => "DAMAGED",
         (true, Some(false)) => "good, but INCOMPLETE: some of the source could not be read when it was made",
         (true, _) if quiet => return text,
+        (true, _) if !verdict.is_proven() => UNPROVEN,
         (true, _) => "good",
     };
     // Writing to a String does not fail.
     let _ = writeln!(text, "{shown}: {word}");
+    for note in &verdict.notes {
+        let _ = writeln!(text, "  note: {note}");
+    }
     for finding in verdict.findings.iter().take(FINDINGS_SHOWN) {
         let _ = writeln!(text, "  {finding}");
     }
@@ -197,6 +223,17 @@ fn as_text(path: &std::path::Path, outcome: &Result<Verdict>, quiet: bool) -> St
         }
     }
     text
+}
+
+/// One line, and what is wrong.
+fn as_line(path: &std::path::Path, outcome: &Result<Verdict>, quiet: bool) -> String {
+    let is_in_order =
+        outcome.as_ref().is_ok_and(|verdict| verdict.is_good() && verdict.complete != Some(false));
+    if !is_in_order {
+        return as_text(path, outcome, quiet);
+    }
+    let text = as_text(path, outcome, quiet);
+    text.lines().next().map_or_else(String::new, |line| format!("{line}\n"))
 }
 
 /// `2 digests of the whole, 12 frames, 340 members, 120 files' digests`.
@@ -230,6 +267,8 @@ fn as_json(outcome: &Result<Verdict>) -> Value {
                 "members": verdict.counts.members,
                 "digests": verdict.counts.digests,
             },
+            "proven": verdict.is_proven(),
+            "notes": verdict.notes,
             "unchecked": verdict.unchecked,
         }),
     }

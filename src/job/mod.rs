@@ -8,6 +8,7 @@
 pub mod archives;
 pub mod backup;
 pub mod calendar;
+pub mod choice;
 pub mod clean;
 pub mod config;
 pub mod destination;

@@ -49,7 +49,7 @@ impl Cache {
         let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let most = threads.saturating_mul(PER_THREAD).saturating_add(BESIDES);
         let longest = frames.spans().iter().map(|span| span.raw.len()).max().unwrap_or(0).max(1);
-        let fit = usize::try_from(BYTES_MOST / longest).unwrap_or(usize::MAX);
+        let fit = usize::try_from(BYTES_MOST.checked_div(longest).unwrap_or(0)).unwrap_or(usize::MAX);
         let most = most.min(fit.max(BESIDES));
         Self { device, compression, frames, most, state: Mutex::default(), changed: Condvar::new() }
     }

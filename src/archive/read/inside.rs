@@ -81,7 +81,8 @@ impl Packed {
 
 /// What begins with these bytes.
 fn name(head: &[u8]) -> String {
-    if let Ok(Contents::Known(found)) = probe(&(Arc::new(head.to_vec()) as Device)) {
+    let device: Device = Arc::new(head.to_vec());
+    if let Ok(Contents::Known(found)) = probe(&device) {
         return format!("{} as on a disk", found.name);
     }
     if head.get(BOOT_SECTOR_END) == Some(&BOOT_SIGNATURE) {

@@ -22,6 +22,10 @@ struct Node {
     before: u32,
 }
 
+/// Takes an entry: whether something follows in its own directory and in those above it, its name, what it is, and
+/// where it leads.
+pub(super) type Take<'a> = dyn FnMut(&[bool], &[u8], ItemKind, Option<&[u8]>) -> Result<()> + 'a;
+
 /// All of them.
 pub(super) struct Nodes {
     list: Vec<Node>,
@@ -127,12 +131,8 @@ impl Nodes {
         children
     }
 
-    /// Gives each entry in the order of a tree: whether something follows in its own directory and in those above it, its name, what it
-    /// is, and where it leads.
-    pub(super) fn each(
-        &self,
-        take: &mut dyn FnMut(&[bool], &[u8], ItemKind, Option<&[u8]>) -> Result<()>,
-    ) -> Result<()> {
+    /// Gives each entry in the order of a tree.
+    pub(super) fn each(&self, take: &mut Take<'_>) -> Result<()> {
         let mut levels = vec![self.children(0)];
         let mut follows = vec![false];
         while let Some(level) = levels.last_mut() {

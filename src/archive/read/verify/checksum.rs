@@ -46,6 +46,10 @@ pub(super) struct Line {
     pub recorded: String,
     /// What is wrong with the line besides.
     pub faults: Vec<String>,
+    /// The name in it, where it is another one and all else is right.
+    other_name: Option<Vec<u8>>,
+    /// The fault of that.
+    name_fault: Option<String>,
 }
 
 /// The lines of the archive and of the manifest. Files of other programs, and older ones, have the first alone.
@@ -56,6 +60,8 @@ pub(super) struct Read {
     /// Whether there is a line for a manifest that is not there.
     pub is_manifest_missing: bool,
     pub faults: Vec<String>,
+    /// What it calls the archive, where archive and manifest were renamed together.
+    pub renamed: Option<String>,
 }
 
 /// Reads a checksum file: of each line it is known what it should be, but for the name of another program's mark for
@@ -89,8 +95,32 @@ impl Read {
         if more > 0 {
             self.faults.push(format!("it has {more} lines more than it should"));
         }
+        self.renamed = self.common_name(manifest.is_some());
+        for line in [&mut self.archive, &mut self.manifest].into_iter().flatten() {
+            let fault = line.name_fault.take().filter(|_| self.renamed.is_none());
+            line.faults.extend(fault);
+        }
+    }
+
+    /// The name that all lines agree on: then the files were renamed, and no line is damaged. A single line of right
+    /// content is believed.
+    fn common_name(&self, has_manifest: bool) -> Option<String> {
+        let archive = self.archive.as_ref().filter(|line| line.agreement == Agreement::Same)?;
+        let name = archive.other_name.as_deref()?;
+        let is_named_after = |line: &Line| {
+            let name = [name, MANIFEST_ENDING].concat();
+            line.agreement == Agreement::Same && line.other_name.as_deref() == Some(&name)
+        };
+        let agree = match &self.manifest {
+            Some(line) => is_named_after(line),
+            None => !has_manifest,
+        };
+        (agree && self.faults.is_empty()).then(|| Printable(name).to_string())
     }
 }
+
+/// What a manifest has behind the name of its archive.
+const MANIFEST_ENDING: &[u8] = b".manifest.jsonl.zst";
 
 fn line(text: &[u8], (digest, path): (&str, &Path)) -> Line {
     let expected = checksum_line(digest, path);
@@ -104,12 +134,16 @@ fn line(text: &[u8], (digest, path): (&str, &Path)) -> Line {
     let behind = expected.get(mark.len().saturating_add(digest.len())..).unwrap_or_default();
     let behind = behind.strip_suffix(b"\n").unwrap_or(behind);
     let is_binary = rest.starts_with(b" *") && rest.get(2..) == behind.get(2..);
+    let (mut other_name, mut name_fault) = (None, None);
     if rest != behind && !is_binary {
         let (is, should) = (String::from_utf8_lossy(rest), String::from_utf8_lossy(behind));
-        faults.push(format!("behind a digest stands {is:?}, it should be {should:?}"));
+        name_fault = Some(format!("behind a digest stands {is:?}, it should be {should:?}"));
+        let name = rest.strip_prefix(b"  ").or_else(|| rest.strip_prefix(b" *"));
+        let is_plain = |name: &&[u8]| mark.is_empty() && !name.is_empty() && !name.contains(&b'/');
+        other_name = name.filter(is_plain).map(<[u8]>::to_vec);
     }
     let shown = Printable(recorded).to_string();
-    Line { agreement: compare(recorded, digest), recorded: shown, faults }
+    Line { agreement: compare(recorded, digest), recorded: shown, faults, other_name, name_fault }
 }
 
 #[cfg(test)]
@@ -144,6 +178,31 @@ mod tests {
             assert!(!is_sound(&read), "bit {bit}");
             let vouches = |line: &Option<Line>| line.as_ref().is_none_or(|line| line.agreement.vouches());
             assert!(vouches(&read.archive) && vouches(&read.manifest), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn files_that_were_renamed_together_are_told_from_a_damaged_name() {
+        let (digests, path) = ([DIGEST, OTHER], |name: &str| Path::new("/x").join(name));
+        let of = |archive: &str, manifest: &str| {
+            let lines =
+                [checksum_line(digests[0], &path(archive)), checksum_line(digests[1], &path(manifest))];
+            read(
+                &lines.concat(),
+                (DIGEST, Path::new("now.tar")),
+                Some((OTHER, Path::new("now.tar.manifest.jsonl.zst"))),
+            )
+        };
+        let renamed = of("then.tar", "then.tar.manifest.jsonl.zst");
+        assert_eq!(renamed.renamed.as_deref(), Some("then.tar"));
+        assert!(is_sound(&renamed));
+        for (archive, manifest) in [
+            ("then.tar", "now.tar.manifest.jsonl.zst"),
+            ("now.tar", "then.tar.manifest.jsonl.zst"),
+            ("then.tar", "other.tar.manifest.jsonl.zst"),
+        ] {
+            let damaged = of(archive, manifest);
+            assert!(damaged.renamed.is_none() && !is_sound(&damaged), "{archive}, {manifest}");
         }
     }
 

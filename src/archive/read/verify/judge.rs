@@ -37,9 +37,9 @@ struct Witness {
     agreement: Agreement,
 }
 
-/// Finds out what is damaged.
-pub(super) fn judge(evidence: Evidence<'_>) -> Vec<Finding> {
-    let mut judging = Judging { evidence: &evidence, findings: Vec::new() };
+/// Finds out what is damaged, and what else there is to say.
+pub(super) fn judge(evidence: Evidence<'_>) -> (Vec<Finding>, Vec<String>) {
+    let mut judging = Judging { evidence: &evidence, findings: Vec::new(), notes: Vec::new() };
     let witnesses = judging.witnesses();
     let archive_is_good = witnesses.iter().any(|witness| witness.agreement.vouches());
     let archive_is_bad = !witnesses.is_empty() && !archive_is_good;
@@ -63,12 +63,14 @@ pub(super) fn judge(evidence: Evidence<'_>) -> Vec<Finding> {
         judging.symptom(symptom, archive_is_good, archive_is_bad, manifest_is_good);
     }
     judging.more(archive_is_good, archive_is_bad, manifest_is_good);
-    judging.findings
+    (judging.findings, judging.notes)
 }
 
 struct Judging<'a> {
     evidence: &'a Evidence<'a>,
     findings: Vec<Finding>,
+    /// What is good to know, and no damage.
+    notes: Vec<String>,
 }
 
 impl Judging<'_> {
@@ -101,6 +103,9 @@ impl Judging<'_> {
             if read.is_manifest_missing && !self.evidence.is_embedded {
                 let fault = "it has a line for a manifest, which is not there".to_owned();
                 self.find(Which::Checksum, file.path.clone(), fault);
+            }
+            if let Some(name) = &read.renamed {
+                self.notes.push(format!("it was renamed: its checksum file calls it {name}"));
             }
             if let Some(line) = read.archive {
                 witnesses.push(Witness {

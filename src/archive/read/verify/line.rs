@@ -60,7 +60,8 @@ pub(super) fn in_frames(
         .build()
         .map_err(|source| Error::new(Kind::System, source))?;
     let longest = frames.spans().iter().map(|span| span.raw.len().saturating_add(span.packed.len())).max();
-    let fit = usize::try_from(BENCHES_BYTES_MOST / longest.unwrap_or(0).max(1)).unwrap_or(usize::MAX);
+    let fit = usize::try_from(BENCHES_BYTES_MOST.checked_div(longest.unwrap_or(0).max(1)).unwrap_or(0))
+        .unwrap_or(usize::MAX);
     let count = threads.saturating_add(WAITING).min(fit.max(2));
     let (free, benches) = bounded(count);
     for _ in 0..count {

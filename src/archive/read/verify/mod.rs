@@ -114,6 +114,8 @@ pub struct Verdict {
     pub findings: Vec<Finding>,
     /// How much was checked.
     pub counts: Counts,
+    /// What is good to know, and no damage.
+    pub notes: Vec<String>,
     /// What could not be checked, and why.
     pub unchecked: Vec<String>,
     /// Whether all of the source was in it when it was made, where the manifest tells.
@@ -121,6 +123,12 @@ pub struct Verdict {
 }
 
 impl Verdict {
+    /// Whether something beside the archive says what it should be: a checksum file, or its manifest.
+    #[must_use]
+    pub fn is_proven(&self) -> bool {
+        self.counts.witnesses > 0 || self.counts.digests > 0
+    }
+
     /// Whether nothing is wrong.
     #[must_use]
     pub fn is_good(&self) -> bool {
@@ -185,7 +193,7 @@ fn run(files: &Files, observer: &dyn Observer) -> Result<Verdict> {
     let is_embedded = beside.is_embedded;
     let evidence =
         Evidence { files, archive: &digests, manifest: &beside.digests, is_embedded, tail, symptoms };
-    verdict.findings = judge::judge(evidence);
+    (verdict.findings, verdict.notes) = judge::judge(evidence);
     unchecked(files, &beside, &mut verdict);
     Ok(verdict)
 }
