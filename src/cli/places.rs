@@ -56,11 +56,17 @@ impl Named {
     /// Says what there is at the top, where what was named begins with nothing of it: a disk has partitions there.
     fn explained(&self, error: Error) -> Error {
         const MOST_NAMES: usize = 20;
+        const ITEMS_MOST: usize = 65_536;
         if error.kind() != Kind::NotFound {
             return error;
         }
         let first = self.path.split(|byte| *byte == b'/').next().unwrap_or_default();
-        let top = self.place.list(b"").unwrap_or_default();
+        let mut top = Vec::new();
+        // What can be listed is enough for a hint.
+        let _ = self.place.list(b"", &mut |item| {
+            top.push(item);
+            if top.len() < ITEMS_MOST { Ok(()) } else { Err(Error::new(Kind::Limit, "enough for a hint")) }
+        });
         if top.iter().any(|item| item.path == first) {
             return error;
         }
