@@ -52,7 +52,7 @@ const USAGE: u8 = 2;
 #[must_use]
 pub fn main() -> ExitCode {
     let words: Vec<OsString> = std::env::args_os().map(as_find_has_it).collect();
-    // Not among the commands, which people are offered: `backup` and `run` start it.
+    // Not among the commands, which people are offered: other commands start it.
     if words.get(1).is_some_and(|word| word == "worker") {
         return worker::run().unwrap_or_else(|error| {
             speech::error(&error);

@@ -92,6 +92,8 @@ fn reads(log: &str, input: &Path) -> Vec<(bool, String)> {
     let mut confined: BTreeSet<&str> = BTreeSet::new();
     let mut seen = Vec::new();
     let folder = format!("<{}/", input.display());
+    // Calls in the middle of which another process had its turn, and whether theirs was confined when they began.
+    let mut begun: HashMap<&str, (bool, String)> = HashMap::new();
     for line in log.lines() {
         let Some((thread, call)) = line.split_once(' ') else { continue };
         let call = call.trim();
@@ -99,11 +101,22 @@ fn reads(log: &str, input: &Path) -> Vec<(bool, String)> {
         if call.starts_with("seccomp(SECCOMP_SET_MODE_FILTER") {
             confined.insert(leader);
         }
+        let (is_confined, call) = match call.split_once(" resumed>") {
+            Some((_, rest)) => match begun.remove(thread) {
+                Some((is_confined, start)) => (is_confined, start + rest),
+                None => continue,
+            },
+            None => (confined.contains(leader), call.to_owned()),
+        };
+        if let Some(start) = call.strip_suffix(" <unfinished ...>") {
+            begun.insert(thread, (is_confined, start.to_owned()));
+            continue;
+        }
         let is_read = READS.iter().any(|read| call.starts_with(read));
         // A checksum file is read into memory as it is, and parsed later.
         let is_of_input = call.contains(&folder) && !call.contains("voltar.toml") && !call.contains(".sha1>");
-        if is_read && is_of_input && !is_head(call) {
-            seen.push((confined.contains(leader), call.to_owned()));
+        if is_read && is_of_input && !is_head(&call) {
+            seen.push((is_confined, call));
         }
     }
     seen
