@@ -383,3 +383,40 @@ fn a_disk_whose_images_overlap_or_are_cut_off_is_restored_as_it_was() {
         );
     }
 }
+
+#[test]
+fn a_dry_run_opens_each_source_and_says_what_becomes_of_it_and_a_list_shows_images() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    fs::write(at("disk.img"), disk(&[(0x83, &fixture("ext4")), (0x83, &noise(MIB))], 512)).unwrap();
+    fs::write(at("database.img"), noise(2 * MIB)).unwrap();
+    fs::File::create(at("blank.img")).unwrap().set_len(1 << 40).unwrap();
+    fs::write(at("other.qcow2"), [&b"QFI\xfb"[..], &[0; 1000]].concat()).unwrap();
+    fs::create_dir(at("backups")).unwrap();
+    let sources = |names: &[&str]| -> String {
+        names.iter().map(|name| format!("[[source]]\nimage = \"{}\"\n", at(name).display())).collect()
+    };
+    let configuration = |names: &[&str]| {
+        let text = format!("{}[destination]\nfolder = \"{}\"\n", sources(names), at("backups").display());
+        fs::write(at("voltar.toml"), text).unwrap();
+    };
+    configuration(&["disk.img", "database.img", "blank.img", "other.qcow2"]);
+    let previewed = voltar(&["run", "--dry-run", "--config", "voltar.toml"], folder.path());
+    assert_eq!(previewed.status.code(), Some(1), "{}", said(&previewed));
+    for words in [
+        "partition 1: ext4, its files",
+        "partition 2: unknown, stored as an image unless it is all zeros",
+        "the whole device: unknown, stored as an image unless it is all zeros",
+        "the whole device: empty, nothing of it is stored",
+        "qemu-img convert",
+    ] {
+        assert!(said(&previewed).contains(words), "{words}: {}", said(&previewed));
+    }
+    assert_eq!(fs::read_dir(at("backups")).unwrap().count(), 0);
+    configuration(&["disk.img", "database.img", "blank.img"]);
+    let made = voltar(&["run", "--config", "voltar.toml"], folder.path());
+    assert_eq!(made.status.code(), Some(0), "{}", said(&made));
+    assert!(said(&made).contains("1 partition stored as an image"), "{}", said(&made));
+    let listed = said(&voltar(&["list", "backups"], folder.path()));
+    assert_eq!(listed.matches("complete, 1 partition stored as an image").count(), 2, "{listed}");
+}

@@ -43,6 +43,7 @@ pub(crate) use image::is_empty;
 pub use line::threads;
 pub use manifest::kind_name;
 pub use observer::{Nobody, Observer};
+pub(crate) use part::foresee;
 pub use publish::{Digests, Publication, Sealed, Target, Writers, remove, remove_left_overs, settle};
 pub use report::Report;
 pub use run::{Output, Raw, Request, create};

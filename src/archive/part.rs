@@ -3,7 +3,7 @@
 use super::observer::Observer;
 use super::{Raw, Request, image};
 use crate::device::Device;
-use crate::disk::{Held, Volume, WHOLE};
+use crate::disk::{Disk, Held, Volume, WHOLE};
 use crate::error::{Error, Issue, Kind, Result};
 use crate::filesystem::{Contents, Extent, Filesystem};
 use crate::units::Bytes;
@@ -126,6 +126,39 @@ pub(super) fn costs_itself(error: &Error, keep_going: bool) -> bool {
         Kind::Read => keep_going,
         Kind::Limit => true,
         _ => !error.ends_the_run(),
+    }
+}
+
+/// What would become of each volume, a line each. No volume is read for what of it holds data.
+///
+/// # Errors
+///
+/// When a partition is not there, or the disk can be read in two ways.
+pub(crate) fn foresee(disk: &Disk, partitions: &[u32], raw: Raw) -> Result<Vec<String>> {
+    let volumes = disk.select(partitions)?;
+    if volumes.is_empty() {
+        return Ok(vec!["the partition table has no partitions: the archive has no files".to_owned()]);
+    }
+    Ok(volumes.into_iter().map(|volume| foreseen(volume, partitions, raw)).collect())
+}
+
+fn foreseen(volume: &Volume, partitions: &[u32], raw: Raw) -> String {
+    let (title, name) = (title(volume), volume.name());
+    let why = match held(volume, raw) {
+        Held::Filesystem => match volume.with_root() {
+            Ok(_) => return format!("{title}: {name}, its files"),
+            Err(error) => format!(" ({})", error.cause()),
+        },
+        Held::Swap if !partitions.contains(&volume.number()) => return format!("{title}: swap, left out"),
+        Held::Swap | Held::Other => String::new(),
+    };
+    match volume.device().next_data(0) {
+        None => format!("{title}: empty, nothing of it is stored"),
+        Some(_) if raw == Raw::Never => format!("{title}: {name}{why}, left out, an issue"),
+        Some(_) if volume.contents() == &Contents::Unknown => {
+            format!("{title}: unknown{why}, stored as an image unless it is all zeros")
+        }
+        Some(_) => format!("{title}: {name}{why}, stored as an image"),
     }
 }
 

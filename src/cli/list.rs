@@ -17,6 +17,7 @@ use crate::job::config;
 use crate::job::destination::{check_folder, space};
 use crate::job::outcome::Space;
 use crate::job::plan::{Destination, Plan, Retention};
+use crate::job::report::as_images;
 use crate::job::retention::{Reason, Verdict, decide, rules_for};
 use crate::job::scope::Scope;
 use crate::printable::Printable;
@@ -172,12 +173,14 @@ fn words(reasons: &[Reason]) -> String {
 
 /// Whether an archive is complete, in words.
 pub(super) fn state(archived: &Archived) -> String {
-    match &archived.told {
+    let images = archived.told.as_ref().map_or_else(String::new, |told| as_images(told.images));
+    let state = match &archived.told {
         None => "NO WHOLE MANIFEST".to_owned(),
         Some(told) if told.issues == 0 => "complete".to_owned(),
         Some(told) if told.issues == 1 => "INCOMPLETE: 1 issue".to_owned(),
         Some(told) => format!("INCOMPLETE: {} issues", told.issues),
-    }
+    };
+    state + &images
 }
 
 /// The text with each line a little to the right.
@@ -217,6 +220,7 @@ fn archive_json(archived: &Archived, kept: Option<&Vec<Reason>>) -> Value {
         "host": told.map(|told| &told.host),
         "issues": told.map(|told| told.issues),
         "entries": told.map(|told| told.entries),
+        "images": told.map(|told| told.images),
         "data_bytes": told.map(|told| told.data_bytes),
         "bytes_read": told.map(|told| told.bytes_read),
         "seconds": told.and_then(|told| told.seconds),

@@ -114,8 +114,9 @@ impl Disk {
     fn read_table(&mut self, whole: &Volume, sector_bytes: Option<u32>) -> Result<Option<Table>> {
         let device: Device = Arc::<Counting>::clone(&self.device);
         let is_known = |range: ByteRange| {
-            let window = Window::new(Device::clone(&device), range).map(|window| Arc::new(window) as Device);
-            window.and_then(|window| probe(&window)).is_ok_and(|found| found != Contents::Unknown)
+            let Ok(window) = Window::new(Device::clone(&device), range) else { return false };
+            let window: Device = Arc::new(window);
+            probe(&window).is_ok_and(|found| found != Contents::Unknown)
         };
         let fault = match partition::read_with(device.as_ref(), sector_bytes, &is_known) {
             // Where a partition table would be can't be read; but what has the whole device needs none.

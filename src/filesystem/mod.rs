@@ -144,5 +144,5 @@ fn leads_to_files(device: &Device, name: &str) -> bool {
         let filesystem = open(Device::clone(device), name, None)?;
         filesystem.directory(&filesystem.inode(filesystem.root())?)
     };
-    names().is_ok_and(|names| names.faults.is_empty() && names.value.len() > 0)
+    names().is_ok_and(|names| names.faults.is_empty() && !names.value.is_empty())
 }

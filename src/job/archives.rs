@@ -30,6 +30,9 @@ pub struct Archived {
     pub told: Option<Told>,
 }
 
+/// What a manifest calls an entry that is a partition as it is.
+pub(super) const IMAGE: &str = "image";
+
 /// What a manifest says of its archive.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Told {
@@ -45,6 +48,8 @@ pub struct Told {
     pub bytes_read: u64,
     /// Entries.
     pub entries: u64,
+    /// Partitions among them that are stored as images.
+    pub images: u64,
     /// Issues; none means complete.
     pub issues: u64,
     /// How long it took; `None` where its manifest does not say.
@@ -258,6 +263,7 @@ fn told(archive: &Path, archive_bytes: u64, manifests: &dyn ReadEnds) -> Result<
         data_bytes: tail.data_bytes,
         bytes_read: tail.bytes_read,
         entries: tail.entries.values().fold(0, |sum, count| sum.saturating_add(*count)),
+        images: tail.entries.get(IMAGE).copied().unwrap_or(0),
         issues: tail.issues,
         seconds: seconds.and_then(|seconds| u32::try_from(seconds).ok()).map(f64::from),
     }))

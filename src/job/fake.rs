@@ -204,6 +204,14 @@ impl ReadEnds for Fake {
     }
 }
 
+impl crate::worker::LookAt for Fake {
+    fn look_at(&self, look: &crate::worker::Look) -> Result<Vec<String>> {
+        std::fs::metadata(&look.source)
+            .map_err(|source| Error::new(Kind::Source, source).on(&look.source))?;
+        Ok(vec!["partition 1: ext4, its files".to_owned()])
+    }
+}
+
 impl Archiver for Fake {
     fn archive(&self, task: &Task, observer: &dyn Observer, guard: &dyn Guard) -> Result<Made> {
         let failure = self.call("archive", &task.source.display().to_string());

@@ -70,6 +70,7 @@ mod tests {
             data_bytes: 0,
             bytes_read: 0,
             entries: 0,
+            images: 0,
             issues: 0,
             seconds: None,
         };

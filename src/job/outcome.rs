@@ -68,6 +68,8 @@ pub struct Published {
     pub bytes_read: u64,
     /// Entries.
     pub entries: u64,
+    /// Partitions among them that are stored as images.
+    pub images: u64,
     /// Its digest: algorithm and hexadecimal digits.
     pub digest: (String, String),
     /// How many issues there were.

@@ -24,8 +24,8 @@ use crate::error::Result;
 pub use channel::Channel;
 #[cfg(test)]
 pub use parent::Here;
-pub use parent::{Broker, Manifests, Program, ReadEnds, Restorer, Worker};
-pub use protocol::{Made, Task};
+pub use parent::{Broker, LookAt, Manifests, Program, ReadEnds, Restorer, Worker};
+pub use protocol::{Look, Made, Task};
 pub(crate) use tail::Tail;
 
 /// What makes archives, and reads the manifests of older ones: worker processes, or what stands for

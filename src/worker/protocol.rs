@@ -61,6 +61,8 @@ pub enum Order {
     },
     /// Give the files their names.
     Name(Digests),
+    /// Say what would become of each volume of a disk.
+    Look(Look),
     /// Read manifests.
     Manifests {
         /// Whether the worker gives up its rights before it parses.
@@ -93,11 +95,31 @@ impl Order {
     pub fn role(&self) -> &'static str {
         match self {
             Self::Archive(_) => "archive",
+            Self::Look(_) => "look",
             Self::Publish { .. } | Self::Name(_) => "publish",
             Self::Manifests { .. } | Self::Ends => "manifests",
             Self::Restore { .. } | Self::Plan { .. } | Self::Write(_) => "restore",
         }
     }
+}
+
+/// A disk, and how it is read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Look {
+    /// The device or image.
+    pub source: PathBuf,
+    /// How its bytes come from the device.
+    pub io: Io,
+    /// Where its journal is, if not in it.
+    pub journal: Option<PathBuf>,
+    /// Bytes of the sectors that its partition table counts in; `None` where that is to be found.
+    pub sector_size: Option<u32>,
+    /// Numbers of partitions; all, where there is none.
+    pub partitions: Vec<u32>,
+    /// What becomes of partitions that can't be read as files.
+    pub raw: Raw,
+    /// Whether the worker gives up its rights before it parses.
+    pub has_sandbox: bool,
 }
 
 /// What is known of a target that a worker writes to.
@@ -196,6 +218,11 @@ pub enum Message {
     Files,
     /// All files have their names.
     Published,
+    /// What would become of each volume, a line each.
+    Looked {
+        /// In words.
+        lines: Vec<String>,
+    },
     /// Both ends of a manifest.
     Ends(Box<Ends>),
     /// What an archive says of its disk.

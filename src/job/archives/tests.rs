@@ -63,6 +63,7 @@ fn archives_are_listed_with_what_their_manifests_tell() {
         data_bytes: 7,
         bytes_read: 9,
         entries: 5,
+        images: 0,
         issues: 0,
         seconds: Some(90.0),
     };

@@ -264,6 +264,7 @@ fn published(path: PathBuf, made: Made, snapshot_percent: Option<f64>) -> Publis
         archive_bytes: made.archive_bytes,
         data_bytes: made.data_bytes,
         bytes_read: made.bytes_read,
+        images: made.entries.get(super::archives::IMAGE).copied().unwrap_or(0),
         entries: made.entries.values().fold(0, |sum, count| sum.saturating_add(*count)),
         digest: made.digest,
         issue_count: made.issue_count,

@@ -88,6 +88,7 @@ fn published_fields(published: &Published) -> Value {
         "data_bytes": published.data_bytes,
         "bytes_read": published.bytes_read,
         "entries": published.entries,
+        "images": published.images,
         "digest": { "algorithm": algorithm, "hex": digits },
         "issue_count": published.issue_count,
         "issues": published.issues,
@@ -108,6 +109,7 @@ fn archived_fields(archive: &Archived) -> Value {
         "data_bytes": told.map(|told| told.data_bytes),
         "bytes_read": told.map(|told| told.bytes_read),
         "entries": told.map(|told| told.entries),
+        "images": told.map(|told| told.images),
         "issue_count": told.map(|told| told.issues),
         "seconds": told.and_then(|told| told.seconds),
     })));

@@ -40,7 +40,7 @@ const OF_RUN: [OfRun; 9] = [
     }),
 ];
 
-const OF_VOLUMES: [OfVolume; 11] = [
+const OF_VOLUMES: [OfVolume; 12] = [
     ("voltar_volume_failed", "Whether the last run published no archive of this volume.", |_, volume| {
         Some(flag(volume.result.is_err()))
     }),
@@ -74,6 +74,11 @@ const OF_VOLUMES: [OfVolume; 11] = [
     ("voltar_volume_entries", "Entries of the last run's archive of this volume.", |_, volume| {
         of_archive(volume, |archive| archive.entries)
     }),
+    (
+        "voltar_volume_images",
+        "Partitions of this volume that the last run's archive stores as images.",
+        |_, volume| of_archive(volume, |archive| archive.images),
+    ),
     ("voltar_volume_issues", "Issues of the last run's archive of this volume.", |_, volume| {
         of_archive(volume, |archive| archive.issue_count)
     }),

@@ -24,6 +24,7 @@ pub use mail::{is_wanted, mail, subject};
 pub use metrics::metrics;
 pub use text::{text, text_in};
 pub use times::Zone;
+pub(crate) use words::as_images;
 pub use words::summary;
 
 use super::outcome::Outcome;

@@ -5,7 +5,7 @@ use super::measures::{
 };
 use super::times::Zone;
 use super::words::{
-    at_length, counted, counted_u64, file_name, hundredths, path, shown, signed_percent, summary,
+    as_images, at_length, counted, counted_u64, file_name, hundredths, path, shown, signed_percent, summary,
 };
 use crate::job::outcome::{Outcome, Published, Verdict, VolumeOutcome};
 use crate::units::Bytes;
@@ -141,8 +141,9 @@ fn write_archive(
     lines.add(
         ARCHIVE,
         &format!(
-            "{}, {} of files{ratio}; {} read{rate}",
+            "{}{}, {} of files{ratio}; {} read{rate}",
             counted_u64(published.entries, "entry", "entries"),
+            as_images(published.images),
             Bytes(published.data_bytes),
             Bytes(published.bytes_read),
         ),

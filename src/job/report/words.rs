@@ -104,6 +104,15 @@ pub(super) fn file_name(file: &Path) -> String {
     path(Path::new(file.file_name().unwrap_or(file.as_os_str())))
 }
 
+/// How many partitions are stored as images, behind a number of entries.
+pub(crate) fn as_images(images: u64) -> String {
+    match images {
+        0 => String::new(),
+        1 => ", 1 partition stored as an image".to_owned(),
+        more => format!(", {more} partitions stored as images"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

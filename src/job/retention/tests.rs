@@ -15,6 +15,7 @@ fn archived(volume: &str, taken: i64, issues: Option<u64>) -> Archived {
         data_bytes: 1,
         bytes_read: 1,
         entries: 1,
+        images: 0,
         issues,
         seconds: None,
     };

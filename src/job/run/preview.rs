@@ -1,5 +1,7 @@
 //! What a run would do, without doing any of it.
 
+use std::path::Path;
+
 use super::super::archives::{self, Archived, Told};
 use super::super::backup::{Subject, describe};
 use super::super::calendar;
@@ -12,7 +14,7 @@ use super::super::retention;
 use super::targets::{Target, Targets, expand};
 use crate::snapshot::{Foreseen, Provider, Wish};
 use crate::units::Bytes;
-use crate::worker::ReadEnds;
+use crate::worker::{Look, LookAt, ReadEnds};
 
 /// What a run would do.
 #[derive(Debug, Default)]
@@ -44,7 +46,7 @@ pub struct Previewed {
 
 /// Finds out what a run would do. It writes nothing and takes nothing.
 #[must_use]
-pub fn preview(plan: &Plan, provider: &dyn Provider, manifests: &dyn ReadEnds) -> Preview {
+pub fn preview(plan: &Plan, provider: &dyn Provider, workers: &(impl ReadEnds + LookAt)) -> Preview {
     let mut preview = Preview::default();
     let ready = destination::check_folder(&plan.destination);
     if let Err(error) = ready.and_then(|()| destination::check_free(&plan.destination)) {
@@ -61,21 +63,30 @@ pub fn preview(plan: &Plan, provider: &dyn Provider, manifests: &dyn ReadEnds) -
     }
     let Targets { targets, errors } = expand(plan, provider);
     preview.errors.extend(errors);
-    preview.volumes = targets.into_iter().map(|target| volume(plan, provider, manifests, target)).collect();
+    preview.volumes = targets.into_iter().map(|target| volume(plan, provider, workers, target)).collect();
     preview
 }
 
-fn volume(plan: &Plan, provider: &dyn Provider, manifests: &dyn ReadEnds, target: Target<'_>) -> Previewed {
+fn volume(
+    plan: &Plan,
+    provider: &dyn Provider,
+    disks: &(impl ReadEnds + LookAt),
+    target: Target<'_>,
+) -> Previewed {
+    let manifests: &dyn ReadEnds = disks;
     let rules = &target.source.retention;
     let mut notes = Vec::new();
     let archives = archives::of_volume(&plan.destination.folder, &target.folder, manifests);
     let foreign = archives.and_then(|archives| origin::check(&archives, &target.name)).err();
-    let fault = target.fault.or_else(|| foreign.map(|error| error.to_string()));
+    let fault = target.fault.clone().or_else(|| foreign.map(|error| error.to_string()));
     let what = match (fault, &target.subject) {
         (Some(fault), _) => Err(fault),
-        (None, Subject::Device(path)) => match std::fs::metadata(path) {
-            Ok(_) => Ok("read as it is, without a snapshot".to_owned()),
-            Err(error) => Err(format!("{}: {error}", target.name)),
+        (None, Subject::Device(path)) => match disks.look_at(&look(path, &target)) {
+            Ok(lines) => {
+                notes.extend(lines);
+                Ok("read as it is, without a snapshot".to_owned())
+            }
+            Err(error) => Err(error.to_string()),
         },
         (None, Subject::Volume(name)) => match provider.find(name) {
             Ok(volume) => {
@@ -83,6 +94,11 @@ fn volume(plan: &Plan, provider: &dyn Provider, manifests: &dyn ReadEnds, target
                 let foreseen = provider.foresee(&volume, &wish).map_err(|error| error.to_string());
                 foreseen.map(|foreseen| {
                     notes.extend(foreseen.warning.clone());
+                    match disks.look_at(&look(&volume.device, &target)) {
+                        Ok(lines) => notes.extend(lines),
+                        // A guest writes to it: what a snapshot shows may be sound.
+                        Err(error) => notes.push(format!("as it is now: {error}")),
+                    }
                     format!("{}; {}", describe(&volume), snapshot(&foreseen))
                 })
             }
@@ -113,6 +129,20 @@ fn volume(plan: &Plan, provider: &dyn Provider, manifests: &dyn ReadEnds, target
     }
 }
 
+/// A target's disk, and how it is read.
+fn look(source: &Path, target: &Target<'_>) -> Look {
+    let options = &target.source.options;
+    Look {
+        source: source.to_path_buf(),
+        io: options.reading.io,
+        journal: options.reading.journal.clone(),
+        sector_size: options.reading.sector_size,
+        partitions: options.partitions.clone(),
+        raw: options.raw,
+        has_sandbox: options.has_sandbox,
+    }
+}
+
 /// What would be removed if a complete archive were added now.
 fn expiring(
     plan: &Plan,
@@ -130,6 +160,7 @@ fn expiring(
         data_bytes: 0,
         bytes_read: 0,
         entries: 0,
+        images: 0,
         issues: 0,
         seconds: None,
     };

@@ -2,6 +2,7 @@
 
 mod archive;
 mod broker;
+mod look;
 mod manifests;
 mod restore;
 mod source;
@@ -43,6 +44,7 @@ fn obey(mut channel: Channel, parent: &Parent) -> Result<()> {
         Some(Order::Publish { archive, algorithm, source, force }) => {
             broker::run(&archive, algorithm, &source, force, channel, parent)
         }
+        Some(Order::Look(look)) => look::run(look, parent),
         Some(Order::Manifests { has_sandbox }) => manifests::run(has_sandbox, channel, parent),
         Some(Order::Restore { archive, has_sandbox }) => restore::run(&archive, has_sandbox, channel, parent),
         Some(_) => Err(out_of_turn()),

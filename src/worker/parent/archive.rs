@@ -38,6 +38,12 @@ impl Worker {
     }
 }
 
+impl Worker {
+    pub(super) fn program(&self) -> &Program {
+        &self.program
+    }
+}
+
 impl ReadEnds for Worker {
     fn ends(&self, path: &Path) -> Result<Ends> {
         self.manifests.ends(path)

@@ -2,12 +2,14 @@
 
 mod archive;
 mod broker;
+mod look;
 mod manifests;
 mod process;
 mod restore;
 
 pub use archive::Worker;
 pub use broker::Broker;
+pub use look::LookAt;
 #[cfg(test)]
 pub use manifests::Here;
 pub use manifests::{Manifests, ReadEnds};

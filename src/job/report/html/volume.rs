@@ -8,7 +8,7 @@ use crate::job::archives::Archived;
 use crate::job::outcome::{Outcome, Published, Verdict, VolumeOutcome};
 use crate::job::report::measures::{change, duration, is_of_this_run, last_complete, latest, rate, ratio};
 use crate::job::report::times::Zone;
-use crate::job::report::words::{counted_u64, hundredths, in_short, signed_percent, thousands};
+use crate::job::report::words::{as_images, counted_u64, hundredths, in_short, signed_percent, thousands};
 use crate::units::Bytes;
 
 /// Issues of one volume that are shown; the manifest has all of them.
@@ -113,7 +113,7 @@ fn facts(outcome: &Outcome, volume: &VolumeOutcome, published: &Published, zone:
     let rate = rate(published.bytes_read, volume.elapsed)
         .map_or_else(String::new, |rate| format!(", {}/s", Bytes(rate)));
     fact("Read", &format!("{}{rate}", Bytes(published.bytes_read)));
-    fact("Entries", &thousands(published.entries));
+    fact("Entries", &format!("{}{}", thousands(published.entries), as_images(published.images)));
     if let (Some(change), Some(previous)) = (change(outcome, volume), &volume.previous) {
         fact("Change", &format!("{} against {}", signed_percent(change), zone.day(previous.taken)));
     }

@@ -1,0 +1,19 @@
+//! Says what would become of each volume of a disk.
+
+use super::{Parent, Reading, Source};
+use crate::archive::foresee;
+use crate::error::Result;
+use crate::sandbox::Writing;
+use crate::worker::protocol::{Look, Message};
+
+pub(super) fn run(look: Look, parent: &Parent) -> Result<()> {
+    let Look { source, io, journal, sector_size, partitions, raw, has_sandbox } = look;
+    let reading = Reading { io, journal, sector_size, has_sandbox };
+    let source = Source::open(&source, &reading)?;
+    // What the kernel lacks is said with the backup itself.
+    let disk = source.confine(Writing::Receiving, |_| ())?.parse()?;
+    let lines = disk.warnings().iter().chain(disk.doubts()).cloned();
+    let lines = lines.chain(foresee(&disk, &partitions, raw)?).collect();
+    parent.tell(&Message::Looked { lines });
+    Ok(())
+}
