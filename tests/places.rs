@@ -454,7 +454,7 @@ fn absent() {
     let cases = [
         (vec!["ls", "/nowhere"], "there is no such file"),
         (vec!["ls", "/nowhere:p1"], "there is no such file"),
-        (vec!["cat", guest], "is no regular file"),
+        (vec!["cat", guest], "name a file in it"),
     ];
     for (arguments, words) in cases {
         let (code, _, err) = voltar(arguments.iter().copied());
