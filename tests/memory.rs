@@ -25,8 +25,11 @@ const SECONDS_MOST: u64 = 300;
 
 const PYTHON: Needs = Needs::Tool("python3", "python3");
 
+/// Makes an input in a folder.
+type Maker = fn(&Path) -> PathBuf;
+
 fn main() -> ExitCode {
-    let names: [(&str, fn(&Path) -> PathBuf); 9] = [
+    let names: [(&str, Maker); 9] = [
         ("a manifest with a million attributes of one entry", attributes),
         ("a manifest with half a million entries", entries),
         ("a manifest with a million volumes", volumes),

@@ -124,8 +124,8 @@ fn overflow_in_the_middle() {
     let output = running.output();
     let said = stdout(&output);
     assert!(output.status.code() == Some(1) && said.contains("snapshot overflowed"), "{said}");
-    let last = said.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-    let last = last.filter(|line| line["type"] == "progress").last();
+    let mut lines = said.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let last = lines.rfind(|line| line["type"] == "progress");
     let is_whole = last.is_some_and(|line| line["done_bytes"].as_u64() >= Some(64 << 20));
     assert!(!is_whole, "it was read to its end: {said}");
     assert_eq!(place.files(), [""; 0]);
