@@ -240,7 +240,7 @@ fn a_swap_partition_that_is_asked_for_is_stored() {
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", said(&output));
         assert!(said(&output).contains(words), "{arguments:?}: {}", said(&output));
         let has = |image: &&str| names(folder.path()).contains(&(**image).to_owned());
-        assert!(images.iter().all(|image| has(&image)), "{arguments:?}");
+        assert!(images.iter().all(|image| has(image)), "{arguments:?}");
     }
     let (_folder, output) = archive(&sound, &["-p", "1"]);
     assert!(said(&output).contains("there is no partition table"), "{}", said(&output));
@@ -326,7 +326,7 @@ fn what_is_no_tar_is_never_an_empty_one() {
     }
     let refused = voltar(&["archive", "d.tar", "-o", "out.tar"], folder.path());
     assert!(said(&refused).contains("is an archive, not a disk"), "{}", said(&refused));
-    assert!(!PathBuf::from(at("out.tar")).exists());
+    assert!(!at("out.tar").exists());
 }
 
 #[test]
