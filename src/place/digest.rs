@@ -1,6 +1,7 @@
-//! Digests of content that is read for them. Holes are never read, and never hashed where they are longer than the data: a file of
-//! a few blocks may claim to be terabytes long.
+//! Digests of content that is read for them. Holes are never read. Where they are longer than the data they are hashed out of a
+//! budget: a file of a few blocks may claim to be terabytes long, and there may be many of them.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
@@ -11,6 +12,9 @@ use crate::units::ByteRange;
 
 /// What is asked before each piece; an error ends the reading.
 pub type GoOn<'a> = dyn Fn() -> Result<()> + 'a;
+
+/// Bytes of long holes that are hashed in one place: some seconds.
+const HOLES_BUDGET: u64 = 4 << 30;
 
 /// Blocks of zeros are as good as holes in a print.
 const BLOCK_LEN: usize = 4096;
@@ -98,6 +102,8 @@ fn flush(hasher: &mut Hasher, block: &mut [u8], number: u64) {
 pub struct Contents<'a> {
     place: &'a dyn Place,
     go_on: &'a GoOn<'a>,
+    /// Bytes of long holes that may still be hashed.
+    budget: Cell<u64>,
     /// Of a place that is only read from front to back: those of all its files, read in one pass for each way.
     passes: [OnceLock<BTreeMap<Vec<u8>, Option<String>>>; 4],
 }
@@ -105,7 +111,7 @@ pub struct Contents<'a> {
 impl<'a> Contents<'a> {
     /// Those of `place`. `go_on` is asked before each piece that is read.
     pub fn new(place: &'a dyn Place, go_on: &'a GoOn<'a>) -> Self {
-        Self { place, go_on, passes: Default::default() }
+        Self { place, go_on, budget: Cell::new(HOLES_BUDGET), passes: Default::default() }
     }
 
     /// The place.
@@ -114,8 +120,17 @@ impl<'a> Contents<'a> {
         self.place
     }
 
-    /// The digest of a file's content, the known one or a computed one, or its print. `None` where holes are longer than the
-    /// data: then the digest of the whole would take hours, and only a print is computed.
+    /// Whether a file's holes are hashed: where they are longer than the data, as far as the budget goes.
+    fn are_holes_hashed(&self, data_bytes: u64, size_bytes: u64) -> bool {
+        if holes_count(data_bytes, size_bytes) {
+            return true;
+        }
+        let rest = self.budget.get().checked_sub(size_bytes.saturating_sub(data_bytes));
+        rest.inspect(|rest| self.budget.set(*rest)).is_some()
+    }
+
+    /// The digest of a file's content, the known one or a computed one, or its print. `None` where its holes are so long that
+    /// the digest of the whole would take hours: then only a print is computed.
     ///
     /// # Errors
     ///
@@ -132,7 +147,7 @@ impl<'a> Contents<'a> {
         }
         let data = self.place.open(item)?;
         let size = data.size_bytes();
-        if way != Way::Print && !holes_count(data.data_bytes(), size) {
+        if way != Way::Print && !self.are_holes_hashed(data.data_bytes(), size) {
             return Ok(None);
         }
         let mut running = Running::new(way);
@@ -163,7 +178,7 @@ impl<'a> Contents<'a> {
             if !item.kind.has_content() || item.link.is_some() {
                 return Ok(());
             }
-            let is_told = way == Way::Print || holes_count(content.data_bytes(), item.size);
+            let is_told = way == Way::Print || self.are_holes_hashed(content.data_bytes(), item.size);
             let mut running = Running::new(way);
             if is_told {
                 content.read(&mut |at, bytes| {

@@ -14,6 +14,7 @@
 
 mod channel;
 pub mod child;
+mod look;
 mod parent;
 mod protocol;
 mod tail;
@@ -22,10 +23,11 @@ use crate::archive::Observer;
 use crate::error::Result;
 
 pub use channel::Channel;
+pub use look::Look;
 #[cfg(test)]
 pub use parent::Here;
 pub use parent::{Broker, LookAt, Manifests, Program, ReadEnds, Restorer, Worker};
-pub use protocol::{Look, Made, Task};
+pub use protocol::{Made, Task};
 pub(crate) use tail::Tail;
 
 /// What makes archives, and reads the manifests of older ones: worker processes, or what stands for

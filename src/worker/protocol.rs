@@ -41,6 +41,7 @@ use crate::error::{Error, Issue, Kind, Place};
 use crate::hex;
 use crate::printable::harmless;
 use crate::restore::{Plan, Restored};
+use crate::worker::look::Look;
 
 /// What a worker is told to do.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -101,25 +102,6 @@ impl Order {
             Self::Restore { .. } | Self::Plan { .. } | Self::Write(_) => "restore",
         }
     }
-}
-
-/// A disk, and how it is read.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Look {
-    /// The device or image.
-    pub source: PathBuf,
-    /// How its bytes come from the device.
-    pub io: Io,
-    /// Where its journal is, if not in it.
-    pub journal: Option<PathBuf>,
-    /// Bytes of the sectors that its partition table counts in; `None` where that is to be found.
-    pub sector_size: Option<u32>,
-    /// Numbers of partitions; all, where there is none.
-    pub partitions: Vec<u32>,
-    /// What becomes of partitions that can't be read as files.
-    pub raw: Raw,
-    /// Whether the worker gives up its rights before it parses.
-    pub has_sandbox: bool,
 }
 
 /// What is known of a target that a worker writes to.

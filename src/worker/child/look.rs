@@ -4,7 +4,8 @@ use super::{Parent, Reading, Source};
 use crate::archive::foresee;
 use crate::error::Result;
 use crate::sandbox::Writing;
-use crate::worker::protocol::{Look, Message};
+use crate::worker::look::Look;
+use crate::worker::protocol::Message;
 
 pub(super) fn run(look: Look, parent: &Parent) -> Result<()> {
     let Look { source, io, journal, sector_size, partitions, raw, has_sandbox } = look;

@@ -4,7 +4,8 @@ use super::archive::Worker;
 use super::process::babble;
 use crate::error::Result;
 use crate::printable::harmless;
-use crate::worker::protocol::{Look, Message, Order};
+use crate::worker::look::Look;
+use crate::worker::protocol::{Message, Order};
 
 /// What looks at disks.
 pub trait LookAt {
