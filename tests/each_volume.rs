@@ -1,7 +1,7 @@
 //! Each volume costs itself: what can't be read as files becomes an image, what is empty nothing, and the others are read.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
 
 use tempfile::TempDir;
@@ -240,7 +240,7 @@ fn a_swap_partition_that_is_asked_for_is_stored() {
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", said(&output));
         assert!(said(&output).contains(words), "{arguments:?}: {}", said(&output));
         let has = |image: &&str| names(folder.path()).contains(&(**image).to_owned());
-        assert!(images.iter().all(|image| has(image)), "{arguments:?}");
+        assert!(images.iter().all(has), "{arguments:?}");
     }
     let (_folder, output) = archive(&sound, &["-p", "1"]);
     assert!(said(&output).contains("there is no partition table"), "{}", said(&output));
