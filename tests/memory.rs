@@ -266,7 +266,7 @@ fn records(folder: &Path) -> PathBuf {
 fn deep(folder: &Path) -> PathBuf {
     let mut tar = Tar::new(folder);
     let path = "d/".repeat(4000);
-    for number in 0..30_000 {
+    for number in 0..3_000 {
         tar.records(record("path", &format!("{path}{number}")).as_bytes());
         tar.header(b"x", tar::EntryType::Symlink, b"target", 0);
     }
