@@ -125,7 +125,7 @@ impl fmt::Display for Place {
 ///
 /// Shown as one line, `vda.img: partition 2: inode 12: extent tree depth 9, at most 5`.
 ///
-/// A clone has the same kind, place and cause: an error that is told in two places is never rebuilt
+/// A clone has the same kind, place and cause, so an error that is reported twice is never rebuilt
 /// from its text.
 #[derive(Clone, Debug)]
 pub struct Error {
@@ -191,7 +191,7 @@ impl Error {
         self
     }
 
-    /// The same error with a cause of at most so many characters, for lists in memory.
+    /// The same error with a cause of at most this many characters, for lists in memory.
     #[must_use]
     pub fn shortened(mut self, characters: usize) -> Self {
         let told = self.inner.source.to_string();

@@ -1,10 +1,12 @@
-//! voltar reads the disk of a virtual machine, as a block device or an image file, and archives the files in it.
+//! voltar reads the disk of a virtual machine, as a block device or an image file, and archives the
+//! files in it.
 //!
 //! It parses the partition table and the filesystem itself: nothing is mounted, nothing is mapped, and read
 //! permission on the device is all it needs.
 //!
 //! ```text
-//! temporary ▶ device ▶ partition ▶ filesystem ▶ tree ▶ disk ▶ archive ▶ place ▶ sandbox ▶ extract ▶ restore ▶ snapshot ▶ worker ▶ job ▶ cli
+//! temporary ▶ device ▶ partition ▶ filesystem ▶ tree ▶ disk ▶ archive ▶ place
+//!   ▶ sandbox ▶ extract ▶ restore ▶ snapshot ▶ worker ▶ job ▶ cli
 //! ```
 //!
 //! Each of these is a module, and uses only those to its left.

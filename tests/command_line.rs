@@ -487,7 +487,7 @@ fn raw() {
     let output = run_it(&mut archive(&guest(), &target));
     assert_eq!(output.status.code(), Some(0));
     for words in
-        ["p2.img", "vfat", "partition 5: swap, left out", "partition 6: empty, nothing of it is stored"]
+        ["p2.img", "vfat", "partition 5: swap, skipped", "partition 6: empty, nothing of it is stored"]
     {
         assert!(stderr(&output).contains(words), "{words}: {}", stderr(&output));
     }

@@ -1,4 +1,4 @@
-//! What time it is, for manifests and names.
+//! The time, for manifests and names.
 
 use std::time::SystemTime;
 
@@ -14,7 +14,8 @@ pub fn fixed() -> Option<u64> {
     std::env::var("SOURCE_DATE_EPOCH").ok().and_then(|seconds| seconds.parse().ok())
 }
 
-/// Seconds since 1970 by the clock of this host: a backup's name tells when it was made, whatever the variable says.
+/// Seconds since 1970 by the clock of this host: a backup's name tells when it was made, whatever
+/// the variable says.
 #[must_use]
 pub fn clock() -> u64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |past| past.as_secs())

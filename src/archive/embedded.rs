@@ -1,8 +1,9 @@
 //! The manifest as the last member of its own archive, for archives that travel alone.
 //!
-//! Its member is called `voltar.disk/manifest.jsonl.zst`. No file of a disk has this name in an archive:
-//! those are below `./`, `p1/` and the like. A tree of its own that has something called `voltar.disk`
-//! would get the file when it is extracted, so `voltar.disk.1` stands for it there, and so on.
+//! Its member is called `voltar.disk/manifest.jsonl.zst`. No file of a disk has this name in an
+//! archive: those are below `./`, `p1/` and the like. A tree of its own that has something called
+//! `voltar.disk` would get the file when it is extracted, so `voltar.disk.1` stands for it there,
+//! and so on.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
@@ -83,7 +84,7 @@ impl Embedding {
         self.held = raw;
     }
 
-    /// What is left of the tar stream: the bytes that were held, the member of this name, and the end.
+    /// The rest of the tar stream: the bytes that were held, the member of this name, and the end.
     /// The member's content is on the device that comes with it.
     pub(super) fn pieces(
         self,

@@ -114,12 +114,14 @@ impl Member {
             }
             return self;
         }
-        // A tar that knows no sparse files shows the stored part under this name, as GNU tar has it.
+        // A tar that knows no sparse files shows the stored part under this name, as GNU tar has
+        // it.
         let name = std::mem::take(&mut self.name);
         self.name = beside(&name, b"GNUSparseFile.0");
-        // Of the records that name a file, Python's tarfile obeys the last, and after a record of the
-        // size it looks for the next member behind as many bytes as the file has with its holes. So
-        // the path comes first, as bsdtar has it, and the size stands in the header alone.
+        // Of the records that name a file, Python's tarfile obeys the last, and after a record of
+        // the size it looks for the next member behind as many bytes as the file has with its
+        // holes. So the path comes first, as bsdtar has it, and the size stands in the header
+        // alone.
         self.path();
         self.records.push(b"GNU.sparse.major", b"1");
         self.records.push(b"GNU.sparse.minor", b"0");
@@ -228,8 +230,8 @@ fn seal(header: &mut Header) {
     header.as_old_mut().cksum.iter_mut().zip(digits.bytes()).for_each(|(to, from)| *to = from);
 }
 
-/// Takes a name that is too long for its field apart at a slash, so that the first part fits into the
-/// field for prefixes. `None` where it fits, or can't be made to.
+/// Takes a name that is too long for its field apart at a slash, so that the first part fits into
+/// the field for prefixes. `None` where it fits, or can't be made to.
 fn parts(name: &[u8]) -> Option<(&[u8], &[u8])> {
     let at = name.len().checked_sub(NAME_MOST.saturating_add(1))?;
     let slash = name.get(at..)?.iter().position(|byte| *byte == b'/')?.checked_add(at)?;

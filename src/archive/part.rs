@@ -27,7 +27,7 @@ pub(super) enum Becomes {
     Image(Vec<Extent>),
     /// Nothing: it is all zeros.
     Empty,
-    /// Nothing: it was left out.
+    /// Nothing: it was skipped.
     Nothing,
 }
 
@@ -76,7 +76,7 @@ struct How<'a> {
     is_asked_for: bool,
 }
 
-/// What is to be done with a volume, where files may be unwanted.
+/// How a volume is stored, where `raw` may ask for an image.
 fn held(volume: &Volume, raw: Raw) -> Held {
     match volume.held() {
         Held::Filesystem if raw == Raw::Always => Held::Other,
@@ -89,7 +89,7 @@ fn decide(volume: &Volume, how: &How<'_>, issues: &mut Vec<Issue>) -> Result<Bec
     let whole = |error| Issue { path: None, error };
     match held(volume, how.raw) {
         Held::Swap if !how.is_asked_for => {
-            observer.note(&format!("{title}: swap, left out"));
+            observer.note(&format!("{title}: swap, skipped"));
             return Ok(Becomes::Nothing);
         }
         Held::Swap | Held::Other => {}
@@ -98,7 +98,8 @@ fn decide(volume: &Volume, how: &How<'_>, issues: &mut Vec<Issue>) -> Result<Bec
                 for warning in &filesystem.summary().warnings {
                     observer.note(&format!("{title}: {warning}"));
                 }
-                // All of the filesystem is there, whatever the table says; but another partition may have written to it.
+                // All of the filesystem is there, whatever the table says. Another partition may
+                // have written to it.
                 issues.extend(volume.past_end().into_iter().chain(volume.fault()).map(whole));
                 return Ok(Becomes::Files(filesystem));
             }
@@ -120,7 +121,7 @@ fn decide(volume: &Volume, how: &How<'_>, issues: &mut Vec<Issue>) -> Result<Bec
     Ok(becomes)
 }
 
-/// Whether an error costs the volume that it is about, and not the run: the others are worth as much as before.
+/// Whether an error costs only its own volume. The others are worth as much as before.
 pub(super) fn costs_itself(error: &Error, keep_going: bool) -> bool {
     match error.kind() {
         Kind::Read => keep_going,
@@ -129,7 +130,7 @@ pub(super) fn costs_itself(error: &Error, keep_going: bool) -> bool {
     }
 }
 
-/// What would become of each volume, a line each. No volume is read for what of it holds data.
+/// Foresees how each volume would be stored, a line each. No volume is searched for its data.
 ///
 /// # Errors
 ///
@@ -149,12 +150,12 @@ fn foreseen(volume: &Volume, partitions: &[u32], raw: Raw) -> String {
             Ok(_) => return format!("{title}: {name}, its files"),
             Err(error) => format!(" ({})", error.cause()),
         },
-        Held::Swap if !partitions.contains(&volume.number()) => return format!("{title}: swap, left out"),
+        Held::Swap if !partitions.contains(&volume.number()) => return format!("{title}: swap, skipped"),
         Held::Swap | Held::Other => String::new(),
     };
     match volume.device().next_data(0) {
         None => format!("{title}: empty, nothing of it is stored"),
-        Some(_) if raw == Raw::Never => format!("{title}: {name}{why}, left out, an issue"),
+        Some(_) if raw == Raw::Never => format!("{title}: {name}{why}, skipped, an issue"),
         Some(_) if volume.contents() == &Contents::Unknown => {
             format!("{title}: unknown{why}, stored as an image unless it is all zeros")
         }
@@ -162,7 +163,7 @@ fn foreseen(volume: &Volume, partitions: &[u32], raw: Raw) -> String {
     }
 }
 
-/// What a volume is called that goes in as it is.
+/// The name of a raw image's member.
 pub(super) fn member(number: u32) -> Vec<u8> {
     format!("p{number}.img").into_bytes()
 }
@@ -184,7 +185,7 @@ fn as_image(volume: &Volume, how: &How<'_>, issues: &mut Vec<Issue>) -> Result<B
         if is_unknown && image::is_empty(device, go_on).map_err(|error| volume.locate(error))? {
             return empty();
         }
-        let error = Error::new(Kind::Unsupported, format!("{name} can't be read yet, and was left out"));
+        let error = Error::new(Kind::Unsupported, format!("{name} can't be read yet, and was skipped"));
         issues.push(Issue { path: Some(member(volume.number())), error: volume.locate(error) });
         return Ok(Becomes::Nothing);
     }

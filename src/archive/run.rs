@@ -53,7 +53,7 @@ pub struct Request<'a> {
     pub digest: Algorithm,
     /// Which digest, of each file.
     pub file_digest: Algorithm,
-    /// What of an entry goes into the tar.
+    /// Choices for the tar, where readers differ.
     pub form: Form,
     /// What becomes of volumes that can't be read as files.
     pub raw: Raw,
@@ -81,18 +81,19 @@ pub struct Output<'a> {
     pub archive: &'a mut (dyn Write + Send),
     /// The manifest, where one is wanted: a record each write, a flush where it is to be parted.
     pub manifest: Option<&'a mut (dyn Write + Send)>,
-    /// An empty file, where the manifest shall be the last member of the archive too: it is gathered
-    /// there, as all of it comes before that member.
+    /// An empty file, where the manifest shall be the last member of the archive too: it is
+    /// gathered there, as all of it comes before that member.
     pub embedded: Option<File>,
 }
 
-/// Bytes of tar for each byte of a volume, and besides. A header takes more space than a name on the disk does: a filesystem
-/// with as many inodes as it can have, all of them empty files, comes to twice its length, and with attributes that they share
-/// to seven times.
+/// Bytes of tar for each byte of a volume, and a fixed number more. A header takes more space than
+/// a name on the disk. A filesystem with as many inodes as it can have, all of them empty files,
+/// comes to twice its length. With shared attributes it comes to seven times.
 const OUTPUT_PER_BYTE: u64 = 8;
 const OUTPUT_FREE: u64 = 64 << 20;
 
-/// Bytes of metadata that may be read for each byte of a volume, and besides: on a sound one each is read once or twice.
+/// Bytes of metadata that may be read for each byte of a volume, and a fixed number more. In a
+/// sound volume each byte is read once or twice.
 const METADATA_PER_BYTE: u64 = 8;
 const METADATA_FREE: u64 = 256 << 20;
 
@@ -265,7 +266,8 @@ fn given_up(error: Error) -> Issue {
     Issue { path: None, error: error.because("", "; the rest of its files is not in the archive") }
 }
 
-/// Checks that the metadata that are read are in some relation to the volume: inodes may share whole trees.
+/// Checks that the metadata that are read are in some relation to the volume: inodes may share
+/// whole trees.
 fn check_metadata(metadata: u64, len_bytes: u64) -> Result<()> {
     let most = len_bytes.saturating_mul(METADATA_PER_BYTE).saturating_add(METADATA_FREE);
     if metadata <= most {

@@ -11,7 +11,8 @@ const BLOCK_LEN: usize = 512;
 /// that claims to be terabytes long would keep a core busy for hours.
 const HOLES_FREE: u64 = 64 << 10;
 
-/// Whether holes count in the digest of a file with so many bytes of data: the one place of this rule.
+/// Whether holes count in the digest of a file with this many bytes of data. The rule stands here
+/// alone.
 pub(crate) fn holes_count(data_bytes: u64, size_bytes: u64) -> bool {
     size_bytes.saturating_sub(data_bytes) <= data_bytes.saturating_add(HOLES_FREE)
 }
@@ -33,8 +34,8 @@ pub(super) struct Plan {
     pub hash_holes: bool,
 }
 
-/// Plans a file of `size_bytes` bytes with these extents, which are in order and within it. Holes are
-/// stored as zeros, unless `is_sparse`.
+/// Plans a file of `size_bytes` bytes with these extents, which are in order and within it. Holes
+/// are stored as zeros, unless `is_sparse`.
 pub(super) fn plan(extents: &[Extent], size_bytes: u64, is_sparse: bool) -> Plan {
     let data_bytes = extents.iter().fold(0_u64, |sum, extent| sum.saturating_add(extent.len_bytes));
     if !is_sparse {

@@ -1,4 +1,5 @@
-//! The part of a run that writes, frame after frame: the archive, its manifest, and the manifest in it.
+//! The part of a run that writes, frame after frame: the archive, its manifest, and the manifest in
+//! it.
 
 use std::io::{self, Write};
 
@@ -29,7 +30,7 @@ pub(super) struct Writing<'a> {
     output: Output<'a>,
     /// The manifest that goes into the archive, until it does.
     embedding: Option<Embedding>,
-    /// Where the archive has its manifest: position of the header in the tar stream.
+    /// Position of the embedded manifest's header in the tar stream.
     manifest_at: Option<u64>,
     hasher: Hasher,
     report: Report,

@@ -42,9 +42,10 @@ Get files back with any tar, as root for owners, devices and attributes:
 
 /// Archives the files of virtual machine disks, without mounting them.
 ///
-/// voltar reads a block device or a raw disk image itself: partition tables (MBR, GPT), ext2, ext3, ext4 and XFS. It walks
-/// the files that are there into a compressed tar that any tar reads, with a checksum and a manifest beside it. It
-/// needs read permission on the source and nothing else, and never writes to it.
+/// voltar reads a block device or a raw disk image itself: partition tables (MBR, GPT), ext2, ext3,
+/// ext4 and XFS. It walks the files that are there into a compressed tar that any tar reads, with a
+/// checksum and a manifest beside it. It needs read permission on the source and nothing else, and
+/// never writes to it.
 #[derive(Debug, Parser)]
 #[command(name = "voltar", version, styles = STYLES, after_help = EXIT_CODES, max_term_width = 100)]
 pub(super) struct Arguments {
@@ -81,7 +82,8 @@ pub(super) enum Command {
     },
     /// Show the manual page, or write all pages into a folder
     ///
-    /// On a terminal man shows the page; elsewhere it is printed as it is, for man -l - or a file.
+    /// On a terminal man shows the page; elsewhere the page's source is printed, for man -l - or a
+    /// file.
     Man {
         /// Folder for the pages of all commands
         #[arg(value_hint = ValueHint::DirPath)]
@@ -91,9 +93,10 @@ pub(super) enum Command {
 
 /// Archive the files of a disk into a compressed tar
 ///
-/// Each ext2, ext3, ext4 or XFS partition becomes a folder p1/, p2/, …; a device without a partition table, or one picked
-/// partition, becomes the bare tree. A partition that can't be read as files goes in as it is, as one sparse member
-/// pN.img, so that nothing on the disk is lost. Swap and empty partitions are left out.
+/// Each ext2, ext3, ext4 or XFS partition becomes a folder p1/, p2/, …; a device without a
+/// partition table, or one picked partition, becomes the bare tree. A partition that can't be read
+/// as files is stored as a raw image, one sparse member pN.img, so that nothing on the disk is
+/// lost. Swap and empty partitions are skipped.
 ///
 /// Beside NAME.tar.zst stand NAME.tar.zst.sha1, which sha1sum -c reads, and NAME.tar.zst.manifest.jsonl.zst, which has
 /// a line for each entry. The three appear together when all is written and synced, or not at all.
@@ -176,7 +179,8 @@ pub(super) struct MakingArguments {
     #[arg(long, value_enum, default_value = "blake3", value_name = "NAME", help_heading = "How it is made")]
     pub file_digest: DigestChoice,
 
-    /// Files with holes as sparse files; no stores holes as zeros, for readers that know no sparse files
+    /// Files with holes as sparse files; no stores holes as zeros, for readers that know no sparse
+    /// files
     #[arg(
         long,
         value_enum,
@@ -187,7 +191,8 @@ pub(super) struct MakingArguments {
     )]
     pub sparse: SparseChoice,
 
-    /// Put creation times into the tar too, where GNU tar warns of each; the manifest has them always
+    /// Put creation times into the tar too, where GNU tar warns of each; the manifest has them
+    /// always
     #[arg(long, help_heading = "How it is made")]
     pub creation_time: bool,
 
@@ -195,14 +200,14 @@ pub(super) struct MakingArguments {
     #[arg(long, help_heading = "How it is made")]
     pub fflags: bool,
 
-    /// Put the manifest into the archive too, as its last member voltar.disk/manifest.jsonl.zst: what
-    /// travels without the manifest beside it is restored and verified by that. Always with -o -
+    /// Put the manifest into the archive too, as its last member voltar.disk/manifest.jsonl.zst: an
+    /// archive that travels alone is restored and verified by it. Always on with -o -
     #[arg(long, help_heading = "How it is made")]
     pub embed_manifest: bool,
 }
 
 impl MakingArguments {
-    /// What of an entry goes into the tar.
+    /// Choices for the tar, where readers differ.
     pub(super) fn form(&self) -> Form {
         let sparse = self.sparse.into();
         Form { sparse, creation_time: self.creation_time, flags: self.fflags }
@@ -269,7 +274,8 @@ pub(super) struct ReadingArguments {
     #[arg(long, value_name = "DEVICE", value_hint = ValueHint::FilePath, help_heading = "How it is read")]
     pub journal: Option<PathBuf>,
 
-    /// Bytes of the sectors that the partition table counts in [default: found by what its partitions hold]
+    /// Bytes of the sectors that the partition table counts in [default: found by what its
+    /// partitions hold]
     #[arg(long, value_name = "BYTES", value_parser = sector_size, help_heading = "How it is read")]
     pub sector_size: Option<u32>,
 
@@ -331,7 +337,7 @@ choices!(SparseChoice => bool {
 choices!(RawChoice => Raw {
     /// Those that can't be read as files
     Auto => Raw::Auto,
-    /// None: what can't be read as files is left out, an issue each
+    /// None: a partition that can't be read as files is skipped, an issue each
     Never => Raw::Never,
     /// All, so that a disk with XFS can be restored byte for byte
     Always => Raw::Always,

@@ -1,4 +1,5 @@
-//! Extended attributes as people know them: ACLs as getfacl(1) shows them, all else as getfattr(1) does.
+//! Extended attributes as people know them: ACLs as getfacl(1) shows them, all else as getfattr(1)
+//! does.
 
 use crate::archive::base64;
 use crate::fields::{u16_at, u32_at};
@@ -9,7 +10,8 @@ use crate::printable::harmless;
 const ACLS: [(&[u8], &str); 2] =
     [(b"system.posix_acl_access", ""), (b"system.posix_acl_default", "default:")];
 
-/// `POSIX_ACL_XATTR_VERSION`, and the bytes of the header and of an entry (`include/uapi/linux/posix_acl_xattr.h`).
+/// `POSIX_ACL_XATTR_VERSION`, and the bytes of the header and of an entry
+/// (`include/uapi/linux/posix_acl_xattr.h`).
 const VERSION: u32 = 2;
 const HEADER: usize = 4;
 const ENTRY: usize = 8;
@@ -64,7 +66,8 @@ fn letters(permission: u16) -> String {
     [letter(4, 'r'), letter(2, 'w'), letter(1, 'x')].iter().collect()
 }
 
-/// A value as getfattr(1) chooses: as text where seven of eight bytes can be printed, else in base64.
+/// A value as getfattr(1) chooses: as text where seven of eight bytes can be printed, else in
+/// base64.
 fn value(bytes: &[u8]) -> String {
     // A zero at the end of a text is not shown.
     let counted = bytes.strip_suffix(b"\0").unwrap_or(bytes);

@@ -186,7 +186,8 @@ struct Side<'a> {
     /// The path below which all is compared.
     top: &'a [u8],
     contents: Contents<'a>,
-    /// What may have further names, once one of those is met: looking each up in an archive would read all of it each time.
+    /// A file that may have further names, once one of them is met. Looking each name up in an
+    /// archive would read all of it each time.
     named_often: OnceCell<BTreeMap<Vec<u8>, Item>>,
 }
 

@@ -75,7 +75,8 @@ pub(super) struct FindArguments {
     #[arg(long)]
     json: bool,
 
-    /// End each name with a zero byte and show its bytes as they are, for xargs -0; -print0 is the same
+    /// End each name with a zero byte and show its bytes as they are, for xargs -0; -print0 is the
+    /// same
     #[arg(short = '0', long, conflicts_with = "json")]
     print0: bool,
 

@@ -23,7 +23,8 @@ impl<'a> Digests<'a> {
         Self { contents: Contents::new(place, &|| Ok(())), text, has_said: false }
     }
 
-    /// The digest of a file's content, as [`Contents::of`]. Says, once, that contents are read because the manifest has another one.
+    /// The digest of a file's content, as [`Contents::of`]. Says, once, that contents are read
+    /// because the manifest has another one.
     pub(super) fn of(&mut self, item: &Item, algorithm: Algorithm) -> Result<Option<String>> {
         let other =
             item.content.as_ref().map(|content| content.algorithm).filter(|known| *known != algorithm);

@@ -20,8 +20,9 @@ use crate::printable::Printable;
 
 /// Show which archives have which version of a file
 ///
-/// Of a destination, the history in each volume is shown under its folder's name. Archives come by name, which is by time
-/// where voltar named them. A = stands where the content is that of the archive before.
+/// Of a destination, the history in each volume is shown under its folder's name. Archives come by
+/// name, which is by time where voltar named them. A = stands where the content is that of the
+/// archive before.
 #[derive(Debug, Args)]
 pub(super) struct HistoryArguments {
     /// Folder of the backups, or of one volume
@@ -93,7 +94,8 @@ struct Teller {
 }
 
 impl Teller {
-    /// The entry in one archive, its version, and whether that is the one before; `None` where it is not there.
+    /// The entry in one archive, its version, and whether that is the one before; `None` where it
+    /// is not there.
     fn version(&self, named: Result<Named>) -> Result<Option<(Item, Version, bool)>> {
         let named = named?;
         let place = named.place.as_ref();
@@ -141,7 +143,7 @@ impl Teller {
 /// What tells one version of an entry from another.
 #[derive(PartialEq, Eq)]
 struct Version {
-    /// How content is told; `None` for what has none.
+    /// How content is compared; `None` for an entry without content.
     way: Option<Way>,
     /// The digest, or where a link leads.
     text: String,

@@ -119,7 +119,7 @@ pub(super) fn run(arguments: &LsArguments) -> Result<ExitCode> {
     Ok(code)
 }
 
-/// Lists a place, and tells whether nothing had to be left out.
+/// Lists a place, and says whether the list is complete.
 fn list(arguments: &LsArguments, named: &Named, zone: &TimeZone, out: &mut Out) -> Result<bool> {
     match arguments.format {
         Some(format) => formatted(format, named, out),

@@ -108,12 +108,12 @@ pub fn main() -> ExitCode {
     signals::end(code)
 }
 
-/// `-print0`, which find(1) has: one dash would be so many single letters.
+/// `-print0`, as find(1) spells it: with one dash clap would read single letters.
 fn as_find_has_it(word: OsString) -> OsString {
     if word == "-print0" { OsString::from("--print0") } else { word }
 }
 
-/// What parsers of numbers say, and what a person is told.
+/// Messages of clap's number parsers, and our replacements.
 const RAW: [(&str, &str); 5] = [
     ("invalid digit found in string", "expected a whole number"),
     ("cannot parse integer from empty string", "expected a whole number"),
@@ -125,7 +125,7 @@ const RAW: [(&str, &str); 5] = [
 /// Tells what is wrong with the arguments, or the help that they ask for.
 fn refuse(error: &clap::Error, is_json: bool) -> ExitCode {
     if !error.use_stderr() {
-        // Where it can't be written nobody asked for it.
+        // When it can't be written, nobody reads it.
         let _ = error.print();
         return ExitCode::SUCCESS;
     }
@@ -137,7 +137,7 @@ fn refuse(error: &clap::Error, is_json: bool) -> ExitCode {
     } else {
         let text = error.render();
         let text = if io::stderr().is_terminal() { text.ansi().to_string() } else { text.to_string() };
-        // Where it can't be written, the exit code says it.
+        // When the message can't be written, the exit code says it.
         let _ = write!(io::stderr(), "{}", in_words(text));
     }
     ExitCode::from(USAGE)

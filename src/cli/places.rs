@@ -29,7 +29,8 @@ pub(super) struct Reading {
     #[arg(long, value_name = "DEVICE", value_hint = ValueHint::FilePath, help_heading = "How it is read")]
     pub journal: Option<PathBuf>,
 
-    /// Bytes of the sectors that the partition table counts in [default: found by what its partitions hold]
+    /// Bytes of the sectors that the partition table counts in [default: found by what its
+    /// partitions hold]
     #[arg(long, value_name = "BYTES", value_parser = super::args::sector_size, help_heading = "How it is read")]
     pub sector_size: Option<u32>,
 
@@ -53,7 +54,8 @@ impl Named {
         self.place.find(&self.path, follow).map_err(|error| self.explained(error))
     }
 
-    /// Says what there is at the top, where what was named begins with nothing of it: a disk has partitions there.
+    /// Says what there is at the top, where what was named begins with nothing of it: a disk has
+    /// partitions there.
     fn explained(&self, error: Error) -> Error {
         const MOST_NAMES: usize = 20;
         const ITEMS_MOST: usize = 65_536;
@@ -62,7 +64,7 @@ impl Named {
         }
         let first = self.path.split(|byte| *byte == b'/').next().unwrap_or_default();
         let mut top = Vec::new();
-        // What can be listed is enough for a hint.
+        // The entries that can be listed are enough for a hint.
         let _ = self.place.list(b"", &mut |item| {
             top.push(item);
             if top.len() < ITEMS_MOST { Ok(()) } else { Err(Error::new(Kind::Limit, "enough for a hint")) }
@@ -146,7 +148,8 @@ impl Out {
         self.0.write_all(bytes).map_err(refused)
     }
 
-    /// Writes a line; what is said beside it, to whatever stream, comes before or after a whole one.
+    /// Writes a line; what is said beside it, to whatever stream, comes before or after a whole
+    /// one.
     pub(super) fn line(&mut self, text: impl std::fmt::Display) -> Result<()> {
         let line = format!("{text}\n");
         if self.0.buffer().len().saturating_add(line.len()) > self.0.capacity() {

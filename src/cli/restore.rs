@@ -41,8 +41,8 @@ Exit codes:
 /// and with all files and their metadata. Nothing is mounted. An archive of one partition, or of a device without a table, becomes that
 /// filesystem.
 ///
-/// The manifest is needed, beside the archive or in it. A target that is mounted, in use or holds data is refused unless --force is given. mke2fs
-/// (e2fsprogs) must be there.
+/// The manifest is needed, beside the archive or in it. A target that is mounted, in use or holds
+/// data is refused unless --force is given. mke2fs (e2fsprogs) must be there.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct RestoreArguments {

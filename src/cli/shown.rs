@@ -77,8 +77,8 @@ pub(super) fn path(path: &[u8]) -> String {
     if path.is_empty() { ".".to_owned() } else { Printable(path).to_string() }
 }
 
-/// A path as a person pastes it back into a shell: as it is where it is plain, else quoted; bytes that are no text, and
-/// those that would move a terminal's cursor, as `$'…'` has them.
+/// A path that can be pasted into a shell: unchanged if it is plain, else quoted. Bytes that are no
+/// text, and those that would move a terminal's cursor, are written as `$'…'` has them.
 pub(super) fn pasted(path: &[u8]) -> String {
     if path.is_empty() {
         return ".".to_owned();

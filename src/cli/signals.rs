@@ -32,18 +32,19 @@ pub(super) fn stop_flag() -> io::Result<Arc<AtomicBool>> {
     Ok(stop)
 }
 
-/// Ends the program with this exit code, or by SIGINT where that stopped it: only so a shell knows that its loop is to stop,
-/// too (<https://www.cons.org/cracauer/sigint.html>).
+/// Ends the program with this exit code, or by SIGINT where that stopped it: only so a shell knows
+/// that its loop is to stop, too (<https://www.cons.org/cracauer/sigint.html>).
 pub(super) fn end(code: ExitCode) -> ExitCode {
     let is_interrupted = INTERRUPTED.get().is_some_and(|flag| flag.load(Relaxed));
     if is_interrupted && code != ExitCode::SUCCESS {
-        // Where this fails, the exit code says it.
+        // When this fails, the exit code says it.
         let _ = emulate_default_handler(SIGINT);
     }
     code
 }
 
-/// Ends the program as one that writes to a reader who is gone: by SIGPIPE, without a word. Rust ignores that signal at first.
+/// Ends the program as one that writes to a reader who is gone: by SIGPIPE, without a word. Rust
+/// ignores that signal at first.
 pub(super) fn end_by_broken_pipe() -> ExitCode {
     let _ = emulate_default_handler(SIGPIPE);
     ExitCode::FAILURE

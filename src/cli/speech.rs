@@ -1,6 +1,8 @@
-//! How the program speaks to whoever started it: in words, or with `--json` in lines of JSON (docs/json.md).
+//! How the program speaks to whoever started it: in words, or with `--json` in lines of JSON
+//! (docs/json.md).
 //!
-//! Each line is an object whose `type` says what it is. This is the only place that knows where lines go.
+//! Each line is an object whose `type` says what it is. This is the only place that knows where
+//! lines go.
 
 use std::ffi::OsStr;
 use std::io::{self, Write as _};
@@ -12,12 +14,12 @@ use super::print;
 use crate::error::{Error, Issue, Result};
 use crate::printable::Printable;
 
-/// Where lines of JSON go.
+/// The stream for lines of JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Channel {
-    /// Where results go.
+    /// With the results.
     Stdout,
-    /// Where stdout has an archive.
+    /// When stdout carries an archive.
     Stderr,
 }
 
@@ -98,7 +100,7 @@ pub(super) fn is_json() -> bool {
 }
 
 fn say(fields: impl FnOnce() -> Value, words: impl FnOnce() -> String) {
-    // Where it can't be written there is nobody to tell: the exit code says it.
+    // When the error can't be written, the exit code says it.
     let _ = match channel() {
         Some(Channel::Stdout) => writeln!(io::stdout(), "{}", fields()),
         Some(Channel::Stderr) => writeln!(io::stderr(), "{}", fields()),

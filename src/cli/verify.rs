@@ -31,7 +31,7 @@ use crate::units::ByteRange;
 /// Findings that are shown to people: of a frame that is lost there may be one for each file in it.
 const FINDINGS_SHOWN: usize = 40;
 
-/// What is said of a sound archive of which nothing says what it should be.
+/// The verdict on a sound archive that has no checksum file and no manifest to compare with.
 const UNPROVEN: &str = "sound, but UNPROVEN: neither a checksum file nor a manifest says what it should be";
 
 const EXIT_CODES: &str = "\
@@ -43,12 +43,13 @@ Exit codes:
 
 /// Prove archives good, or say what of them is damaged
 ///
-/// Reads the whole archive once, on all cores: the checksum file, each frame, the tar's headers, padding and end, and
-/// each member and its content against the manifest. Says which of the files is damaged, and where. What is not beside
-/// the archive is not needed; what could not be checked without it is said.
+/// Reads the whole archive once, on all cores: the checksum file, each frame, the tar's headers,
+/// padding and end, and each member and its content against the manifest. Says which of the files
+/// is damaged, and where. What is not beside the archive is not needed; what could not be checked
+/// without it is said.
 ///
-/// Of a folder, all archives in it and below are checked, with a total at the end. Archives of other programs (tar,
-/// tar.gz, tar.zst) are checked as far as they allow.
+/// Of a folder, all archives in it and below are checked, with a total at the end. Archives of
+/// other programs (tar, tar.gz, tar.zst) are checked as far as they allow.
 #[derive(Debug, Args)]
 #[command(after_help = EXIT_CODES)]
 pub(super) struct VerifyArguments {
@@ -68,7 +69,8 @@ pub(super) struct VerifyArguments {
     #[arg(long, value_name = "SOURCE", value_hint = ValueHint::FilePath)]
     against: Option<OsString>,
 
-    /// Bytes of the sectors that the partition table of SOURCE counts in [default: found by what its partitions hold]
+    /// Bytes of the sectors that the partition table of SOURCE counts in [default: found by what
+    /// its partitions hold]
     #[arg(long, value_name = "BYTES", value_parser = super::args::sector_size, requires = "against")]
     sector_size: Option<u32>,
 

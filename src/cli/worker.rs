@@ -1,6 +1,7 @@
 //! `voltar worker`: what other commands start for themselves, to parse for them. Nobody types it.
 //!
-//! It is told its task on stdin, which is a socket, and ends when that does: see [`crate::worker`].
+//! It reads its task from stdin, which is a socket, and ends when that closes: see
+//! [`crate::worker`].
 
 use std::process::ExitCode;
 

@@ -1,7 +1,9 @@
-//! Formats that are neither a raw image nor an archive that is read here, known by some of their first bytes.
+//! Formats that are neither a raw image nor an archive that is read here, known by some of their
+//! first bytes.
 //!
-//! They are refused by name, with the next step: read as raw bytes, such a file has no partition table and no filesystem, and
-//! the error would point nowhere. One line each; a reader for a format replaces its line.
+//! They are refused by name, with the next step: read as raw bytes, such a file has no partition
+//! table and no filesystem, and the error would point nowhere. One line each; a reader for a format
+//! replaces its line.
 
 use std::path::Path;
 
@@ -13,7 +15,7 @@ pub const HEAD_BYTES: usize = 128;
 /// A format.
 #[derive(Debug)]
 pub struct Foreign {
-    /// What people call it, with its article.
+    /// Its common name, with the article.
     pub name: &'static str,
     at: usize,
     magic: &'static [u8],
@@ -84,7 +86,7 @@ pub fn recognise(head: &[u8]) -> Option<&'static Foreign> {
 }
 
 impl Foreign {
-    /// What the file at `path` is, and what to do with it.
+    /// Names the format of the file at `path`, and the next step.
     #[must_use]
     pub fn told(&self, path: &Path) -> String {
         let (file, raw) = (Printable::path(path), path.with_extension("raw"));

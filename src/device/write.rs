@@ -73,7 +73,8 @@ pub fn from_file(file: File) -> Result<Target> {
     Ok(Arc::new(Writable { file, reading: Positional::new(reading, len_bytes, backing) }))
 }
 
-/// Takes a file that is open for reading and writing, and of which all is known: no path is looked at.
+/// Takes a file that is open for reading and writing, and of which all is known: no path is looked
+/// at.
 ///
 /// # Errors
 ///

@@ -65,7 +65,8 @@ impl Disk {
         Self::from_device_with(path, device, None)
     }
 
-    /// As [`Disk::from_device`], with a say in how many bytes the sectors have that the partition table counts in.
+    /// As [`Disk::from_device`], with a say in how many bytes the sectors have that the partition
+    /// table counts in.
     ///
     /// # Errors
     ///
@@ -109,8 +110,8 @@ impl Disk {
         Ok(disk)
     }
 
-    /// The partition table. A damaged one that leads to no partition counts as none, and is a doubt: then the device is one
-    /// volume, of which nothing is lost.
+    /// The partition table. A damaged one that leads to no partition counts as none, and is a
+    /// doubt: then the device is one volume, of which nothing is lost.
     fn read_table(&mut self, whole: &Volume, sector_bytes: Option<u32>) -> Result<Option<Table>> {
         let device: Device = Arc::<Counting>::clone(&self.device);
         let is_known = |range: ByteRange| {
@@ -119,7 +120,8 @@ impl Disk {
             probe(&window).is_ok_and(|found| found != Contents::Unknown)
         };
         let fault = match partition::read_with(device.as_ref(), sector_bytes, &is_known) {
-            // Where a partition table would be can't be read; but what has the whole device needs none.
+            // The place of a partition table can't be read. A filesystem that has the whole device
+            // needs no table.
             Err(error) if error.kind() == Kind::Read && whole.is_readable() => {
                 self.unreadable = Some(error);
                 return Ok(None);
@@ -255,14 +257,16 @@ impl Disk {
         self.table.is_some() || self.volumes.iter().any(|volume| volume.contents() != &Contents::Unknown)
     }
 
-    /// Whether all that is known of the device is a filesystem's signature, and that can't be opened: two bytes may be chance.
+    /// Whether all that is known of the device is a filesystem's signature, and that can't be
+    /// opened: two bytes may be chance.
     #[must_use]
     pub fn is_damaged_filesystem(&self) -> bool {
         let damaged = |volume: &Volume| volume.is_readable() && volume.filesystem().is_err();
         self.table.is_none() && self.volumes.iter().all(damaged)
     }
 
-    /// Checks that it may be a disk: of what is not known, a file that has no whole number of sectors is none.
+    /// Checks that a device of unknown contents may be a disk: a disk has a whole number of
+    /// sectors.
     ///
     /// # Errors
     ///

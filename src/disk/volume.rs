@@ -105,7 +105,7 @@ impl Volume {
         filesystem::is_readable(self.name())
     }
 
-    /// What is wrong with its place: it overlaps another partition, or ends before it begins.
+    /// The fault in its place: it overlaps another partition, or ends before it begins.
     #[must_use]
     pub fn fault(&self) -> Option<Error> {
         let fault = self.partition.as_ref().and_then(|partition| partition.fault.as_ref())?;
@@ -129,7 +129,8 @@ impl Volume {
             .map_err(|error| self.locate(error))
     }
 
-    /// Opens the filesystem, and looks at its root directory: without one, none of its files can be reached.
+    /// Opens the filesystem, and looks at its root directory: without one, none of its files can be
+    /// reached.
     ///
     /// # Errors
     ///
@@ -144,7 +145,7 @@ impl Volume {
             filesystem.directory(&root).map(drop)
         };
         match root() {
-            // What the device fails to read is told when it is read for its names.
+            // A failed read is reported when the names are read.
             Err(error) if error.kind() != Kind::Read => Err(self.locate(error)),
             _ => Ok(filesystem),
         }

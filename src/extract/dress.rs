@@ -58,7 +58,7 @@ impl Run<'_> {
         }
         capability.into_iter().try_for_each(|attribute| self.attribute(open, item, attribute))?;
         self.times(open, item);
-        // What this user may not set is told already.
+        // Things that this user may not set have been reported already.
         let owner = u32::try_from(item.uid).ok().zip(u32::try_from(item.gid).ok());
         let is_checked = item.kind != ItemKind::Symlink && self.rights.is_root;
         let mode = is_checked.then_some(mode);
@@ -80,7 +80,7 @@ impl Run<'_> {
                 self.left.add_of(What::Mode, &item.path);
                 Ok(())
             }
-            // What root could not set is seen when it is read back.
+            // A failure of root shows when the entry is read back.
             Ok(()) | Err(_) => Ok(()),
         }
     }

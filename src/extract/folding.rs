@@ -1,8 +1,8 @@
-//! Directories in which one name stands for others: those that differ in case, or in what a filesystem
-//! takes away from names.
+//! Directories in which one name stands for others: those that differ in case, or in what a
+//! filesystem takes away from names.
 //!
-//! There a name that can be opened may be that of another file. So such directories know all names in
-//! them, as they are listed, and a file that would replace one of another name is not made.
+//! There a name that can be opened may be that of another file. So such directories know all names
+//! in them, as they are listed, and a file that would replace one of another name is not made.
 
 use std::collections::HashSet;
 use std::os::fd::{AsFd as _, BorrowedFd};
@@ -34,7 +34,7 @@ impl Names {
     ///
     /// # Errors
     ///
-    /// Where it is the name of another file here.
+    /// When the name is that of another file here.
     pub(super) fn check(&self, name: &[u8]) -> Result<()> {
         if self.known.contains(name) { Ok(()) } else { Err(same_as_another()) }
     }

@@ -137,7 +137,8 @@ impl Run<'_> {
         then: Then,
     ) -> Result<()> {
         let folder = &directory.file;
-        // Held, so that no other thread gives a file the same name under another spelling meanwhile.
+        // Held, so that no other thread gives a file the same name under another spelling
+        // meanwhile.
         let mut names = directory.names(temporary);
         if let Some(names) = &names
             && stat_at(folder, name).is_ok()

@@ -1,5 +1,5 @@
-//! What was set is read back: filesystems that can't hold a time, an owner or an attribute often say that
-//! they took it.
+//! Reads back what was set: filesystems that can't hold a time, an owner or an attribute often say
+//! that they took it.
 
 use std::os::fd::AsFd as _;
 
@@ -12,11 +12,11 @@ use super::target::modified;
 use crate::filesystem::{Attribute, Timestamp};
 use crate::place::Item;
 
-/// Attributes that the kernel gives back as they were set. It rewrites others: an ACL that says no more
-/// than the mode becomes the mode.
+/// Attributes that the kernel gives back as they were set. It rewrites others: an ACL that says no
+/// more than the mode becomes the mode.
 const KEPT_AS_SET: [&[u8]; 2] = [b"user.", b"trusted."];
 
-/// What should have been set, as far as it was.
+/// The metadata that should have been set, as far as setting it succeeded.
 pub(super) struct Wanted {
     /// Numbers of owner and group, if they were set.
     pub owner: Option<(u32, u32)>,

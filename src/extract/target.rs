@@ -98,9 +98,9 @@ pub struct Target {
     id: String,
     boot: String,
     is_empty: bool,
-    /// What an earlier run left, held and not read yet.
+    /// The file of an earlier run, locked and not read yet.
     state: Option<File>,
-    /// The same, read: held so that no other run goes on with it.
+    /// The same file, read. The lock keeps other runs from resuming it.
     found: Option<(File, Timestamp, bool)>,
     begun: OnceLock<(Arc<File>, Timestamp)>,
 }
@@ -165,8 +165,8 @@ impl Target {
         Ok(Self { state: Some(file), ..self })
     }
 
-    /// Makes the directory the root of this process, where that may be done, and gives up all other rights. What the kernel can't
-    /// close is told to `note`.
+    /// Makes the directory the root of this process, if it may, and gives up all other rights.
+    /// `note` gets a sentence about rights that the kernel can't take away.
     ///
     /// # Errors
     ///
@@ -181,7 +181,8 @@ impl Target {
         Ok(Self { descriptors, ..self })
     }
 
-    /// Reads what an earlier run left, if there is something: whoever can write to the directory may have made it.
+    /// Reads what an earlier run left, if there is something: whoever can write to the directory
+    /// may have made it.
     ///
     /// # Errors
     ///

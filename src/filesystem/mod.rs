@@ -70,7 +70,7 @@ pub trait Filesystem: Send + Sync {
     fn attributes(&self, inode: &Inode) -> Result<Salvaged<Vec<Attribute>>>;
 }
 
-/// What it takes to make the same filesystem again, for each reader that knows it.
+/// The settings that make the same filesystem again, for each reader that knows them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Geometry {
@@ -121,8 +121,9 @@ pub fn open(device: Device, name: &str, journal: Option<Device>) -> Result<Box<d
     }
 }
 
-/// Tells what a device holds, by reading a few of its sectors. Where the first of them are destroyed, a copy of a superblock
-/// may tell, if it still leads to the root directory: copies outlast a filesystem by years.
+/// Tells what a device holds, by reading a few of its sectors. Where the first of them are
+/// destroyed, a copy of a superblock may tell, if it still leads to the root directory: copies
+/// outlast a filesystem by years.
 ///
 /// # Errors
 ///

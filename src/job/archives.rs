@@ -1,7 +1,9 @@
 //! What lies in a destination: the history of its volumes is there and nowhere else.
 //!
-//! Only files whose names are exactly ours count, in folders right under the destination; everything else is passed over. A volume's
-//! folder may be a link ([`volume_folder`]); other links are not followed. The disk may be written by others: whatever lies there, this takes it for data.
+//! Only files whose names are exactly ours count, in folders right under the destination;
+//! everything else is passed over. A volume's folder may be a link ([`volume_folder`]); other links
+//! are not followed. The disk may be written by others: whatever lies there, this takes it for
+//! data.
 
 use std::collections::BTreeMap;
 use std::fs::{self, DirEntry, Metadata};
@@ -30,7 +32,7 @@ pub struct Archived {
     pub told: Option<Told>,
 }
 
-/// What a manifest calls an entry that is a partition as it is.
+/// The type that a manifest gives to a partition stored as a raw image.
 pub(super) const IMAGE: &str = "image";
 
 /// What a manifest says of its archive.

@@ -29,7 +29,7 @@ impl fmt::Display for Share {
     }
 }
 
-/// What is chosen.
+/// The rule that chooses archives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Choice {
     /// The last of each folder, by name: that is the newest where voltar named them.
@@ -45,7 +45,8 @@ impl Choice {
         !self.newest && self.sample.is_none()
     }
 
-    /// The archives that have their turn at a time in seconds since 1970. With both ways, what either chooses.
+    /// The archives that have their turn at a time in seconds since 1970. With both ways, what
+    /// either chooses.
     #[must_use]
     pub fn of(&self, shelves: &[Shelf], now: i64) -> Vec<PathBuf> {
         let all: Vec<&PathBuf> = shelves.iter().flat_map(|shelf| &shelf.archives).collect();
@@ -70,8 +71,8 @@ impl Choice {
 }
 
 impl Share {
-    /// Whether an archive has its turn on a day: its name decides, so the turns of the others stay as they are when some
-    /// come and go.
+    /// Whether an archive has its turn on a day: its name decides, so the turns of the others stay
+    /// as they are when some come and go.
     fn has(self, path: &std::path::Path, day: i64) -> bool {
         let name = path.file_name().unwrap_or_default().as_encoded_bytes();
         // FNV-1a: the same on every host.

@@ -11,7 +11,7 @@ pub struct Cleaned {
     pub removed: Vec<VolumeName>,
     /// Snapshots that stay, and why.
     pub kept: Vec<(VolumeName, String)>,
-    /// What was a snapshot and is a volume now, in words: every run tells of it.
+    /// Leftovers of snapshots that are plain volumes now, in words: every run reports them.
     pub leftovers: Vec<String>,
     /// What failed.
     pub errors: Vec<String>,
@@ -28,11 +28,11 @@ pub enum Mode {
 
 /// Removes the snapshots of processes that are no more; when some are named, these and no others.
 ///
-/// What is left of a snapshot whose removal was cut short is a volume to LVM: somebody may have made it one. So it is
-/// named, and goes only when it is named in turn.
+/// The leftover of an unfinished removal is a plain volume to LVM: somebody may have made it one.
+/// So it is reported, and removed only when the user names it.
 ///
-/// One that carries no mark is never removed, nor is one whose process still runs. That nobody knows whether it still
-/// runs is reason enough to keep it, unless it is named.
+/// A snapshot without a mark is never removed, nor is one whose process still runs. One whose
+/// process may still run is kept, unless the user names it.
 ///
 /// # Errors
 ///

@@ -103,7 +103,7 @@ pub struct Options {
     pub digest: Algorithm,
     /// Which digest, of each file.
     pub file_digest: Algorithm,
-    /// What of an entry goes into the tar.
+    /// Choices for the tar, where readers differ.
     pub form: Form,
     /// Whether the manifest goes into the archive too.
     pub embed_manifest: bool,

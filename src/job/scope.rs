@@ -1,4 +1,5 @@
-//! What a folder on the command line means: a destination, with a folder for each volume, or one volume's folder.
+//! Tells what a folder on the command line means: a destination, with a folder for each volume, or
+//! one volume's folder.
 //!
 //! All commands that take a folder ask here, so it means the same to each of them.
 
@@ -25,7 +26,8 @@ pub struct Scope {
 }
 
 impl Scope {
-    /// Finds the volumes that a folder and names of volumes stand for: all of a destination where none is named.
+    /// Finds the volumes that a folder and names of volumes stand for: all of a destination where
+    /// none is named.
     ///
     /// # Errors
     ///
@@ -61,8 +63,8 @@ pub struct Shelf {
     pub archives: Vec<PathBuf>,
 }
 
-/// All archives in a folder and below it, whatever they are called: those of other programs too. Each folder that has
-/// some is a shelf; there is one at least.
+/// All archives in a folder and below it, whatever they are called: those of other programs too.
+/// Each folder that has some is a shelf; there is one at least.
 ///
 /// # Errors
 ///
@@ -92,7 +94,8 @@ fn collect(folder: &Path, depth: usize, shelves: &mut Vec<Shelf>) -> Result<()> 
         let path = folder.join(name);
         let is_archive = Compression::of_name(&name.to_string_lossy()).is_some();
         if path.is_dir() {
-            // Right below a destination a link is a volume's folder that lies elsewhere; deeper, it may lead in circles.
+            // Right below a destination a link is a volume's folder that lies elsewhere; deeper, it
+            // may lead in circles.
             let is_followed = depth == 0 || !path.is_symlink();
             folders.extend(is_followed.then_some(path));
         } else if is_archive && path.is_file() {
@@ -122,7 +125,8 @@ fn check_folder(folder: &Path) -> Result<()> {
 
 /// The destination and the volume of a folder in which archives are named after it.
 fn volume_folder(folder: &Path) -> Result<Option<(PathBuf, String)>> {
-    // As it was written, since a link to a volume's folder may have the volume's name; then as it is, for `.` and others.
+    // First the path as the user wrote it, since a link to a volume's folder may have the volume's
+    // name. Then the resolved path, for `.` and others.
     let whole = fs::canonicalize(folder).map_err(|source| Error::new(Kind::Source, source).on(folder))?;
     for path in [folder, &whole] {
         let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };

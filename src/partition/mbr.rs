@@ -12,8 +12,9 @@ use crate::units::ByteRange;
 /// The active flag of a boot indicator.
 const ACTIVE: u8 = 0x80;
 
-/// Reads the partitions with the size of a sector that is decided, or at which most of what they name is found: a boot record
-/// of logical partitions, or something that is known. Of those that find as much, the likelier one.
+/// Reads the partitions with the size of a sector that is decided, or at which most of what they
+/// name is found: a boot record of logical partitions, or something that is known. Of those that
+/// find as much, the likelier one.
 pub(super) fn find(
     device: &dyn ReadAt,
     boot: &BootSector,
@@ -27,7 +28,7 @@ pub(super) fn find(
         return best;
     }
     let mut found = evidence(device, &best, is_known);
-    // Where all is found there is no better one.
+    // No other size can do better than one that finds everything.
     if found < most_evidence(&best) {
         let likely = best.sector_bytes;
         for table in tables {

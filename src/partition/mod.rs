@@ -83,7 +83,8 @@ const SECTOR_SIZES: [u32; 2] = [512, 4096];
 /// Whether something that is known begins with a range of the device.
 pub type IsKnown<'a> = dyn Fn(ByteRange) -> bool + 'a;
 
-/// Reads the partition table of a device; `None` when there is none. It counts in the device's own sectors.
+/// Reads the partition table of a device; `None` when it has no table. Positions count in the
+/// device's own sectors.
 ///
 /// # Errors
 ///
@@ -98,9 +99,9 @@ pub fn read(device: &dyn ReadAt) -> Result<Option<Table>> {
 /// a GPT still counts when its primary copy is there, or when only its backup is and everything before the first
 /// partition was wiped; a stale backup at the end of a disk that holds something else by now does not.
 ///
-/// A table counts in sectors of a size that it does not tell. `sector_bytes` decides it. Otherwise it is found: by where a GPT
-/// lies, and for an MBR by where the boot records of logical partitions are, and partitions of which `is_known` is true. The
-/// device's own size comes first.
+/// A table counts in sectors of a size that it does not tell. `sector_bytes` decides it. Otherwise
+/// it is found: by where a GPT lies, and for an MBR by where the boot records of logical partitions
+/// are, and partitions of which `is_known` is true. The device's own size comes first.
 ///
 /// # Errors
 ///
@@ -141,7 +142,8 @@ pub fn read_with(
     }))
 }
 
-/// The sizes of a sector that a table may count in on this device, the most likely first; one alone where that is decided.
+/// The sizes of a sector that a table may count in on this device, the most likely first; one alone
+/// where that is decided.
 fn sector_sizes(device: &dyn ReadAt, decided: Option<u32>) -> Vec<u32> {
     if let Some(decided) = decided {
         return vec![decided];

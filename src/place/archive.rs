@@ -105,8 +105,8 @@ impl Archive {
         Ok(found)
     }
 
-    /// Entries by the archive's headers, from this position of the tar stream on. The manifest in the
-    /// archive is none.
+    /// Entries by the archive's headers, from this position of the tar stream on, without the
+    /// manifest in the archive.
     fn members(&self, from: u64, each: &mut Each<'_>) -> Result<()> {
         // Damaged, it is shown as a file, as any tar shows it.
         let manifest = Manifest::embedded(self.packed()).ok().flatten();
@@ -242,7 +242,8 @@ impl Place for Archive {
     }
 
     fn list(&self, directory: &[u8], each: &mut Each<'_>) -> Result<()> {
-        // Directories without a member of their own, and those that have one: which is which is known at the end.
+        // Directories without a member of their own, and those that have one: which is which is
+        // known at the end.
         let (mut implied, mut own) = (BTreeSet::<Vec<u8>>::new(), BTreeSet::<Vec<u8>>::new());
         let mut budget = Budget::default();
         let what = "the directories in it take";

@@ -3,10 +3,11 @@
 use super::Item;
 use crate::error::{Error, Kind, Result};
 
-/// Bytes of all that a command keeps of its entries. With what else it takes, it stays below 512 MiB.
+/// Bytes of all that a command keeps of its entries. With what else it takes, it stays below 512
+/// MiB.
 pub const ENTRIES_BYTES_MOST: usize = 256 << 20;
 
-/// What a node of a tree, or the place in a list or a map, takes besides, with what an allocator adds.
+/// Bytes that a node of a tree, a list or a map adds to its contents, with the allocator's share.
 const OVERHEAD: usize = 96;
 
 /// Memory that is left.
@@ -28,7 +29,7 @@ impl Budget {
         Self { left: bytes }
     }
 
-    /// Takes so many bytes, and what keeping them takes besides. `false` when there are not as many left.
+    /// Takes this many bytes, and [`OVERHEAD`]. `false` when fewer are left.
     pub fn has(&mut self, bytes: usize) -> bool {
         match self.left.checked_sub(bytes.saturating_add(OVERHEAD)) {
             Some(left) => {

@@ -3,18 +3,19 @@
 use super::Item;
 use crate::archive::{Hasher, holes_count};
 
-/// The digest of one file as it is computed.
+/// The digest of one file while it is computed.
 pub struct Check {
     hasher: Hasher,
     data_only: bool,
     expected: String,
     size_bytes: u64,
-    /// Where the data that were seen end.
+    /// The end of the data that were seen.
     end: u64,
 }
 
 impl Check {
-    /// The digest of an entry, where it is known and costs no more than its `data_bytes` of data do.
+    /// The digest of an entry, where it is known and costs no more than its `data_bytes` of data
+    /// do.
     #[must_use]
     pub fn of(item: &Item, data_bytes: u64) -> Option<Self> {
         let content = item.content.as_ref()?;

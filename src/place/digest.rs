@@ -1,5 +1,6 @@
-//! Digests of content that is read for them. Holes are never read. Where they are longer than the data they are hashed out of a
-//! budget: a file of a few blocks may claim to be terabytes long, and there may be many of them.
+//! Digests of content that is read for them. Holes are never read. Where they are longer than the
+//! data they are hashed out of a budget: a file of a few blocks may claim to be terabytes long, and
+//! there may be many of them.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -10,7 +11,7 @@ use crate::archive::{Algorithm, Hasher, holes_count};
 use crate::error::{Error, Result};
 use crate::units::ByteRange;
 
-/// What is asked before each piece; an error ends the reading.
+/// A check before each piece; its error ends the reading.
 pub type GoOn<'a> = dyn Fn() -> Result<()> + 'a;
 
 /// Bytes of long holes that are hashed in one place: some seconds.
@@ -20,15 +21,16 @@ const HOLES_BUDGET: u64 = 4 << 30;
 const BLOCK_LEN: usize = 4096;
 const BLOCK_BYTES: u64 = 4096;
 
-/// What one reading of content computes.
+/// The results of reading some content once.
 enum Running {
     /// The digest that a program has of the whole, holes as zeros, up to this position.
     Digest(Hasher, u64),
-    /// The blocks that hold something, each with its number: the same for the same content, wherever its holes are.
+    /// The blocks that hold something, each with its number: the same for the same content,
+    /// wherever its holes are.
     Print { hasher: Hasher, block: Vec<u8>, number: u64 },
 }
 
-/// How content is told from other content.
+/// How two contents are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
     /// By a digest of the whole.
@@ -104,7 +106,8 @@ pub struct Contents<'a> {
     go_on: &'a GoOn<'a>,
     /// Bytes of long holes that may still be hashed.
     budget: Cell<u64>,
-    /// Of a place that is only read from front to back: those of all its files, read in one pass for each way.
+    /// Of a place that is only read from front to back: those of all its files, read in one pass
+    /// for each way.
     passes: [OnceLock<BTreeMap<Vec<u8>, Option<String>>>; 4],
 }
 
@@ -120,7 +123,8 @@ impl<'a> Contents<'a> {
         self.place
     }
 
-    /// Whether a file's holes are hashed: where they are longer than the data, as far as the budget goes.
+    /// Whether a file's holes are hashed: where they are longer than the data, as far as the budget
+    /// goes.
     fn are_holes_hashed(&self, data_bytes: u64, size_bytes: u64) -> bool {
         if holes_count(data_bytes, size_bytes) {
             return true;
@@ -129,8 +133,9 @@ impl<'a> Contents<'a> {
         rest.inspect(|rest| self.budget.set(*rest)).is_some()
     }
 
-    /// The digest of a file's content, the known one or a computed one, or its print. `None` where its holes are so long that
-    /// the digest of the whole would take hours: then only a print is computed.
+    /// The digest of a file's content, the known one or a computed one, or its print. `None` where
+    /// its holes are so long that the digest of the whole would take hours: then only a print is
+    /// computed.
     ///
     /// # Errors
     ///
@@ -160,7 +165,8 @@ impl<'a> Contents<'a> {
         Ok(Some(running.finish(size)))
     }
 
-    /// Those of all files of a stream. An entry that comes twice counts as it comes last, as when a tar is extracted.
+    /// Those of all files of a stream. An entry that comes twice counts as it comes last, as when a
+    /// tar is extracted.
     fn pass(&self, way: Way) -> Result<&BTreeMap<Vec<u8>, Option<String>>> {
         let index = match way {
             Way::Digest(Algorithm::Sha1) => 0,
@@ -194,7 +200,8 @@ impl<'a> Contents<'a> {
         Ok(slot.get_or_init(|| all))
     }
 
-    /// Whether two files of the same size have the same content. Known digests tell, else what is read.
+    /// Whether two files of the same size have the same content. Known digests tell, else what is
+    /// read.
     ///
     /// # Errors
     ///

@@ -175,12 +175,12 @@ impl Image {
     }
 }
 
-/// What a volume is called that is an image.
+/// Name of a volume that is stored as an image.
 fn image_name(number: u32) -> Vec<u8> {
     format!("p{number}.img").into_bytes()
 }
 
-/// Where a volume holds anything, as far as its device tells without being read: position twice, and length.
+/// Finds a volume's data as far as its device tells without being read: position twice, and length.
 fn runs(device: &dyn ReadAt) -> Vec<(u64, u64, u64)> {
     let (mut runs, mut at) = (Vec::new(), 0);
     while let Some(data) = device.next_data(at) {

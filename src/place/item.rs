@@ -71,7 +71,7 @@ pub(super) enum Body {
 }
 
 impl Body {
-    /// Bytes of memory that it takes besides itself.
+    /// Bytes of memory that it holds outside of its own size.
     pub(super) fn memory(&self) -> usize {
         match self {
             Self::Extents(_, extents) => extents.len().saturating_mul(size_of::<Extent>()),

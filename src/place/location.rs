@@ -116,7 +116,7 @@ impl Opened {
         let is_disk = |disk: &Disk| disk.is_recognised() && !disk.is_damaged_filesystem();
         if Packed::is_archive(&self.device)? {
             let packed = Packed::open(Device::clone(&self.device))?;
-            // What can't be unpacked is an archive: a damaged one.
+            // A file that can't be unpacked is an archive: a damaged one.
             return match (disk, packed.check_is_tar()) {
                 (Ok(disk), Err(error)) if is_disk(&disk) && error.kind() == Kind::Unrecognised => {
                     self.disk(disk)

@@ -47,7 +47,7 @@ pub trait AtHand {
     /// When the place can't be read, and what `take` fails with.
     fn read(&mut self, take: &mut TakeAt<'_>) -> Result<()>;
 
-    /// Bytes of data that it has, holes left out.
+    /// Bytes of its data, without holes.
     fn data_bytes(&self) -> u64;
 }
 
@@ -60,8 +60,8 @@ pub trait Place: Send + Sync {
     /// When the place can't be read, and what `each` fails with. What costs single entries is an issue.
     fn walk(&self, below: &[u8], each: &mut Each<'_>) -> Result<()>;
 
-    /// As [`Place::walk`], for whoever makes files of it: no entry is told by an index alone. Where an archive's manifest
-    /// says another thing than its tar, that is an issue, and the tar counts.
+    /// As [`Place::walk`], for commands that make files of the entries. None of them comes from an
+    /// index alone. A manifest that contradicts its tar is an issue, and the tar counts.
     ///
     /// # Errors
     ///

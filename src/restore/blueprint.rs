@@ -107,7 +107,8 @@ impl Blueprint {
             let message = "the manifest has it among its volumes, but not in its table";
             return Err(Error::corrupt(message).in_partition(*number));
         }
-        // Images that overlap have the same bytes where they do; a filesystem that is made anew would have others.
+        // Images that overlap have the same bytes where they do; a filesystem that is made anew
+        // would have others.
         let is_made = |volume: &&Volume| !matches!(volume.holds, Holds::Raw { .. } | Holds::Nothing);
         let made: Vec<u32> = volumes.iter().filter(is_made).map(|volume| volume.number).collect();
         for partition in table.partitions.iter().filter(|partition| made.contains(&partition.number)) {

@@ -1,17 +1,18 @@
-//! The two ends of a partition that is written as it was, kept back until all else is on the target:
-//! there its filesystem says what it is.
+//! The two ends of a partition that is written as it was, kept back until all else is on the
+//! target: there its filesystem says what it is.
 
 use crate::device::WriteAt;
 use crate::error::Result;
 use crate::units::ByteRange;
 
-/// Bytes at the front that are kept back. Superblocks lie here, that of btrfs at 64 KiB as the last.
+/// Bytes at the front that are kept back. Superblocks lie here, that of btrfs at 64 KiB as the
+/// last.
 const FRONT_BYTES: u64 = 128 << 10;
 
 /// Bytes at the back: superblocks of md, labels of ZFS, copies of NTFS and GPT lie here.
 const BACK_BYTES: u64 = 512 << 10;
 
-/// What is kept back of one partition.
+/// The parts of one partition that are written last.
 #[derive(Debug)]
 pub(super) struct Held {
     front: Piece,

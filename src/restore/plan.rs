@@ -82,7 +82,8 @@ pub enum Work {
 }
 
 impl Plan {
-    /// The plan without the bytes that are written: all that is shown to people, and that `mke2fs` has to know.
+    /// The plan without the bytes that are written: all that is shown to people, and that `mke2fs`
+    /// has to know.
     #[must_use]
     pub fn outline(&self) -> Self {
         let (steps, scheme) = (self.steps.clone(), self.scheme);
@@ -91,8 +92,8 @@ impl Plan {
         Self { target_bytes, steps, scheme, sector_bytes, source_sector_bytes, source_bytes, boot, table }
     }
 
-    /// Checks an outline that another process made, for a target of this length: what that process read may have been made
-    /// by anybody.
+    /// Checks an outline that another process made, for a target of this length: what that process
+    /// read may have been made by anybody.
     ///
     /// # Errors
     ///
@@ -240,13 +241,13 @@ impl Blueprint {
 }
 
 impl Plan {
-    /// Checks that the table says on the target what it said before. `target` is the size of a sector there, `decided` the
-    /// one in which whoever uses the disk counts.
+    /// Checks that the table says on the target what it said before. `target` is the size of a
+    /// sector there, `decided` the one in which whoever uses the disk counts.
     ///
     /// # Errors
     ///
-    /// [`Kind::Unsupported`] when the target's sectors, or those that were decided, are not those that the table counts in; unless the
-    /// device that was archived had the same as the target.
+    /// [`Kind::Unsupported`] when the target's sectors, or those that were decided, are not those
+    /// that the table counts in; unless the device that was archived had the same as the target.
     pub fn check_sectors(&self, target: Option<u32>, decided: Option<u32>) -> Result<()> {
         let (Some(table), Some(counted)) = (self.sector_bytes, decided.or(target)) else { return Ok(()) };
         let is_as_it_was = decided.is_none() && self.source_sector_bytes == target;

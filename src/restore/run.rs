@@ -1,7 +1,7 @@
 //! Carrying out a plan.
 //!
-//! The table, and what each volume is known by, are written last: until then, and after a failure or
-//! a kill, the target looks like no disk at all.
+//! The table, and what each volume is known by, are written last: until then, and after a failure
+//! or a kill, the target looks like no disk at all.
 
 use std::fs::File;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use crate::printable::Printable;
 use crate::temporary::scratch;
 use crate::units::{ByteRange, Bytes};
 
-/// Where the superblock of an ext filesystem is.
+/// Position of an ext filesystem's superblock.
 const SUPERBLOCK_AT: u64 = 1024;
 const SUPERBLOCK_LEN: usize = 1024;
 
@@ -147,7 +147,8 @@ fn zero(device: &dyn WriteAt, range: ByteRange) -> Result<()> {
 ///
 /// # Errors
 ///
-/// When the archive is damaged or the target can't be written. Whoever made the target then has to [`spoil`] it.
+/// When the archive is damaged or the target can't be written. Whoever made the target then has to
+/// [`spoil`] it.
 pub fn run(plan: &Plan, place: &dyn Place, target: &Output, observer: &dyn Observer) -> Result<Restored> {
     let (veils, held, restored) = (Vec::new(), Vec::new(), Restored::default());
     let mut running = Running { plan, place, target, observer, veils, held, restored };
@@ -156,8 +157,8 @@ pub fn run(plan: &Plan, place: &dyn Place, target: &Output, observer: &dyn Obser
     Ok(running.restored)
 }
 
-/// Makes sure that what is on a target after a failure is not taken for a good disk, and says what is there: `data_bytes` were
-/// written.
+/// Makes sure that what is on a target after a failure is not taken for a good disk, and says what
+/// is there: `data_bytes` were written.
 #[must_use]
 pub fn spoil(error: Error, target: &TargetFile, data_bytes: u64) -> Error {
     if target.vanishes() {
@@ -277,7 +278,7 @@ impl Running<'_> {
         if let (Some(content), false) = (&item.content, check.is_none_or(Check::agrees)) {
             let (member, name, said) = (Printable(member), content.algorithm.name(), &content.hex);
             return Err(Error::corrupt(format!(
-                "{member}: its {name} is not {said}, as it is by the manifest"
+                "{member}: its {name} is not {said}, which the manifest says"
             )));
         }
         self.held.push(held);
@@ -312,8 +313,8 @@ impl Running<'_> {
         Ok(())
     }
 
-    /// Makes known what the target holds, when all else is on it for good: headers and boot code, what
-    /// each volume is known by, and the table.
+    /// Makes known what the target holds, when all else is on it for good: headers and boot code,
+    /// what each volume is known by, and the table.
     fn reveal(&mut self) -> Result<()> {
         let device = self.target.device.as_ref();
         device.sync()?;

@@ -31,8 +31,9 @@ pub enum Destination {
     Existing {
         /// Its path.
         path: PathBuf,
-        /// The file or device itself. A block device is claimed with it, so that nobody else can mount
-        /// it or put anything over it; what somebody uses already, and that was forced, can't be.
+        /// The file or device itself. A block device is claimed with it, so that nobody else can
+        /// mount it or put anything over it; what somebody uses already, and that was forced, can't
+        /// be.
         file: File,
         /// Its length in bytes; 0 for a file to be made longer.
         len_bytes: u64,
@@ -175,7 +176,7 @@ impl Destination {
     }
 }
 
-/// A target as it is written to: its bytes, and no path.
+/// An open target for writing: its bytes, and no path.
 #[derive(Clone, Debug)]
 pub struct Output {
     /// Its bytes.

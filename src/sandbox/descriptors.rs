@@ -1,4 +1,4 @@
-//! What the caller of the program left open is closed: a parser that was taken over must not find a
+//! Closes what the caller of the program left open: a parser that was taken over must not find a
 //! descriptor of somebody else.
 //!
 //! All that this program opens has `FD_CLOEXEC`. So a descriptor without it came through

@@ -9,8 +9,8 @@ use landlock::{
 
 use super::Writing;
 
-/// The newest Landlock whose rights are all given up; of an older one, those that it knows. Newer
-/// rights are about sockets, and there are none to be had: seccomp refuses to make them.
+/// The newest Landlock whose rights are all given up. On an older kernel we give up the rights that
+/// it knows. Newer rights are about sockets, which seccomp refuses to make.
 const NEWEST: ABI = ABI::V6;
 
 /// What making a tree takes: files of all kinds, and their names. Nothing is read but directories.

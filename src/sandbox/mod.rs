@@ -6,10 +6,13 @@
 //! is open already, and nothing else:
 //!
 //! - no descriptor that the caller left open, but stdin, stdout and stderr;
-//! - no capability, whoever started it; what extracts keeps those that owners, modes and attributes take;
+//! - no capability, whoever started it; what extracts keeps those that owners, modes and attributes
+//!   take;
 //! - no new privileges: no program that it starts would gain any (`PR_SET_NO_NEW_PRIVS`);
-//! - Landlock: no path can be opened, and no name made or removed, but in the folder of what extracts;
-//! - seccomp: no system call but those that reading and computing (or extracting) take: no path can even be looked at.
+//! - Landlock: no path can be opened, and no name made or removed, but in the folder of what
+//!   extracts;
+//! - seccomp: no system call but those that reading and computing (or extracting) take: no path can
+//!   even be looked at.
 //!
 //! Each of the last two stands where the kernel lacks the other. All of it lasts until the process
 //! ends.
@@ -66,8 +69,7 @@ pub enum Writing<'a> {
     /// Nowhere, but to what is open and to what another process sends by a socket that is open.
     Receiving,
     /// In this folder files of all kinds can be made, written and removed; none can be read.
-    /// Whoever extracts calls [`close_inherited`] before: where the folder is the root by now,
-    /// there is no `/proc`.
+    /// Call [`close_inherited`] before: once the folder is the root, there is no `/proc`.
     Extracting {
         /// The folder.
         folder: BorrowedFd<'a>,
@@ -84,8 +86,8 @@ pub enum Writing<'a> {
 ///
 /// # Errors
 ///
-/// [`Kind::System`] when the kernel has what it takes, but refuses it. That it has not is no error: see
-/// [`Sandbox::gap`].
+/// [`Kind::System`] when the kernel has what it takes, but refuses it. That it has not is no error:
+/// see [`Sandbox::gap`].
 pub fn enter() -> Result<Sandbox> {
     confine(Writing::Nowhere)
 }

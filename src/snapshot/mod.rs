@@ -84,7 +84,8 @@ pub trait Provider: Sync {
     /// When it is still there afterwards.
     fn remove(&self, snapshot: &VolumeName) -> Result<()>;
 
-    /// All snapshots that carry this program's mark, whoever took them, and what an unfinished removal left of some.
+    /// All snapshots that carry this program's mark, whoever took them, and what an unfinished
+    /// removal left of some.
     ///
     /// # Errors
     ///
@@ -193,7 +194,8 @@ pub struct Marked {
     pub taken: Option<i64>,
     /// Who took it.
     pub owner: Owner,
-    /// Whether it still is a snapshot: the removal of one that was cut short leaves a volume in its own right.
+    /// Whether it still is a snapshot: the removal of one that was cut short leaves a volume in its
+    /// own right.
     pub is_snapshot: bool,
 }
 

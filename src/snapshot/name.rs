@@ -69,7 +69,8 @@ impl VolumeName {
         check(group, "volume group")
     }
 
-    /// Whether a group is named by its UUID, as LVM writes one: seven runs of letters and digits, and hyphens between.
+    /// Whether a group is named by its UUID, as LVM writes one: seven runs of letters and digits,
+    /// and hyphens between.
     ///
     /// A name may look like this, too; nobody gives such a one.
     #[must_use]

@@ -12,7 +12,7 @@ use super::name::{Name, PART};
 /// They are not removed as long as it is there.
 pub(super) const RECORD: &str = "publishing";
 
-/// What roles begin with whose files are second names of files that are there.
+/// Prefix of the roles that second names of existing files have.
 const OLD: &str = "old-";
 
 impl Folder {
@@ -29,9 +29,9 @@ impl Folder {
         Ok(names)
     }
 
-    /// Removes temporary files that no process holds. A file must be ours by its name and its owner,
-    /// a regular file without another name, and belong to no publication. All others stay, as does
-    /// what can't be removed.
+    /// Removes temporary files that no process holds. A file must be ours by its name and its
+    /// owner, a regular file without another name, and belong to no publication. All others stay,
+    /// as does what can't be removed.
     pub fn clean(&self) {
         for name in self.names().unwrap_or_default() {
             if name.role() != RECORD && is_removable_role(name.role()) {

@@ -34,7 +34,7 @@ pub struct Folder {
     may_be_unnamed: bool,
 }
 
-/// What may be there under the name that a temporary file gets.
+/// Files that a temporary file may replace when it gets its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Over {
     /// Nothing.
@@ -48,7 +48,7 @@ impl Folder {
     ///
     /// # Errors
     ///
-    /// When there is none, or it can't be opened.
+    /// When it does not exist, or can't be opened.
     pub fn open(path: &Path) -> io::Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let file = rustix::fs::open(path, flags, Mode::empty())?;
@@ -109,8 +109,8 @@ impl Folder {
         Ok(made)
     }
 
-    /// Makes a file with a hidden name that can only be written: for a process that may not read in the
-    /// folder, or has no /proc.
+    /// Makes a file with a hidden name that can only be written: for a process that may not read in
+    /// the folder, or has no /proc.
     ///
     /// # Errors
     ///
@@ -132,7 +132,7 @@ impl Folder {
                 let _ = flock(&file, FlockOperation::NonBlockingLockExclusive);
                 Ok(Some(file))
             }
-            // What old kernels and filesystems without such files answer.
+            // Old kernels, and filesystems without such files, answer like this.
             Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::NOSYS | Errno::INVAL | Errno::NOENT) => Ok(None),
             Err(errno) => Err(errno.into()),
         }
@@ -160,7 +160,7 @@ impl Folder {
         Err(io::Error::other("the temporary file is removed again and again by somebody else"))
     }
 
-    /// What is there under a name, if anything; a link is not followed.
+    /// Looks at a name; a link is not followed. `None` when nothing has the name.
     ///
     /// # Errors
     ///
@@ -305,8 +305,8 @@ impl Temporary {
         self.leave().try_clone()
     }
 
-    /// Leaves it under the name that it has: somebody else takes care of it now. It is locked as long
-    /// as the result is there.
+    /// Leaves it under the name that it has: somebody else takes care of it now. It is locked as
+    /// long as the result is there.
     #[must_use]
     pub fn leave(mut self) -> Arc<File> {
         self.name = None;

@@ -41,7 +41,7 @@ impl Name {
         Self::new(fnv1a(bytes), role)
     }
 
-    /// Reads a file's name; `None` where it is none of ours.
+    /// Reads a file's name; `None` when the name is not one of ours.
     #[must_use]
     pub fn parse(name: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(name).ok()?;

@@ -1,4 +1,4 @@
-//! What stands where a file is to be. Only a regular file is ever replaced.
+//! Looks at the path where a file is to be. Only a regular file is ever replaced.
 
 use std::fs;
 use std::io;
@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::error::{Error, Kind, Result};
 use crate::printable::Printable;
 
-/// What stands at a path.
+/// The kind of file at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
     /// Nothing.
@@ -17,12 +17,13 @@ pub enum Standing {
     File,
 }
 
-/// Looks at a path under which a file is to be, and refuses what is never replaced: a device, a FIFO,
-/// a socket, a folder, a link.
+/// Looks at a path under which a file is to be, and refuses what is never replaced: a device, a
+/// FIFO, a socket, a folder, a link.
 ///
 /// # Errors
 ///
-/// [`Kind::Exists`] with what is there and the next step, [`Kind::Write`] when that can't be found out.
+/// [`Kind::Exists`] with what is there and the next step, [`Kind::Write`] when that can't be found
+/// out.
 pub fn standing(path: &Path) -> Result<Standing> {
     look(path, |_| "choose another name".to_owned())
 }

@@ -13,8 +13,8 @@ use crate::error::{Error, Kind, Result};
 ///
 /// # Errors
 ///
-/// [`Kind::Write`] when it can't be written, [`Kind::Exists`] when something else than a regular file
-/// is there.
+/// [`Kind::Write`] when it can't be written, [`Kind::Exists`] when something else than a regular
+/// file is there.
 pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
     let over = match standing(path)? {
         Standing::Nothing => Over::Nothing,

@@ -65,8 +65,7 @@ impl Channel {
         Ok(Self::new(self.socket.try_clone()?))
     }
 
-    /// Says that nothing more is told: the other end hears it, though there may be another handle
-    /// to this one.
+    /// Ends our side: the other end hears it, also when there is another handle to this one.
     pub(super) fn close(&self) {
         // An end that is gone already has heard it.
         let _ = shutdown(&self.socket, Shutdown::Write);

@@ -14,13 +14,13 @@ pub struct Look {
     pub source: PathBuf,
     /// How its bytes come from the device.
     pub io: Io,
-    /// Where its journal is, if not in it.
+    /// Its external journal.
     pub journal: Option<PathBuf>,
     /// Bytes of the sectors that its partition table counts in; `None` where that is to be found.
     pub sector_size: Option<u32>,
-    /// Numbers of partitions; all, where there is none.
+    /// Numbers of partitions; empty means all.
     pub partitions: Vec<u32>,
-    /// What becomes of partitions that can't be read as files.
+    /// How partitions that can't be read as files are stored.
     pub raw: Raw,
     /// Whether the worker gives up its rights before it parses.
     pub has_sandbox: bool,

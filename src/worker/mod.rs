@@ -30,8 +30,8 @@ pub use parent::{Broker, LookAt, Manifests, Program, ReadEnds, Restorer, Worker}
 pub use protocol::{Made, Task};
 pub(crate) use tail::Tail;
 
-/// What makes archives, and reads the manifests of older ones: worker processes, or what stands for
-/// them in a test.
+/// Makes archives, and reads the manifests of older ones: with worker processes, or with a fake in
+/// a test.
 pub trait Archiver: ReadEnds {
     /// Makes and publishes the archive that the task describes. It asks `guard` every few seconds,
     /// and before it publishes.
@@ -43,7 +43,7 @@ pub trait Archiver: ReadEnds {
     fn archive(&self, task: &Task, observer: &dyn Observer, guard: &dyn Guard) -> Result<Made>;
 }
 
-/// Who says whether what is read is still worth reading.
+/// Says whether the source is still worth reading.
 pub trait Guard {
     /// Asked every few seconds.
     ///

@@ -1,5 +1,4 @@
-//! What goes to and fro between a worker and the process that started it: a line of JSON each, and
-//! descriptors.
+//! Messages between a worker and the process that started it: a line of JSON each, and descriptors.
 //!
 //! ```text
 //! to the worker                        from the worker
@@ -43,7 +42,7 @@ use crate::printable::harmless;
 use crate::restore::{Plan, Restored};
 use crate::worker::look::Look;
 
-/// What a worker is told to do.
+/// The order to a worker.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "order", rename_all = "snake_case")]
 pub enum Order {
@@ -55,7 +54,7 @@ pub enum Order {
         archive: PathBuf,
         /// Which digest the checksum file has.
         algorithm: Algorithm,
-        /// What the archive is made of, which it must not replace.
+        /// The source of the archive, which it must not replace.
         source: PathBuf,
         /// Whether an archive that is there is replaced.
         force: bool,
@@ -104,7 +103,7 @@ impl Order {
     }
 }
 
-/// What is known of a target that a worker writes to.
+/// The facts about a target that a worker writes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Onto {
     /// Its length.
@@ -117,18 +116,18 @@ pub struct Onto {
     pub vanishes: bool,
 }
 
-/// What a worker is to do.
+/// The task of a worker that makes an archive.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Task {
     /// The device or image to read.
     pub source: PathBuf,
-    /// What it is a snapshot of, for the manifest.
+    /// The origin of the snapshot, for the manifest.
     pub snapshot_of: Option<String>,
     /// Name of this host, for the manifest.
     pub host: String,
     /// How its bytes come from the device.
     pub io: Io,
-    /// Where its journal is, if not in it.
+    /// Its external journal.
     pub journal: Option<PathBuf>,
     /// Bytes of the sectors that its partition table counts in; `None` where that is to be found.
     pub sector_size: Option<u32>,
@@ -140,9 +139,9 @@ pub struct Task {
     pub embed_manifest: bool,
     /// When the volume's turn came, in seconds since 1970.
     pub started: u64,
-    /// Numbers of partitions; all, where there is none.
+    /// Numbers of partitions; empty means all.
     pub partitions: Vec<u32>,
-    /// What is left out.
+    /// Patterns of excluded paths.
     pub exclude: Vec<String>,
     /// Compression.
     pub compression: Compression,
@@ -166,32 +165,32 @@ pub struct Task {
     pub has_sandbox: bool,
 }
 
-/// What a worker says.
+/// A message of a worker.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Message {
-    /// About so many bytes are to be archived.
+    /// The expected number of bytes to archive.
     Total {
         /// Bytes.
         bytes: u64,
     },
-    /// So many are read, and so many of the archive are written.
+    /// Bytes read so far, and bytes of the archive written.
     Progress {
         /// Bytes of the device.
         done_bytes: u64,
         /// Bytes of the archive.
         written_bytes: u64,
     },
-    /// What a person should know, and what costs nothing.
+    /// A remark for people that costs nothing.
     Note {
         /// In words.
         text: String,
     },
-    /// What could not be read.
+    /// A thing that could not be read.
     Issue {
         /// The path in the archive, in hexadecimal digits: it need not be text.
         path_hex: Option<String>,
-        /// What was wrong.
+        /// The fault.
         error: Told,
     },
     /// All is written, and nothing has its name yet.
@@ -200,23 +199,23 @@ pub enum Message {
     Files,
     /// All files have their names.
     Published,
-    /// What would become of each volume, a line each.
+    /// How each volume would be stored, a line each.
     Looked {
         /// In words.
         lines: Vec<String>,
     },
     /// Both ends of a manifest.
     Ends(Box<Ends>),
-    /// What an archive says of its disk.
+    /// An archive's facts about its disk.
     Blueprint {
         /// Length of what was archived.
         source_bytes: u64,
         /// The shortest target that takes all of it.
         needed_bytes: u64,
-        /// What should be known.
+        /// Remarks on the disk.
         notes: Vec<String>,
     },
-    /// What would be written where.
+    /// The plan of a restore.
     Plan(Box<Plan>),
     /// All is on the target.
     Restored(Restored),
@@ -260,7 +259,7 @@ impl From<&Error> for Told {
 }
 
 impl From<Told> for Error {
-    /// What a worker says is not to be trusted: its words steer no terminal.
+    /// Texts of a worker are not trusted: we make them harmless for a terminal.
     fn from(told: Told) -> Self {
         let Told { kind, message, on_hex, partition, inode, byte } = told;
         let path =
@@ -274,7 +273,7 @@ impl From<Told> for Error {
     }
 }
 
-/// What a worker made.
+/// The archive that a worker made.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Made {
     /// Entries by type.
@@ -287,7 +286,7 @@ pub struct Made {
     pub bytes_read: u64,
     /// The archive's digest: algorithm and hexadecimal digits.
     pub digest: (String, String),
-    /// What the checksum file names.
+    /// The digests for the checksum file.
     pub digests: Option<Digests>,
     /// How many issues there were.
     pub issue_count: u64,

@@ -63,7 +63,7 @@ fn whole() {
     expect(
         &output,
         0,
-        &["64.0 MiB, with space of its own", "partition 5: swap, left out", "was frozen for 0."],
+        &["64.0 MiB, with space of its own", "partition 5: swap, skipped", "was frozen for 0."],
     );
     let files = place.files();
     let archive = &files[0];

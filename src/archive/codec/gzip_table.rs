@@ -1,16 +1,16 @@
-//! The table of frames that a gzip archive ends with when its manifest is in it: where each frame begins
-//! can't be seen otherwise.
+//! The table of frames that a gzip archive ends with when its manifest is in it: where each frame
+//! begins can't be seen otherwise.
 //!
-//! The table is in the headers of gzip members that hold nothing, as extra fields (RFC 1952, section
-//! 2.3.1.1), so that every other program unpacks the archive as before. Members with the field `VT` hold
-//! the frames' lengths in the archive, 4 bytes each. One member with the field `VE` comes last: it is as
-//! long in every archive, and says how long the table is.
+//! The table is in the headers of gzip members that hold nothing, as extra fields (RFC 1952,
+//! section 2.3.1.1), so that every other program unpacks the archive as before. Members with the
+//! field `VT` hold the frames' lengths in the archive, 4 bytes each. One member with the field `VE`
+//! comes last: it is as long in every archive, and says how long the table is.
 
 use super::FrameLengths;
 
-/// What each of these members begins with: gzip, deflate, extra field, no time, no flags, unknown system.
+/// The first bytes of each member: gzip, deflate, extra field, no time, no flags, unknown system.
 const START: [u8; 10] = [0x1f, 0x8b, 8, 4, 0, 0, 0, 0, 0, 0xff];
-/// What it ends with: deflate's block of nothing, the checksum of nothing and its length.
+/// Its last bytes: deflate's block of nothing, the checksum of nothing and its length.
 const END: [u8; 10] = [3, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 /// Names of the fields.
 const TABLE: [u8; 2] = *b"VT";
@@ -23,7 +23,7 @@ const FRAMES: usize = 16_000;
 const FOOTER_LEN: usize = 24;
 pub(in crate::archive) const FOOTER_MEMBER_LEN: usize = START.len() + 6 + FOOTER_LEN + END.len();
 
-/// What the footer says.
+/// The contents of the footer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::archive) struct Footer {
     /// Bytes of the table before it.
@@ -73,7 +73,7 @@ fn field(name: [u8; 2], bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((field, rest.strip_prefix(&END)?)).filter(|_| is_whole)
 }
 
-/// What the last [`FOOTER_MEMBER_LEN`] bytes of an archive say of its table.
+/// Reads the footer from the last [`FOOTER_MEMBER_LEN`] bytes of an archive.
 pub(in crate::archive) fn footer(bytes: &[u8]) -> Option<Footer> {
     let (field, rest) = field(FOOTER, bytes)?;
     let (table_bytes, field) = field.split_first_chunk::<8>()?;

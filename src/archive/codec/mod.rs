@@ -135,8 +135,8 @@ impl Compression {
         }
     }
 
-    /// What comes behind the last frame, for frames of these lengths. `has_manifest` tells that the
-    /// manifest is in the archive: then its frames must be found without it.
+    /// The bytes behind the last frame, for frames of these lengths. With `has_manifest` the
+    /// archive holds its own manifest, so the frames must be found without one.
     pub(super) fn trailer(self, frames: &[FrameLengths], has_manifest: bool) -> Vec<u8> {
         match self {
             Self::Zstd => zstd::seek_table(frames),

@@ -1,4 +1,5 @@
-//! Publishing: an archive appears under its name complete, synced and with its sidecars, or not at all.
+//! Publishing: an archive appears under its name complete, synced and with its sidecars, or not at
+//! all.
 //!
 //! Two sides, so that two processes can do it:
 //!
@@ -35,8 +36,8 @@ use crate::temporary::{Folder, Temporary};
 
 /// Files that are being written, of which nobody sees anything yet.
 ///
-/// All that it opens it opens at the beginning: later it only names and removes, and only within its
-/// folder, so that a process that is not allowed anything else can end it.
+/// All that it opens it opens at the beginning: later it only names and removes, and only within
+/// its folder, so that a process that is not allowed anything else can end it.
 #[derive(Debug)]
 pub struct Publication {
     target: Target,
@@ -111,8 +112,8 @@ impl Sealed {
     ///
     /// # Errors
     ///
-    /// [`Kind::Write`] when something can't be named, [`Kind::Exists`] when somebody else was faster.
-    /// What was there before is there again.
+    /// [`Kind::Write`] when something can't be named, [`Kind::Exists`] when somebody else was
+    /// faster. When it fails, the files from before are there again.
     pub fn publish(self) -> Result<Target> {
         self.0.publish()
     }

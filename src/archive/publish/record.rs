@@ -1,8 +1,9 @@
 //! The record of a publication: a hidden file that is there while the files of an archive get their
 //! names, and says which. Its lock keeps two publications of one name apart.
 //!
-//! Each file is under one of three names: its final one, a hidden one while it is new, another hidden
-//! one after it was replaced. From these names alone one can tell how far the publication came.
+//! Each file is under one of three names: its final one, a hidden one while it is new, another
+//! hidden one after it was replaced. From these names alone one can tell how far the publication
+//! came.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
@@ -55,10 +56,10 @@ pub(super) struct Record {
 #[derive(Clone, Debug)]
 pub(super) struct Slot {
     pub(super) name: OsString,
-    /// Where the new file is until it has the name, and its length. A checksum file of another digest
-    /// has none: it is only removed.
+    /// The name of the new file until it is published, and its length. `None` for a checksum file
+    /// of another digest, which is only removed.
     pub(super) new: Option<(Name, u64)>,
-    /// Where the old file is afterwards.
+    /// The name of the old file afterwards.
     pub(super) old: Name,
 }
 
@@ -78,7 +79,7 @@ impl Record {
         [&[self.state.byte()], lines.as_bytes(), self.archive.as_bytes()].concat()
     }
 
-    /// Reads a record; `None` where it is none.
+    /// Reads a record; `None` when the bytes are not a record.
     pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
         let (state, rest) = bytes.split_first()?;
         let state = [State::Preparing, State::Swapping].into_iter().find(|one| one.byte() == *state)?;

@@ -50,8 +50,8 @@ fn settle_one(archive: &Path, lock: FlockOperation) -> Result<()> {
     })
 }
 
-/// Ends all publications in a folder that were interrupted, and removes temporary files in it that no
-/// process holds. What can't be mended or removed stays.
+/// Ends all publications in a folder that were interrupted, and removes temporary files in it that
+/// no process holds. What can't be mended or removed stays.
 pub fn remove_left_overs(folder: &Path) {
     let Ok(folder) = Folder::open(folder) else { return };
     for name in folder.names().unwrap_or_default() {
@@ -59,7 +59,7 @@ pub fn remove_left_overs(folder: &Path) {
             let _ = removal::end(&folder, &name);
         }
         if name.role() == ROLE {
-            // Whoever asks for that archive hears of it.
+            // A command that opens that archive reports the failure.
             let _ = settle_record(&folder, &name, FlockOperation::NonBlockingLockExclusive);
         }
     }

@@ -26,7 +26,7 @@ pub struct Target {
     pub checksum: PathBuf,
     /// Which digest that is.
     pub algorithm: Algorithm,
-    /// What is in it.
+    /// The manifest beside the archive.
     pub manifest: PathBuf,
 }
 
@@ -43,14 +43,15 @@ impl Target {
         Self { checksum, algorithm, manifest: with(MANIFEST_ENDING), archive: archive.to_path_buf() }
     }
 
-    /// Checks, before anything is read, that the archive can be published here: its folder is there,
-    /// nothing is replaced that should stay, and nothing that is no regular file is ever replaced.
+    /// Checks, before anything is read, that the archive can be published here: its folder is
+    /// there, nothing is replaced that should stay, and nothing that is no regular file is ever
+    /// replaced.
     ///
     /// # Errors
     ///
-    /// [`Kind::Exists`] when one of the files is there and `force` is not given, or one is the source
-    /// itself, or no regular file; [`Kind::Write`] when the folder is not there, or an interrupted
-    /// publication can't be mended.
+    /// [`Kind::Exists`] when one of the files is there and `force` is not given, or one is the
+    /// source itself, or no regular file; [`Kind::Write`] when the folder is not there, or an
+    /// interrupted publication can't be mended.
     pub fn check(&self, source: &Path, force: bool) -> Result<()> {
         let folder = self.folder();
         if !folder.is_dir() {
@@ -85,8 +86,8 @@ impl Target {
         folder.unwrap_or(Path::new("."))
     }
 
-    /// The archive, the manifest, and the checksum files of all digests: one of another digest would
-    /// say something of an archive that is gone.
+    /// The archive, the manifest, and the checksum files of all digests: one of another digest
+    /// would say something of an archive that is gone.
     pub(super) fn all(&self) -> [PathBuf; 5] {
         let [sha1, sha256, blake3] = Algorithm::ALL.map(|other| Self::new(&self.archive, other).checksum);
         [self.archive.clone(), self.manifest.clone(), sha1, sha256, blake3]

@@ -9,9 +9,9 @@
 //! tidy               second names and record removed
 //! ```
 //!
-//! A failure puts back what was there. A process that is killed leaves the record, by which the next
-//! command does the same ([`super::settle`]): it puts the old files back as long as the new archive
-//! does not have its name, and tidies afterwards.
+//! A failure puts back what was there. A process that is killed leaves the record, by which the
+//! next command does the same ([`super::settle`]): it puts the old files back as long as the new
+//! archive does not have its name, and tidies afterwards.
 
 use std::fs::File;
 use std::io;
@@ -96,7 +96,7 @@ fn claim(target: &Target, names: &Record, mut record: Temporary) -> Result<Arc<F
     Err(Error::new(Kind::Exists, "is published again and again by other processes").on(&target.archive))
 }
 
-/// What is done in a folder for one record, whose lock this process has.
+/// The work in a folder for one record, whose lock this process holds.
 pub(super) struct Steps<'a> {
     pub(super) folder: &'a Folder,
     pub(super) record: &'a Record,

@@ -31,7 +31,9 @@ impl Digests {
     pub fn check(&self, algorithm: Algorithm) -> Result<()> {
         match self.archive.is_of(algorithm) && self.manifest.is_of(algorithm) {
             true => Ok(()),
-            false => Err(Error::internal("the process that wrote the archive tells digests that are none")),
+            false => {
+                Err(Error::internal("the process that wrote the archive sends digests that are not valid"))
+            }
         }
     }
 }
@@ -54,7 +56,7 @@ impl Writers {
         Ok(Self { algorithm, archive: BufWriter::new(Flowing::new(archive)), manifest })
     }
 
-    /// Where the archive and the manifest are written to.
+    /// The two writers: the archive's and the manifest's.
     pub fn both(&mut self) -> (&mut (dyn Write + Send), &mut (dyn Write + Send)) {
         (&mut self.archive, &mut self.manifest)
     }
@@ -63,8 +65,8 @@ impl Writers {
     ///
     /// # Errors
     ///
-    /// [`Kind::Write`](crate::Kind::Write) when something can't be written, or the manifest can't be
-    /// read again.
+    /// [`Kind::Write`](crate::Kind::Write) when something can't be written, or the manifest can't
+    /// be read again.
     pub fn finish(self, archive: Digest) -> Result<Digests> {
         self.archive.into_inner().map_err(|error| write_error(error.into_error()))?;
         let manifest = self.manifest.finish().map_err(write_error)?;
@@ -77,8 +79,8 @@ impl Writers {
 const FLOW_BYTES: u64 = 32 << 20;
 
 /// A file that goes to the disk while it is written. Left to itself the kernel waits for half a
-/// minute, or until a tenth of the memory is to be written, and then the run waits for all of it when
-/// it syncs.
+/// minute, or until a tenth of the memory is to be written, and then the run waits for all of it
+/// when it syncs.
 struct Flowing {
     file: File,
     /// Bytes that were written, and how many of them the disk was set to work on.

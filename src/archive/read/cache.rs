@@ -96,7 +96,8 @@ impl Cache {
         state.kept.push_back((index, None));
         let tools = state.idle.pop();
         drop(state);
-        // Others wait for this frame. They must be told whatever happens, also when a decoder panics.
+        // Others wait for this frame. They must be told whatever happens, also when a decoder
+        // panics.
         let unpack = AssertUnwindSafe(|| self.unpack(tools, buffer.unwrap_or_default(), span));
         let outcome = catch_unwind(unpack)
             .unwrap_or_else(|panic| Err(Error::panicked("a thread that unpacks frames", panic.as_ref())));

@@ -14,8 +14,8 @@ use crate::device::{Device, ReadAt, Window, read_vec};
 use crate::error::{Error, Result};
 use crate::units::ByteRange;
 
-/// Bytes at the end of a tar in which something must not be zero. There are two blocks of zeros, and
-/// others fill them up to a record.
+/// Bytes at the end of a tar in which something must not be zero. There are two blocks of zeros,
+/// and others fill them up to a record.
 const END_BYTES: u64 = 64 << 10;
 
 const BLOCK: u64 = 512;
@@ -28,7 +28,7 @@ pub(super) struct Embedded {
     pub content: Device,
 }
 
-/// Finds the manifest in an archive; `None` where there is none, or the archive can only be read from
+/// Finds the manifest in an archive. `None` when it holds no manifest, or can only be read from
 /// front to back.
 ///
 /// # Errors

@@ -1,7 +1,8 @@
-//! What a member of the tar and an entry of the manifest say of the same file, field by field.
+//! Compares a member of the tar with its entry of the manifest, field by field.
 //!
-//! The tar is what counts: whatever it tells, the manifest must tell too. Fields are kept as keyed hashes, since one
-//! line of a manifest may stand for megabytes of attributes, and many entries wait to be compared at once.
+//! The tar is what counts: whatever it tells, the manifest must tell too. Fields are kept as keyed
+//! hashes, since one line of a manifest may stand for megabytes of attributes, and many entries
+//! wait to be compared at once.
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher as _, Hash};
@@ -12,10 +13,10 @@ use super::members::{self, Member, MemberKind};
 use crate::archive::{acl, fflags};
 use crate::filesystem::{Attribute, Timestamp};
 
-/// Permission bits of a partition that is stored as it is.
+/// Permission bits of a partition that is stored as a raw image.
 const IMAGE_MODE: u16 = 0o600;
 
-/// What the fields are called in messages.
+/// Names of the fields in messages.
 const NAMES: [&str; 17] = [
     "name",
     "type",
@@ -165,7 +166,8 @@ fn entry_type(entry: &ManifestEntry) -> u8 {
     }
 }
 
-/// Attributes by name. The text of an ACL has its entries in the kernel's order, whatever that on the disk was.
+/// Attributes by name. The text of an ACL has its entries in the kernel's order, whatever that on
+/// the disk was.
 fn attributes(attributes: &[Attribute]) -> Fact {
     let value = |attribute: &Attribute| match attribute.name.as_slice() {
         b"system.posix_acl_access" | b"system.posix_acl_default" => {

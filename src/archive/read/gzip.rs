@@ -1,13 +1,15 @@
-//! A gzip file from front to back: all of its members, each held against its own checksum and length.
+//! A gzip file from front to back: all of its members, each held against its own checksum and
+//! length.
 //!
-//! RFC 1952, section 2.2: a file is a series of members. Zeros may follow the last one, as on a tape; `gzip -d`
-//! ignores those alone. Anything else behind a member is damage: it may be a member whose first bytes changed.
+//! RFC 1952, section 2.2: a file is a series of members. Zeros may follow the last one, as on a
+//! tape; `gzip -d` ignores those alone. Anything else behind a member is damage: it may be a member
+//! whose first bytes changed.
 
 use std::io::{self, BufRead, Read};
 
 use flate2::bufread::GzDecoder;
 
-/// What is unpacked at the moment.
+/// The part that is unpacked at the moment.
 enum State<R> {
     Member(Box<GzDecoder<R>>),
     /// All of the file was read and checked.
@@ -56,7 +58,7 @@ impl<R: BufRead> Read for Gunzip<R> {
     }
 }
 
-/// What follows a member, whose checksum and length were right.
+/// Looks at the bytes behind a member whose checksum and length were right.
 fn next<R: BufRead>(mut file: R) -> io::Result<State<R>> {
     match file.fill_buf()?.first() {
         None => return Ok(State::Ended),

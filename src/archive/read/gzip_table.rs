@@ -8,7 +8,8 @@ use crate::error::{Error, Kind, Result};
 /// Frames that are kept in memory. An archive with more is read from front to back.
 const FRAMES_MOST: u32 = 1 << 22;
 
-/// Bytes that a frame takes in a table of members at most: its length, and a share of the member's own.
+/// Bytes that a frame takes in a table of members at most: its length, and a share of the member's
+/// own.
 const ENTRY_MOST: u64 = 64;
 
 /// The frames as the table tells them; `None` where the archive does not end with one.

@@ -1,7 +1,7 @@
-//! What an unpacked stream holds: a tar, or something that only looks like an empty one.
+//! Tells whether an unpacked stream holds a tar, or something that only looks like an empty one.
 //!
-//! Most filesystems begin with zeros, and so does the tar of nothing: two blocks of zeros, padded to a record of 20
-//! blocks. A compressed disk image must not be taken for that.
+//! Most filesystems begin with zeros, and so does the tar of nothing: two blocks of zeros, padded
+//! to a record of 20 blocks. A compressed disk image must not be taken for that.
 
 use std::sync::Arc;
 
@@ -24,7 +24,8 @@ const BOOT_SECTOR_END: std::ops::Range<usize> = 510..512;
 const BOOT_SIGNATURE: [u8; 2] = [0x55, 0xaa];
 
 impl Packed {
-    /// Whether a file begins as an archive does. A tar of nothing begins as many filesystems do, with zeros, and does not count.
+    /// Whether a file begins as an archive does. A tar of nothing begins as many filesystems do,
+    /// with zeros, and does not count.
     ///
     /// # Errors
     ///
@@ -79,7 +80,7 @@ impl Packed {
     }
 }
 
-/// What begins with these bytes.
+/// Names the format that begins with these bytes.
 fn name(head: &[u8]) -> String {
     let device: Device = Arc::new(head.to_vec());
     if let Ok(Contents::Known(found)) = probe(&device) {

@@ -53,8 +53,8 @@ pub trait TarStream {
     ///
     /// # Errors
     ///
-    /// As [`TarStream::read`], and [`Kind::Corrupt`] when something stands behind the end of a tar whose frames are
-    /// known: then a frame's length is wrong.
+    /// As [`TarStream::read`], and [`Kind::Corrupt`] when something stands behind the end of a tar
+    /// whose frames are known: then a frame's length is wrong.
     fn finish(&mut self) -> Result<()>;
 }
 

@@ -7,7 +7,7 @@ use std::hash::BuildHasher as _;
 use crate::error::{Error, Kind, Result};
 use crate::place::{Budget, ItemKind};
 
-/// What a node takes in the list and in the index.
+/// Bytes of a node in the list and in the index.
 const NODE_BYTES: usize = 96;
 
 /// An entry, or a directory that has none of its own.
@@ -17,13 +17,13 @@ struct Node {
     name: Box<[u8]>,
     kind: ItemKind,
     target: Option<Box<[u8]>>,
-    /// What was last put into it, and what was put into its own directory before it; 0 where there is nothing.
+    /// The node put into it last, and the node put into its own directory before it; 0 for no node.
     last_child: u32,
     before: u32,
 }
 
-/// Takes an entry: whether something follows in its own directory and in those above it, its name, what it is, and
-/// where it leads.
+/// Takes an entry: whether something follows in its own directory and in those above it, its name,
+/// what it is, and where it leads.
 pub(super) type Take<'a> = dyn FnMut(&[bool], &[u8], ItemKind, Option<&[u8]>) -> Result<()> + 'a;
 
 /// All of them.
@@ -94,7 +94,7 @@ impl Nodes {
             .take(bytes, "the tree has too many entries: show a part of it, or use `voltar find`; they take")
     }
 
-    /// What a directory has under a name; a directory is put there when there is nothing.
+    /// Finds a directory's entry by name, and makes a directory there when there is no entry.
     fn child(&mut self, parent: u32, name: &[u8]) -> Result<u32> {
         let mut hash = self.key.hash_one((parent, name));
         while let Some(number) = self.index.get(&hash) {
@@ -118,7 +118,7 @@ impl Nodes {
         self.list.get(usize::try_from(number).ok()?)
     }
 
-    /// What a directory has, by name.
+    /// The entries of a directory, by name.
     fn children(&self, number: u32) -> Vec<u32> {
         let (mut children, mut next) = (Vec::new(), self.node(number).map_or(0, |node| node.last_child));
         while next != 0 {

@@ -18,7 +18,8 @@ pub(super) struct Archives {
     pub passed_over: u64,
 }
 
-/// Finds the archives, each once. A manifest or a checksum file stands for the archive that it is beside.
+/// Finds the archives, each once. A manifest or a checksum file stands for the archive that it is
+/// beside.
 pub(super) fn archives(named: &[PathBuf], choice: &Choice) -> Result<Archives> {
     let mut found = Archives::default();
     let mut all: Vec<Shelf> = Vec::new();

@@ -1,4 +1,4 @@
-//! What many archives came to together.
+//! The total over many archives.
 
 use std::fmt;
 

@@ -249,8 +249,8 @@ impl Superblock {
         self.blocks_count.saturating_mul(u64::from(self.block_size))
     }
 
-    /// Whether inodes have a checksum. Linux neither writes nor checks one on a filesystem that another system made
-    /// (`ext4_inode_csum_verify`).
+    /// Whether inodes have a checksum. Linux neither writes nor checks one on a filesystem that
+    /// another system made (`ext4_inode_csum_verify`).
     pub(super) fn has_inode_checksums(&self) -> bool {
         let is_of_linux = u32_at(&self.record, CREATOR_OS_AT) == Ok(CREATOR_OS_LINUX);
         is_of_linux && self.features.has_metadata_checksums()

@@ -1,7 +1,8 @@
 //! Physical volumes of LVM2.
 //!
-//! Layout: `struct label_header` and `struct pv_header` of LVM2: a label in one of the first four sectors, with a checksum, and
-//! in it where the metadata are. A label that a newer filesystem left is known by metadata that are not there any more.
+//! Layout: `struct label_header` and `struct pv_header` of LVM2: a label in one of the first four
+//! sectors, with a checksum, and in it where the metadata are. A label that a newer filesystem left
+//! is known by metadata that are not there any more.
 
 use super::head::{Head, text};
 use super::{Signature, claimed_bytes};
@@ -14,7 +15,8 @@ const CRC_START: u32 = 0xf597_a6cf;
 const CRC_POLYNOMIAL: u32 = 0xedb8_8320;
 /// The checksum covers the label from here to its sector's end.
 const CRC_FROM: usize = 20;
-/// In `struct pv_header`, behind the UUID and the device's size: two lists of positions and lengths, each up to a zero.
+/// In `struct pv_header`, behind the UUID and the device's size: two lists of positions and
+/// lengths, each up to a zero.
 const LISTS_AT: usize = 40;
 /// `FMTT_MAGIC`, behind the checksum of `struct mda_header`.
 const METADATA_MAGIC: &[u8] = b" LVM2 x[5A%r0N*>";

@@ -6,8 +6,8 @@
 //! always in the same way: first what holds other things (RAID, LVM, encryption), since what it holds may shine
 //! through at either end; then what lies where each new format overwrites it; last what survives under others.
 //!
-//! A filesystem that [claims](claimed_bytes) the place of such a member's superblock is newer than that: no array or
-//! volume group gives away the blocks that it keeps for itself.
+//! A filesystem that [claims](claimed_bytes) the place of such a member's superblock is newer than
+//! that: no array or volume group gives away the blocks that it keeps for itself.
 
 mod exfat;
 mod ext;
@@ -80,7 +80,7 @@ pub fn probe(device: &dyn ReadAt) -> Result<Contents> {
     }
 }
 
-/// Length of the filesystem that begins here, by a superblock that makes sense; 0 where there is none that tells it.
+/// Length of the filesystem that begins here, by a sound superblock; 0 when no superblock tells it.
 fn claimed_bytes(head: &Head<'_>) -> u64 {
     ext::len_bytes(head).or_else(|| table::len_bytes(head)).unwrap_or(0)
 }

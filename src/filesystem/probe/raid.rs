@@ -1,9 +1,10 @@
 //! Members of Linux software RAID.
 //!
-//! Layout: `struct mdp_superblock_1` and `mdp_superblock_s` in `include/uapi/linux/raid/md_p.h` of the kernel. The
-//! superblock is at the start (1.1), 4 KiB in (1.2), or near the end (1.0 and 0.90), where all that the array
-//! holds looks like the content of the member itself. A filesystem that reaches over that place near the end was made
-//! after the array was gone: in an array it would end before.
+//! Layout: `struct mdp_superblock_1` and `mdp_superblock_s` in `include/uapi/linux/raid/md_p.h` of
+//! the kernel. The superblock is at the start (1.1), 4 KiB in (1.2), or near the end (1.0 and
+//! 0.90), where all that the array holds looks like the content of the member itself. A filesystem
+//! that reaches over that place near the end was made after the array was gone: in an array it
+//! would end before.
 
 use super::head::{Head, text, uuid};
 use super::{Signature, claimed_bytes};

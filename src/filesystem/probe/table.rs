@@ -122,7 +122,8 @@ fn xfs_block_size(bytes: &[u8]) -> Option<bool> {
     Some(sb_blocksize.is_power_of_two() && (512..=65536).contains(&sb_blocksize))
 }
 
-/// Length of an XFS or Btrfs filesystem: `sb_dblocks` blocks of `sb_blocksize`; `dev_item.total_bytes`.
+/// Length of an XFS or Btrfs filesystem: `sb_dblocks` blocks of `sb_blocksize`;
+/// `dev_item.total_bytes`.
 pub(super) fn len_bytes(head: &Head<'_>) -> Option<u64> {
     let bytes = head.bytes();
     match find_filesystem(head)?.name {

@@ -1,4 +1,5 @@
-//! What every metadata block of version 5 says of itself: its checksum, place, filesystem and owner.
+//! The fields that identify every metadata block of version 5: checksum, place, filesystem and
+//! owner.
 //!
 //! <https://docs.kernel.org/filesystems/xfs/xfs-self-describing-metadata.html>
 
@@ -8,7 +9,7 @@ use uuid::Uuid;
 use super::checksum;
 use crate::fields::{Short, be64_at, bytes_at};
 
-/// Where a kind of block keeps these fields.
+/// Positions of these fields in a kind of block.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fields {
     pub crc: usize,
@@ -26,7 +27,7 @@ pub(super) const REMOTE: Fields = Fields { crc: 12, place: 40, uuid: 16, owner: 
 /// `struct xfs_btree_block`, the long form: a part of a file's map.
 pub(super) const MAP: Fields = Fields { crc: 64, place: 24, uuid: 40, owner: 56 };
 
-/// What is wrong with such a block.
+/// Faults of such a block.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub(super) enum Fault {
     #[error(transparent)]
@@ -41,7 +42,7 @@ pub(super) enum Fault {
     Owner { position: u64, said: u64 },
 }
 
-/// What a block should say of itself.
+/// The values that a block should hold.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Expected {
     /// Its position on the device, in bytes.

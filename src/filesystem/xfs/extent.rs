@@ -40,7 +40,7 @@ impl Run {
     }
 }
 
-/// What is wrong with the extents of a fork.
+/// Faults of a fork's extents.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub(super) enum Fault {
     #[error(transparent)]
@@ -78,7 +78,7 @@ impl<'a> Runs<'a> {
         Self { superblock, runs: Vec::new() }
     }
 
-    /// Adds a run; one that goes on where the last one ends becomes a part of it.
+    /// Adds a run, and joins it to the last one if it continues that.
     pub(super) fn push(&mut self, run: Run) -> Result<(), Fault> {
         if run.len == 0 {
             return Err(Fault::Empty(run.logical));

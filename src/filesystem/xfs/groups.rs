@@ -11,7 +11,7 @@ const INODES_MAGIC: u32 = 0x5841_4749;
 /// Groups that are looked at: of more, the superblock's counts are taken.
 const GROUPS_MOST: u32 = 65_536;
 
-/// What is in use.
+/// Counts of blocks and inodes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Counts {
     pub free_blocks: u64,
@@ -19,8 +19,8 @@ pub(super) struct Counts {
     pub free_inodes: u64,
 }
 
-/// The counts of all groups where the log was replayed, or the superblock is a copy; those of the superblock else, or where
-/// a group can't be read.
+/// The counts of all groups where the log was replayed, or the superblock is a copy; those of the
+/// superblock else, or where a group can't be read.
 pub(super) fn counts(metadata: &Metadata, is_copy: bool) -> Counts {
     let superblock = &metadata.superblock;
     let said = Counts {
@@ -57,7 +57,8 @@ fn parse(free: &[u8], inodes: &[u8]) -> Result<Option<Counts>, Short> {
     if be32_at(free, 0)? != FREE_MAGIC || be32_at(inodes, 0)? != INODES_MAGIC {
         return Ok(None);
     }
-    // Free blocks, those that are kept for the trees of free space, and those that these trees have.
+    // Free blocks, those that are kept for the trees of free space, and those that these trees
+    // have.
     let agf_flcount = be32_at(free, 48)?;
     let agf_freeblks = be32_at(free, 52)?;
     let agf_btreeblks = be32_at(free, 60)?;

@@ -11,7 +11,7 @@ use crate::fields::{Short, be16_at, be32_at, be64_at, bytes_at, slice_at, u8_at}
 use crate::filesystem::{FileKind, Flags, Inode, Timestamp};
 
 pub(super) const MAGIC: u16 = 0x494e;
-/// Where the forks begin: behind the core, which is longer in version 3.
+/// Position of the forks: behind the core, which is longer in version 3.
 pub(super) const CORE_LEN: usize = 100;
 pub(super) const CORE_3_LEN: usize = 176;
 pub(super) const CHECKSUM_AT: usize = 100;
@@ -39,7 +39,7 @@ const METADATA: u64 = 0x20;
 const BIG_TIME_EPOCH: i64 = 1 << 31;
 const SECOND: u64 = 1_000_000_000;
 
-/// What makes an inode useless.
+/// Faults that make an inode useless.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub(super) enum Fault {
     #[error(transparent)]
@@ -128,12 +128,12 @@ impl<'a> Private<'a> {
         be16_at(self.0, 90).is_ok_and(|flags| flags & REALTIME != 0)
     }
 
-    /// Where the attributes begin in the forks; 0 where there is no fork for them.
+    /// Position of the attributes in the forks; 0 when they have no fork.
     fn fork_offset(&self) -> usize {
         usize::from(u8_at(self.0, 82).unwrap_or(0)).saturating_mul(8)
     }
 
-    /// What holds the content, the names or the target.
+    /// The fork of the content, the names or the target.
     pub(super) fn data(&self) -> Result<Fork<'a>, Short> {
         let forks = self.0.get(self.core_len()..).unwrap_or_default();
         let end = match self.fork_offset() {
@@ -147,7 +147,7 @@ impl<'a> Private<'a> {
         Ok(Fork { format: Format::of(u8_at(self.0, 5)?), extents, bytes: slice_at(forks, 0, end)? })
     }
 
-    /// What holds the attributes, where there is such a fork.
+    /// The fork of the attributes, if there is one.
     pub(super) fn attributes(&self) -> Result<Option<Fork<'a>>, Short> {
         let offset = self.fork_offset();
         if offset == 0 {
@@ -163,8 +163,8 @@ impl<'a> Private<'a> {
     }
 }
 
-/// Reads an inode from its record, which is as long as the superblock's inode size. `is_replayed` tells that the log
-/// changed it: its checksum is that of before.
+/// Reads an inode from its record, which is as long as the superblock's inode size. `is_replayed`
+/// tells that the log changed it: its checksum is that of before.
 pub(super) fn parse(
     superblock: &Superblock,
     number: u64,

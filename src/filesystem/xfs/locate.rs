@@ -11,8 +11,8 @@ use crate::error::{Error, Kind, Result};
 const SECTOR_MOST: u64 = 1 << 15;
 /// Numbers of groups that a device of some length may have by default.
 const GROUPS: [u64; 6] = [4, 2, 8, 16, 32, 3];
-/// The first bytes that are searched for the second group when the defaults don't hold, and in steps of how many:
-/// groups begin at a block, and small ones are not made.
+/// The first bytes that are searched for the second group when the defaults don't hold, and in
+/// steps of how many: groups begin at a block, and small ones are not made.
 const SEARCHED_BYTES: u64 = 4 << 30;
 const STEP_BYTES: u64 = 4096;
 /// Sizes of blocks, the usual one first.
@@ -37,7 +37,8 @@ pub(super) struct Found {
 ///
 /// # Errors
 ///
-/// When neither can be used: the first one's fault. Also when a sound superblock has a feature that is not known here.
+/// When neither can be used: the first one's fault. Also when a sound superblock has a feature that
+/// is not known here.
 pub(super) fn superblock(device: &dyn ReadAt) -> Result<Found> {
     let fault = match at(device, 0) {
         Ok(Ok(superblock)) => {
@@ -79,7 +80,8 @@ pub(super) fn copy(device: &dyn ReadAt) -> Option<(Superblock, u64)> {
         (is_here && holds).then_some((superblock, position))
     };
     let by_default = GROUPS.iter().flat_map(|groups| {
-        // The filesystem ends with its last block, and groups share the blocks evenly. Not all copies name the root.
+        // The filesystem ends with its last block, and groups share the blocks evenly. Not all
+        // copies name the root.
         BLOCKS.into_iter().flat_map(move |block| {
             let group = len.checked_div(block).and_then(|all| all.div_ceil(*groups).checked_mul(block));
             (1..*groups).filter_map(move |number| group?.checked_mul(number))

@@ -26,7 +26,7 @@ pub(super) const KEY_LEN: usize = 8;
 /// `XFS_BM_MAXLEVELS` is 5 for most filesystems; of the smallest blocks it takes more.
 const LEVELS_MOST: u16 = 9;
 
-/// What is wrong with a map of blocks.
+/// Faults of a map of blocks.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub(super) enum Fault {
     #[error(transparent)]

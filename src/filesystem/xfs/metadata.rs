@@ -1,4 +1,5 @@
-//! The filesystem's metadata, as the log leaves them: bytes by position, inodes by number, forks by inode.
+//! The filesystem's metadata, as the log leaves them: bytes by position, inodes by number, forks by
+//! inode.
 
 use std::sync::Arc;
 
@@ -18,7 +19,7 @@ pub(super) struct Metadata {
     /// The device as the log leaves it.
     pub device: Device,
     overlay: Arc<Overlay>,
-    /// What unfinished changes in the log come to.
+    /// The effects of unfinished changes in the log.
     pub edits: Edits,
 }
 
@@ -42,7 +43,7 @@ impl Metadata {
         read_vec(self.device.as_ref(), position, len)
     }
 
-    /// What a block of version 5 should say of itself.
+    /// The values that a block of version 5 should hold.
     pub(super) fn expected(&self, position: u64, len: u64, owner: u64) -> Expected {
         let is_replayed = self.overlay.holds(position, len);
         Expected { position, uuid: self.superblock.meta_uuid, owner, is_replayed }
@@ -79,7 +80,8 @@ impl Metadata {
         blocks.saturating_mul(self.superblock.block_size.into())
     }
 
-    /// The runs as extents of a file that ends at `size`: without what was never written, and what lies behind the end.
+    /// The runs as extents of a file that ends at `size`: without what was never written, and what
+    /// lies behind the end.
     pub(super) fn extents(&self, runs: &[Run], size: u64) -> Vec<Extent> {
         let extent = |run: &Run| {
             let file_bytes = self.bytes(run.logical);

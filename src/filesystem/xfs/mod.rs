@@ -1,8 +1,8 @@
 //! XFS, versions 4 and 5: one file for each concept on the disk.
 //!
-//! Everything is found by number and position, nothing is kept but what the log changes, and any thread may ask. An inode's
-//! number says where it lies, so the trees of inodes and of free space are not read.
-//! <https://docs.kernel.org/filesystems/xfs/>
+//! Everything is found by number and position, nothing is kept but what the log changes, and any
+//! thread may ask. An inode's number says where it lies, so the trees of inodes and of free space
+//! are not read. <https://docs.kernel.org/filesystems/xfs/>
 
 mod attribute;
 mod block;
@@ -29,7 +29,8 @@ use crate::device::{Device, ReadAt};
 use crate::error::{Error, Kind, Result, Salvaged};
 use crate::printable::Printable;
 
-/// Bytes that a name takes at least: length, place, one letter, and an inode's number in the shortest form.
+/// Bytes that a name takes at least: length, place, one letter, and an inode's number in the
+/// shortest form.
 const NAME_BYTES: u64 = 8;
 
 /// An open XFS.
@@ -43,8 +44,8 @@ struct Xfs {
 ///
 /// # Errors
 ///
-/// When the superblock can't be used, needs a feature that is not known here, or is of a filesystem that is longer than
-/// the device.
+/// When the superblock can't be used, needs a feature that is not known here, or is of a filesystem
+/// that is longer than the device.
 pub(super) fn open(device: Device, journal: Option<Device>) -> Result<Box<dyn Filesystem>> {
     let locate::Found { superblock, is_copy, warning, unreadable } = locate::superblock(device.as_ref())?;
     check_len(&device, &superblock)?;
@@ -65,7 +66,7 @@ fn check_len(device: &Device, superblock: &Superblock) -> Result<()> {
     Err(Error::corrupt(message))
 }
 
-/// What a copy of the superblock says, for a device on which nothing else says anything.
+/// Describes a copy of the superblock, for a device on which nothing else is found.
 pub(super) fn signature_of_copy(device: &dyn ReadAt) -> Option<Signature> {
     let (superblock, _) = locate::copy(device)?;
     let label = Printable(&superblock.label).to_string();

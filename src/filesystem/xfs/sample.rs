@@ -90,7 +90,7 @@ pub(super) fn extent(logical: u64, physical: u64, len: u64) -> [u8; 16] {
     number.to_be_bytes()
 }
 
-/// What a parser's error says, which names its fault.
+/// The text of a parser's error, which names its fault.
 pub(super) fn says<T>(result: crate::error::Result<T>) -> String {
     result.map(drop).unwrap_err().to_string()
 }

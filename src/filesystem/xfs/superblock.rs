@@ -1,6 +1,7 @@
 //! The superblock: the geometry that everything else rests on, checked before anything rests on it.
 //!
-//! Layout and checks: `struct xfs_dsb` and `xfs_validate_sb_common` in the kernel's `fs/xfs/libxfs`.
+//! Layout and checks: `struct xfs_dsb` and `xfs_validate_sb_common` in the kernel's
+//! `fs/xfs/libxfs`.
 
 use thiserror::Error;
 use uuid::Uuid;
@@ -25,7 +26,7 @@ const GROUP_BYTES: std::ops::RangeInclusive<u64> = 1 << 24..=1 << 40;
 const GROUP_BLOCKS_LEAST: u64 = 64;
 const IN_PROGRESS: u8 = 1;
 
-/// What makes a superblock useless.
+/// Faults that make a superblock useless.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub(super) enum Fault {
     #[error(transparent)]
@@ -70,7 +71,8 @@ pub(super) struct Superblock {
     pub blocks: u64,
     pub groups: u32,
     pub group_blocks: u32,
-    /// Logarithm of `group_blocks`, rounded up: where a block's number in its group ends in a block's number.
+    /// Logarithm of `group_blocks`, rounded up: where a block's number in its group ends in a
+    /// block's number.
     pub group_log: u8,
     /// Bytes of a block of a directory.
     pub directory_block: u32,
@@ -92,7 +94,8 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Superblock, Fault> {
     parse_with(bytes, true)
 }
 
-/// Whether mkfs.xfs had finished when a superblock was written. Its copies are written before that, and say so for ever.
+/// Whether mkfs.xfs had finished when a superblock was written. Its copies are written before that,
+/// and say so for ever.
 pub(super) fn check_finished(bytes: &[u8]) -> Result<(), Fault> {
     if u8_at(bytes, 126)? == IN_PROGRESS { Err(Fault::InProgress) } else { Ok(()) }
 }

@@ -16,7 +16,7 @@ const HEADER_LEN: usize = 56;
 /// `XFS_SYMLINK_MAXLEN`.
 const TARGET_MOST: u64 = 1024;
 
-/// What is wrong with a target.
+/// Faults of a target.
 #[derive(Debug, Error, PartialEq, Eq)]
 enum Fault {
     #[error(transparent)]

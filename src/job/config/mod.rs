@@ -39,7 +39,7 @@ pub const DEFAULT_PATH: &str = "/etc/voltar/voltar.toml";
 /// A configuration with comments, to begin with.
 pub const EXAMPLE: &str = include_str!("../../../contrib/voltar.toml");
 
-/// What is said where there is no configuration, by every command that wants one.
+/// The error of every command that needs a configuration and finds no such file.
 const MISSING: &str = "there is no configuration here: name the one that you have, or begin with what \"voltar config example\" prints";
 
 /// A configuration is written by hand; what is longer is something else.
@@ -67,7 +67,8 @@ pub fn load(path: &Path) -> Result<Plan> {
 ///
 /// # Errors
 ///
-/// [`Kind::Source`] when the file can't be read, [`Kind::Usage`] when it is not there or has faults: all of them are in the message.
+/// [`Kind::Source`] when the file can't be read, [`Kind::Usage`] when it is not there or has
+/// faults: all of them are in the message.
 pub fn read(path: &Path) -> Result<Loaded> {
     let refused = |source: std::io::Error| match source.kind() {
         std::io::ErrorKind::NotFound => Error::new(Kind::Usage, MISSING).on(path),

@@ -128,7 +128,7 @@ fn archived(options: &Options) -> String {
     form.iter().filter(|(is_said, _)| *is_said).for_each(|(_, text)| words.push_str(text));
     words.push_str(match options.raw {
         crate::archive::Raw::Auto => "",
-        crate::archive::Raw::Never => ", no partition as it is",
+        crate::archive::Raw::Never => ", no raw images",
         crate::archive::Raw::Always => ", all partitions as raw images",
     });
     if let Some(threads) = options.threads {

@@ -11,12 +11,12 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Kind, Result};
 
-/// The folder of a volume's archives; `None` where there is none, or its name is that of a file.
+/// The folder of a volume's archives; `None` when it does not exist, or a file has its name.
 ///
 /// # Errors
 ///
-/// [`Kind::Write`] when it is a link that leads to nothing, or that another user made; when it can't
-/// be looked at.
+/// [`Kind::Write`] when it is a link that leads to nothing, or that another user made; when it
+/// can't be looked at.
 pub fn volume_folder(destination: &Path, volume: &str) -> Result<Option<PathBuf>> {
     let path = destination.join(volume);
     let refused = |source: io::Error| Error::new(Kind::Write, source).on(&path);

@@ -8,7 +8,8 @@ use crate::archive::{Algorithm, Compression, Target};
 use crate::job::calendar::{parse_stamp, stamp};
 use crate::snapshot::VolumeName;
 
-/// Longest name of a folder in bytes. With time and endings it stays under the 255 that a name may have.
+/// Longest name of a folder in bytes. With time and endings it stays under the 255 that a name may
+/// have.
 const MOST_NAME_LEN: usize = 150;
 /// Bytes of a name that is too long which are kept, before a digest of all of it.
 const KEPT_LEN: usize = 120;
@@ -39,8 +40,8 @@ pub struct Named {
 /// Letters, digits and `+ - . _ @ = , :` stay; other bytes become `%` and two hexadecimal digits, so that what is different stays
 /// different. A dot at the beginning is escaped too: nothing is hidden, and nothing leads out of the destination.
 ///
-/// A group that is named by its UUID stays in the name of the folder: another group of the same name may have a volume
-/// of the same name.
+/// A group that is named by its UUID stays in the name of the folder: another group of the same
+/// name may have a volume of the same name.
 #[must_use]
 pub fn folder_of(name: &str) -> String {
     if let Some((group, volume)) = name.split_once('/').filter(|(group, _)| VolumeName::is_uuid(group)) {

@@ -97,7 +97,7 @@ fn volume(
                     match disks.look_at(&look(&volume.device, &target)) {
                         Ok(lines) => notes.extend(lines),
                         // A guest writes to it: what a snapshot shows may be sound.
-                        Err(error) => notes.push(format!("as it is now: {error}")),
+                        Err(error) => notes.push(format!("in its present state: {error}")),
                     }
                     format!("{}; {}", describe(&volume), snapshot(&foreseen))
                 })

@@ -1,4 +1,5 @@
-//! First names of what is no regular file: a further name does not say what it is, or where it leads.
+//! First names of what is no regular file: a further name does not say what it is, or where it
+//! leads.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +8,7 @@ use crate::place::{Budget, Item, ItemKind};
 /// Bytes of symbolic links and devices that are remembered for their further names.
 const BYTES_MOST: usize = 64 << 20;
 
-/// What an entry is, where it leads, and its size.
+/// Kind of an entry, its target, and its size.
 type First = (ItemKind, Option<Vec<u8>>, u64);
 
 /// Those that were met so far, as many as there is memory for.

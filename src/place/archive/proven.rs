@@ -1,7 +1,8 @@
-//! The walk for whoever makes files: the manifest says where to look, and what the tar has there counts.
+//! The walk for whoever makes files: the manifest says where to look, and what the tar has there
+//! counts.
 //!
-//! A manifest may be that of another archive, or a lie. Each entry is therefore held against its member, and what the
-//! manifest leaves out is found where the members before it end.
+//! A manifest may be that of another archive, or a lie. Each entry is therefore held against its
+//! member, and what the manifest leaves out is found where the members before it end.
 
 use super::Archive;
 use super::firsts::Firsts;
@@ -12,10 +13,11 @@ use crate::place::item::{Item, ItemKind};
 use crate::place::name::{is_below, of_entry};
 use crate::printable::Printable;
 
-/// What the members of a tar are padded to.
+/// The members of a tar are padded to a multiple of this.
 const BLOCK: u64 = 512;
 
-/// An entry as the tar has it. Of an archive that is only read from the front, the manifest alone is asked.
+/// An entry as the tar has it. Of an archive that is only read from the front, the manifest alone
+/// is asked.
 pub(super) fn item(archive: &Archive, entry: ManifestEntry) -> Result<Item> {
     let header = entry.place.as_ref().map(|place| place.header);
     let Some(header) = header.filter(|_| archive.packed().frames().is_some()) else {
@@ -56,7 +58,8 @@ fn elsewhere(path: &[u8]) -> Error {
 struct Walk<'a> {
     archive: &'a Archive,
     below: &'a [u8],
-    /// The members from some place on, and where the next of them begins; `None` where that is not known.
+    /// The members from some place on, and where the next of them begins; `None` where that is not
+    /// known.
     members: Option<(Members<Box<dyn TarStream + Send>>, u64)>,
     firsts: Firsts,
 }

@@ -72,7 +72,8 @@ const FAST_COMMIT_JOURNAL_BLOCKS_LEAST: u64 = JOURNAL_BLOCKS_LEAST + 16;
 /// From so many blocks on `mke2fs` gives a filesystem a larger journal, unless told.
 const SMALL_BLOCKS: u64 = 32_768;
 
-/// Makes the filesystem of this geometry, empty, in a range of an image file. Gives what could not be made as it was, in sentences.
+/// Makes the filesystem of this geometry, empty, in a range of an image file. Gives what could not
+/// be made as it was, in sentences.
 ///
 /// `mke2fs` of e2fsprogs 1.47 or later is started, with an environment of its own: call it before the sandbox.
 ///
@@ -129,8 +130,8 @@ fn settings() -> std::io::Result<Handed> {
     Handed::new(&file)
 }
 
-/// An open file that programs inherit. They find it by its number, not by a path that somebody might
-/// put something else under.
+/// An open file that programs inherit. They find it by its number, not by a path that somebody
+/// might put something else under.
 struct Handed(OwnedFd);
 
 impl Handed {

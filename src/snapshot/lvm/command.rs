@@ -25,7 +25,8 @@ const MOST_ANSWER: u64 = 256 << 20;
 /// Most bytes of complaints that are read.
 const MOST_COMPLAINTS: u64 = 1 << 20;
 
-/// Settings that each command takes back from lvm.conf(5): those that change what LVM prints or does for us.
+/// Settings that each command takes back from lvm.conf(5): those that change what LVM prints or
+/// does for us.
 ///
 /// They are one argument, always the same, so that sudo can hold commands against it (docs/lvm.md).
 pub(super) const CONFIG: &str = concat!(
@@ -36,8 +37,8 @@ pub(super) const CONFIG: &str = concat!(
     r#"report/lvs_sort="vg_name,lv_name" report/mark_hidden_devices=1 report/output_format="basic" report/prefixes=0 report/quoted=1"#
 );
 
-/// Beginnings of variables that change what LVM does, and those of them that it keeps: they say where lvm.conf
-/// lies, and that there is no udevd.
+/// Beginnings of variables that change what LVM does, and those of them that it keeps: they say
+/// where lvm.conf lies, and that there is no udevd.
 const VARIABLES: [&str; 2] = ["LVM_", "DM_"];
 const KEPT_VARIABLES: [&str; 2] = ["LVM_SYSTEM_DIR", "DM_DISABLE_UDEV"];
 
@@ -143,7 +144,8 @@ fn configured<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
     all
 }
 
-/// Whether a variable changes what LVM does: it may send what LVM prints elsewhere, or choose a profile.
+/// Whether a variable changes what LVM does: it may send what LVM prints elsewhere, or choose a
+/// profile.
 fn is_of_lvm(name: &OsStr) -> bool {
     let name = name.to_string_lossy();
     let is_known = VARIABLES.iter().any(|beginning| name.starts_with(beginning));

@@ -1,8 +1,9 @@
 //! Volume groups: which there are, how much space one gives, and one that is named by its UUID.
 //!
-//! LVM refuses a name that two groups have (a guest's group that the host sees as well, a cloned disk). Most of its
-//! commands take no UUID instead. So a group that is named by its UUID is named to LVM as it is called, and the
-//! command is told to look at this group's devices alone (`--devices`, lvm2 2.03.12).
+//! LVM refuses a name that two groups have (a guest's group that the host sees as well, a cloned
+//! disk). Most of its commands take no UUID instead. So for a group that the user names by its
+//! UUID, we give LVM the group's name, and let the command look at this group's devices alone
+//! (`--devices`, lvm2 2.03.12).
 
 use serde::Deserialize;
 
@@ -40,7 +41,7 @@ pub(super) struct Group {
     pub(super) name: String,
     /// Its physical volumes, without those that are missing.
     pub(super) devices: Vec<String>,
-    /// What new volumes can have: no space of a physical volume that is closed to allocation, or missing.
+    /// Space for new volumes, without physical volumes that are missing or closed to allocation.
     pub(super) free_bytes: u64,
 }
 
@@ -83,7 +84,8 @@ impl Lvm {
         Ok(VolumeName { group, volume: name.volume.clone() })
     }
 
-    /// The group of that UUID. It is asked for once: while a guest is frozen, nothing but `lvcreate` runs.
+    /// The group of that UUID. It is asked for once: while a guest is frozen, nothing but
+    /// `lvcreate` runs.
     fn by_uuid(&self, uuid: &str) -> Result<Group> {
         if let Some(group) = self.known_groups().get(uuid) {
             return Ok(group.clone());

@@ -112,8 +112,9 @@ impl Row {
         is_kept && (has(&self.roles, "snapshot") || is_ours)
     }
 
-    /// Whether it is what an unfinished removal leaves of a snapshot: a volume in its own right to LVM, with this program's
-    /// tags, and its name or all that the tags tell. LVM removes a classic snapshot in two steps.
+    /// Whether it is what an unfinished removal leaves of a snapshot: a volume in its own right to
+    /// LVM, with this program's tags, and its name or all that the tags tell. LVM removes a classic
+    /// snapshot in two steps.
     pub(super) fn is_leftover(&self) -> bool {
         let is_ours = mark::taken(&self.name.volume).is_some() || mark::Mark::read(&self.tags).is_some();
         self.is_marked() && is_ours && !self.is_snapshot() && !self.is_internal()

@@ -76,10 +76,12 @@ pub(super) fn take(
     Ok(Snapshot { name, origin: volume.name.clone(), device, is_thin })
 }
 
-/// How many extents can be had where LVM says that they are too few. A frozen guest does not wait until it is asked once more.
+/// How many extents can be had where LVM says that they are too few. A frozen guest does not wait
+/// until it is asked once more.
 ///
-/// LVM says in three ways how many there are, or how many more it would need: where the group has too few, where its
-/// open physical volumes have, and where those that its allocation policy takes have.
+/// LVM says in three ways how many there are, or how many more it would need: where the group has
+/// too few, where its open physical volumes have, and where those that its allocation policy takes
+/// have.
 fn free_extents(complaints: &str, asked_for: u64) -> Option<u64> {
     let number = |before: &str, after: &str| -> Option<u64> {
         let (_, rest) = complaints.split_once(before)?;

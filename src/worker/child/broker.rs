@@ -1,8 +1,8 @@
-//! Makes the files of an archive for a process that has no right on any path, and names them when
-//! it is told to.
+//! Makes the files of an archive for a process that has no right on any path, and names them on
+//! order.
 //!
-//! That process parses, and may have been taken over. All that is taken from it is two digests. So
-//! it can spoil its own archive, and nothing else in the folder.
+//! That process parses, and may have been taken over. We take two digests from it and nothing else,
+//! so it can spoil its own archive alone.
 
 use std::os::fd::AsFd as _;
 use std::path::Path;

@@ -11,7 +11,7 @@ pub(super) fn run(look: Look, parent: &Parent) -> Result<()> {
     let Look { source, io, journal, sector_size, partitions, raw, has_sandbox } = look;
     let reading = Reading { io, journal, sector_size, has_sandbox };
     let source = Source::open(&source, &reading)?;
-    // What the kernel lacks is said with the backup itself.
+    // The backup itself reports what the kernel lacks.
     let disk = source.confine(Writing::Receiving, |_| ())?.parse()?;
     let lines = disk.warnings().iter().chain(disk.doubts()).cloned();
     let lines = lines.chain(foresee(&disk, &partitions, raw)?).collect();

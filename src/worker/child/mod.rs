@@ -1,4 +1,4 @@
-//! What a worker does: it is told on a channel, gives up its rights, and then parses.
+//! The life of a worker: it gets an order on a channel, gives up its rights, and then parses.
 
 mod archive;
 mod broker;
@@ -18,7 +18,7 @@ use crate::archive::Observer;
 use crate::error::{Error, Issue, Kind, Result};
 use crate::sandbox;
 
-/// Progress is told no more often than this.
+/// Least time between two reports of progress.
 const PROGRESS_EVERY: Duration = Duration::from_millis(200);
 
 /// Does what the process on the other end of the channel orders. `stop` is set by signals, and here
@@ -26,7 +26,7 @@ const PROGRESS_EVERY: Duration = Duration::from_millis(200);
 ///
 /// # Errors
 ///
-/// What was told to that process, too.
+/// The error that was also sent to that process.
 pub fn serve(channel: Channel, stop: Arc<AtomicBool>) -> Result<()> {
     // It was started for one thing, and needs nothing that the caller of the parent left open.
     sandbox::close_inherited()?;
@@ -80,8 +80,8 @@ impl Parent {
         }
     }
 
-    /// Gives up all rights but to what is open and what comes by the channel. What the kernel can't
-    /// close is told.
+    /// Gives up all rights except those to open files and to the channel. Rights that the kernel
+    /// can't take away are reported.
     fn confine(&self, has_sandbox: bool) -> Result<()> {
         if has_sandbox && let Some(gap) = sandbox::confine(sandbox::Writing::Receiving)?.gap() {
             self.note(gap);

@@ -13,7 +13,7 @@ use crate::sandbox::{self, Writing};
 pub struct Reading {
     /// How its bytes come from the device.
     pub io: Io,
-    /// Where its journal is, if not in it.
+    /// Its external journal.
     pub journal: Option<PathBuf>,
     /// Bytes of the sectors that its partition table counts in; `None` where that is to be found.
     pub sector_size: Option<u32>,
@@ -46,8 +46,9 @@ impl Source {
         })
     }
 
-    /// Gives up all rights but what `writing` says; there is nothing left to open. What the kernel
-    /// can't close is told to `note`. Threads that are started before this keep their rights.
+    /// Gives up all rights except those in `writing`; nothing is left to open. `note` gets a
+    /// sentence about rights that the kernel can't take away. Threads that are started before this
+    /// keep their rights.
     pub fn confine(self, writing: Writing<'_>, note: impl FnOnce(&str)) -> Result<Confined> {
         if self.has_sandbox
             && let Some(gap) = sandbox::confine(writing)?.gap()

@@ -1,4 +1,4 @@
-//! Who names an archive while this process, which has no right on any path, makes it.
+//! The broker names an archive while this process, which has no right on any path, makes it.
 
 use std::fs::File;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! What would become of each volume of a disk: a worker that has no rights looks at it.
+//! Foresees how each volume of a disk would be stored: a worker that has no rights looks at it.
 
 use super::archive::Worker;
 use super::process::babble;
@@ -7,9 +7,9 @@ use crate::printable::harmless;
 use crate::worker::look::Look;
 use crate::worker::protocol::{Message, Order};
 
-/// What looks at disks.
+/// Looks at disks.
 pub trait LookAt {
-    /// What would become of each volume, a line each.
+    /// How each volume would be stored, a line each.
     ///
     /// # Errors
     ///

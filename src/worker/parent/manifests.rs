@@ -12,15 +12,15 @@ use crate::archive::manifest::Ends;
 use crate::error::{Error, Kind, Result};
 use crate::worker::protocol::{Message, Order};
 
-/// What reads both ends of manifests.
+/// Reads both ends of manifests.
 pub trait ReadEnds: Sync {
     /// Reads both ends of the manifest at `path`.
     ///
     /// # Errors
     ///
-    /// [`Kind::Source`] when it can't be opened, with the system's error ([`Error::io`]), which says whether there is such a
-    /// file; [`Kind::Corrupt`] when it is no manifest or damaged, [`Kind::Unsupported`] when it is
-    /// of a newer form.
+    /// [`Kind::Source`] when it can't be opened, with the system's error ([`Error::io`]), which
+    /// says whether there is such a file; [`Kind::Corrupt`] when it is no manifest or damaged,
+    /// [`Kind::Unsupported`] when it is of a newer form.
     fn ends(&self, path: &Path) -> Result<Ends>;
 }
 
@@ -69,7 +69,7 @@ impl Manifests {
                     *running = Some(process);
                     return Err(told.into());
                 }
-                // What the kernel lacks is said with the backup itself.
+                // The backup itself reports what the kernel lacks.
                 Message::Note { .. } => {}
                 _ => return Err(babble("it was asked for a manifest")),
             }

@@ -42,7 +42,7 @@ impl Program {
         Self { path: path.to_path_buf(), arguments, patience: PATIENCE }
     }
 
-    /// Starts it, and leaves it alone: it ends when this process does. What it says besides goes to
+    /// Starts it, and leaves it alone: it ends when this process does. Its other output goes to
     /// stderr.
     pub(super) fn leave(&self, role: &str) -> Result<Channel> {
         let failed = |source: io::Error| {
@@ -120,7 +120,7 @@ pub(super) struct Process {
     /// Its lifeline.
     channel: Option<Channel>,
     messages: Receiver<Result<Message>>,
-    /// The last it said besides, in which a panic would be.
+    /// The last of its other output, which would hold a panic.
     tail: Tail,
     patience: Duration,
 }
@@ -132,7 +132,7 @@ impl Process {
         channel.tell(order, files)
     }
 
-    /// What it says next; `None` where it says nothing for so long.
+    /// Its next message; `None` when nothing comes within this time.
     pub(super) fn hear_within(&mut self, time: Duration) -> Result<Option<Message>> {
         match self.messages.recv_timeout(time) {
             Ok(message) => message.map(Some),
@@ -141,7 +141,7 @@ impl Process {
         }
     }
 
-    /// What it says next.
+    /// Its next message.
     pub(super) fn hear(&mut self) -> Result<Message> {
         match self.messages.recv() {
             Ok(message) => message,
@@ -152,7 +152,7 @@ impl Process {
     /// The error for a worker that is gone without having said why.
     pub(super) fn died(&mut self) -> Error {
         let status = self.wait();
-        // What the kernel sends where memory runs out; all else is a fault of the worker.
+        // The kernel sends SIGKILL when memory runs out. Any other end is a fault of the worker.
         let is_killed = status.is_some_and(|status| status.signal() == Some(9));
         let kind = if is_killed { Kind::System } else { Kind::Internal };
         let how = status.map_or_else(|| "closed its connection".to_owned(), describe);
@@ -168,7 +168,7 @@ impl Process {
             channel.close();
         }
         if self.wait().is_none() {
-            // What can't be killed has ended.
+            // A process that can't be killed has ended.
             let _ = self.child.kill();
             let _ = self.child.wait();
         }

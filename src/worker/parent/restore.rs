@@ -50,7 +50,7 @@ impl Restorer {
         }
     }
 
-    /// What should be known of the disk.
+    /// Remarks on the disk.
     #[must_use]
     pub fn notes(&self) -> &[String] {
         &self.notes
@@ -62,7 +62,7 @@ impl Restorer {
         self.source_bytes.max(self.needed_bytes)
     }
 
-    /// What would be written where onto a target of this length. All of it is checked.
+    /// The plan for a target of this length. All of it is checked.
     ///
     /// # Errors
     ///

@@ -36,7 +36,7 @@ const FORMAT: u32 = crate::archive::manifest::FORMAT;
 #[derive(Clone, Debug)]
 pub struct Manifest {
     packed: Packed,
-    /// Where it is in its archive: position of its header in the tar stream.
+    /// Position of its header in the tar stream, when it is in the archive.
     embedded_at: Option<u64>,
 }
 
@@ -63,8 +63,8 @@ impl Manifest {
         Ok(Self { packed: Packed::open(device)?, embedded_at: None })
     }
 
-    /// Opens the manifest of an archive: the one beside it, or else the one in it; `None` where there is
-    /// neither.
+    /// Opens the manifest of an archive: the one beside it, or else the one in it; `None` where
+    /// there is neither.
     ///
     /// # Errors
     ///
@@ -76,8 +76,8 @@ impl Manifest {
         }
     }
 
-    /// Opens the manifest in an archive; `None` where there is none, and where the archive has no table
-    /// of its frames, so that its end can't be found.
+    /// Opens the manifest in an archive. `None` when it holds no manifest, or has no table of its
+    /// frames, so that its end can't be found.
     ///
     /// # Errors
     ///
@@ -87,8 +87,7 @@ impl Manifest {
         Ok(Some(Self { embedded_at: Some(found.header), ..Self::open(found.content)? }))
     }
 
-    /// Where it is in its archive: position of its header in the tar stream. `None` where it stands
-    /// beside the archive.
+    /// Position of its header in the tar stream. `None` when it is a file beside the archive.
     #[must_use]
     pub fn embedded_at(&self) -> Option<u64> {
         self.embedded_at

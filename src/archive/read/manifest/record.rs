@@ -95,7 +95,7 @@ pub struct Tail {
     /// Bytes of the archive; 0 in a manifest that is in the archive itself.
     #[serde(default)]
     pub archive_bytes: u64,
-    /// Where the archive has its manifest: position of the header in the tar stream.
+    /// Position of the embedded manifest's header in the tar stream.
     #[serde(default)]
     pub manifest_at: Option<u64>,
     sha1: Option<String>,

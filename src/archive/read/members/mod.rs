@@ -40,7 +40,7 @@ pub(super) struct Plain {
     pub size: u64,
 }
 
-/// What a block says, if it is the header of a regular file.
+/// Reads the header of a regular file; `None` for any other block.
 pub(super) fn plain(block: &[u8]) -> Option<Plain> {
     let header = header::read(block.first_chunk::<BLOCK_LEN>()?).ok()??;
     (header.kind == b'0').then_some(Plain { name: header.name, size: header.size })

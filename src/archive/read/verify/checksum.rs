@@ -60,7 +60,7 @@ pub(super) struct Read {
     /// Whether there is a line for a manifest that is not there.
     pub is_manifest_missing: bool,
     pub faults: Vec<String>,
-    /// What it calls the archive, where archive and manifest were renamed together.
+    /// The archive's name in it, where archive and manifest were renamed together.
     pub renamed: Option<String>,
 }
 
@@ -102,8 +102,8 @@ impl Read {
         }
     }
 
-    /// The name that all lines agree on: then the files were renamed, and no line is damaged. A single line of right
-    /// content is believed.
+    /// The name that all lines agree on: then the files were renamed, and no line is damaged. A
+    /// single line of right content is believed.
     fn common_name(&self, has_manifest: bool) -> Option<String> {
         let archive = self.archive.as_ref().filter(|line| line.agreement == Agreement::Same)?;
         let name = archive.other_name.as_deref()?;
@@ -119,7 +119,7 @@ impl Read {
     }
 }
 
-/// What a manifest has behind the name of its archive.
+/// The ending that a manifest's name adds to its archive's.
 const MANIFEST_ENDING: &[u8] = b".manifest.jsonl.zst";
 
 fn line(text: &[u8], (digest, path): (&str, &Path)) -> Line {

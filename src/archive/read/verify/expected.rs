@@ -268,7 +268,8 @@ impl Plan {
             return;
         }
         self.end = data_end;
-        // The headers of a frame hold the names of its members, all but the last in the frame itself.
+        // The headers of a frame hold the names of its members, all but the last in the frame
+        // itself.
         task.name_bytes = task.name_bytes.saturating_add(u64::try_from(entry.path.len()).unwrap_or(u64::MAX));
         if task.name_bytes > task.span.raw.len().saturating_add(NAME_MOST) {
             self.totals.misplaced.add("an entry has a name that its header has no space for".to_owned());

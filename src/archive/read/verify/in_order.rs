@@ -54,7 +54,7 @@ pub(super) struct InOrder<'a> {
     is_blocked: bool,
     /// Whether there is a manifest to compare members with.
     pub has_manifest: bool,
-    /// Where the archive has its manifest, which does not list itself.
+    /// Position of the embedded manifest, which does not list itself.
     pub manifest_at: Option<u64>,
     observer: &'a dyn Observer,
     pub whole: Whole,

@@ -69,7 +69,7 @@ pub(super) fn judge(evidence: Evidence<'_>) -> (Vec<Finding>, Vec<String>) {
 struct Judging<'a> {
     evidence: &'a Evidence<'a>,
     findings: Vec<Finding>,
-    /// What is good to know, and no damage.
+    /// Remarks that are not damage.
     notes: Vec<String>,
 }
 

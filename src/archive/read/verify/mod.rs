@@ -114,7 +114,7 @@ pub struct Verdict {
     pub findings: Vec<Finding>,
     /// How much was checked.
     pub counts: Counts,
-    /// What is good to know, and no damage.
+    /// Remarks that are not damage.
     pub notes: Vec<String>,
     /// What could not be checked, and why.
     pub unchecked: Vec<String>,
@@ -123,7 +123,8 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    /// Whether something beside the archive says what it should be: a checksum file, or its manifest.
+    /// Whether something beside the archive says what it should be: a checksum file, or its
+    /// manifest.
     #[must_use]
     pub fn is_proven(&self) -> bool {
         self.counts.witnesses > 0 || self.counts.digests > 0
@@ -202,7 +203,7 @@ fn run(files: &Files, observer: &dyn Observer) -> Result<Verdict> {
 fn beside(files: &Files, archive: Option<&Packed>, symptoms: &mut Symptoms) -> Result<Beside> {
     let mut beside = Beside::default();
     let device = match &files.manifest {
-        // Where the end of the archive can't be read, its frames tell.
+        // When the end of the archive can't be read, its frames tell.
         None => match archive.and_then(|archive| Manifest::embedded(archive).ok().flatten()) {
             Some(manifest) => {
                 beside.is_embedded = true;

@@ -60,7 +60,7 @@ pub(super) enum Digest {
 pub(super) struct Shared {
     pub device: Device,
     pub algorithm: Algorithm,
-    /// Where the archive has its manifest, which does not list itself.
+    /// Position of the embedded manifest, which does not list itself.
     pub manifest_at: Option<u64>,
 }
 

@@ -14,7 +14,8 @@ use crate::units::ByteRange;
 
 use super::groups::Groups;
 
-/// Where the magic number is in a superblock, and the number (`EXT4_SUPER_MAGIC`, little-endian).
+/// Position of the magic number in a superblock, and the number (`EXT4_SUPER_MAGIC`,
+/// little-endian).
 const MAGIC_AT: u64 = 0x38;
 const MAGIC: [u8; 2] = [0x53, 0xef];
 
@@ -25,7 +26,7 @@ const FIRST_INODES: u64 = 16;
 #[derive(Debug)]
 pub struct Veil {
     device: Target,
-    /// Where the magic numbers belong, in order; the first is the primary superblock's.
+    /// Positions of the magic numbers, in order; the first is the primary superblock's.
     magics: Vec<u64>,
 }
 
@@ -34,7 +35,7 @@ impl Veil {
     ///
     /// # Errors
     ///
-    /// [`Kind::Corrupt`](crate::Kind::Corrupt) when it is none.
+    /// [`Kind::Corrupt`](crate::Kind::Corrupt) when the bytes are not a superblock.
     pub fn over(device: Target, superblock: &[u8]) -> Result<Self> {
         let parsed = superblock::parse(superblock).map_err(Error::corrupt)?;
         Ok(Self { device, magics: magics(&parsed) })
@@ -63,8 +64,8 @@ impl Veil {
         self.device.write_all_at(*first, &MAGIC)
     }
 
-    /// Shows each byte of a magic number in a range to `change`, by its index in the range and in the
-    /// number.
+    /// Shows each byte of a magic number in a range to `change`, by its index in the range and in
+    /// the number.
     fn each(&self, at: u64, len: usize, mut change: impl FnMut(usize, u8)) {
         let end = at.saturating_add(u64::try_from(len).unwrap_or(u64::MAX));
         let first = self.magics.partition_point(|magic| magic.saturating_add(1) < at);
@@ -121,8 +122,8 @@ impl WriteAt for Veil {
     }
 }
 
-/// The ranges in which a filesystem that `mke2fs` just made relies on zeros: the tables of inodes as
-/// far as they are in use, and what its first inodes have, the journal for one.
+/// The ranges in which a filesystem that `mke2fs` just made relies on zeros: the tables of inodes
+/// as far as they are in use, and what its first inodes have, the journal for one.
 ///
 /// # Errors
 ///
@@ -147,7 +148,7 @@ pub fn zeros(made: &Target) -> Result<Vec<ByteRange>> {
     Ok(ranges)
 }
 
-/// Where the content of an inode lies; nothing where it has none.
+/// Place of an inode's content; nothing for an inode without content.
 fn content(opened: &dyn Filesystem, number: u64) -> Vec<ByteRange> {
     let found = opened.inode(number).and_then(|inode| opened.content(&inode));
     let Ok(Content::Extents(extents)) = found else { return Vec::new() };

@@ -17,7 +17,7 @@ const UNNUMBERED: [u32; 4] = [0x01, 0x04, 0x10, 0x20];
 /// `ACL_UNDEFINED_ID`.
 const NO_NUMBER: u32 = u32::MAX;
 
-/// What is wrong with a list.
+/// Faults of a list.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub(super) enum Fault {
     #[error(transparent)]

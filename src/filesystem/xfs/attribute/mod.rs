@@ -27,7 +27,7 @@ const BYTES_MOST: usize = 16 << 20;
 /// `XFS_XATTR_SIZE_MAX`.
 const VALUE_MOST: usize = 1 << 16;
 
-/// What is wrong with attributes.
+/// Faults of attributes.
 #[derive(Debug, Error, PartialEq, Eq)]
 enum Fault {
     #[error(transparent)]
@@ -146,7 +146,7 @@ pub(super) fn list(metadata: &Metadata, inode: &Inode) -> Result<Salvaged<Vec<At
     Ok(Salvaged { value: found.attributes, faults: found.faults })
 }
 
-/// What an attribute is called, and the name of the access control list that it stands for.
+/// Name of an attribute, and the name of the access control list that it stands for.
 pub(super) fn names(space: Space, name: &[u8]) -> (Vec<u8>, Option<&'static [u8]>) {
     (name::shown(space, name), name::of_acl(space, name))
 }

@@ -6,7 +6,7 @@ const SECURE: u8 = 0x4;
 const PARENT: u8 = 0x8;
 const INCOMPLETE: u8 = 0x80;
 
-/// Where a name belongs.
+/// The namespace of a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::filesystem::xfs) enum Space {
     User,
@@ -15,8 +15,8 @@ pub(in crate::filesystem::xfs) enum Space {
 }
 
 impl Space {
-    /// The namespace of an entry with these flags; none for what nobody sees: pointers to parents, and values that are
-    /// not whole yet.
+    /// The namespace of an entry with these flags; none for what nobody sees: pointers to parents,
+    /// and values that are not whole yet.
     pub(in crate::filesystem::xfs) fn of(flags: u8) -> Option<Self> {
         match flags {
             flags if flags & (PARENT | INCOMPLETE) != 0 => None,

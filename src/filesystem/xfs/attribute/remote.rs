@@ -1,4 +1,5 @@
-//! Values in blocks of their own; in version 5 each begins with a header (`struct xfs_attr3_rmt_hdr`).
+//! Values in blocks of their own; in version 5 each begins with a header
+//! (`struct xfs_attr3_rmt_hdr`).
 //!
 //! These blocks are not in the log: they are written before what leads to them.
 

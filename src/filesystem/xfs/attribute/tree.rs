@@ -44,7 +44,7 @@ pub(super) fn read(metadata: &Metadata, owner: u64, fork: &Fork<'_>, found: &mut
 }
 
 impl Source<'_> {
-    /// Where a block of the fork lies on the device, in bytes.
+    /// Position of a block of the fork on the device, in bytes.
     pub(super) fn position(&self, block: u32) -> Option<u64> {
         let logical = u64::from(block);
         let run = self.runs.get(self.runs.partition_point(|run| run.end() <= logical))?;
@@ -53,7 +53,8 @@ impl Source<'_> {
 }
 
 impl Tree<'_, '_> {
-    /// Reads a block of this level, and what is below it. A block that can't be used costs what it leads to.
+    /// Reads a block of this level, and what is below it. A block that can't be used costs what it
+    /// leads to.
     fn block(&mut self, number: u32, level: Option<u16>) -> Result<()> {
         match self.try_block(number, level) {
             Err(error) if matches!(error.kind(), Kind::Corrupt | Kind::Read) => {

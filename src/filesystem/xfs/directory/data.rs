@@ -69,7 +69,7 @@ fn entry(block: u64, bytes: &[u8], at: usize, names: &mut Names<'_>) -> Result<u
     Ok(len.next_multiple_of(ALIGNMENT))
 }
 
-/// Where the names of a directory of one block end, and its index begins.
+/// The end of the names in a directory of one block, where its index begins.
 fn end_of_names(block: u64, bytes: &[u8]) -> Result<usize, Fault> {
     let tail = bytes.len().saturating_sub(TAIL_LEN);
     let entries = be32_at(bytes, tail)?;

@@ -1,7 +1,7 @@
 //! Directories: names in the inode, or in blocks of their own.
 //!
-//! Every block of names is read, one after the other. The blocks behind the first 32 GiB of a directory are its index
-//! by hash, which a reader of all names does not need.
+//! Every block of names is read, one after the other. The blocks behind the first 32 GiB of a
+//! directory are its index by hash, which a reader of all names does not need.
 //!
 //! Layout: `fs/xfs/libxfs/xfs_da_format.h` in the kernel.
 
@@ -22,7 +22,7 @@ const INDEX_BYTES: u64 = 1 << 35;
 /// Faults that are told of one directory.
 const FAULTS_TOLD: usize = 8;
 
-/// What is wrong with a directory, or a part of one.
+/// Faults of a directory, or of a part of it.
 #[derive(Debug, Error, PartialEq, Eq)]
 enum Fault {
     #[error(transparent)]
@@ -64,7 +64,7 @@ impl Names<'_> {
         }
     }
 
-    /// Adds a name; `.` and `..` are left out.
+    /// Adds a name, except `.` and `..`.
     fn name(&mut self, block: u64, at: usize, name: &[u8], inode: u64) {
         if matches!(name, b"." | b"..") {
             return;

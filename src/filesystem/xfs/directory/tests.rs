@@ -82,7 +82,8 @@ fn a_block_that_lies_costs_what_follows_and_says_why() {
 
 #[test]
 fn a_block_that_comes_twice_can_not_make_names_without_end() {
-    // One extent of the largest length over a device that ends before it: each block is read once, and the end is an error.
+    // One extent of the largest length over a device that ends before it: each block is read once,
+    // and the end is an error.
     let inode = inode(DIRECTORY, 2, 1024, 1, &extent(0, 30, 15_000));
     assert!(read(&metadata(4, &[]), &inode).is_err());
 }

@@ -18,7 +18,7 @@ const MAP_AT: usize = 20;
 /// Words of the map of the longest buffer, 64 KiB (`XFS_BLF_DATAMAP_SIZE`).
 const WORDS_MOST: u32 = 17;
 
-/// What says where a buffer's newness and filesystem are, by its magic number: position of LSN and of UUID.
+/// By a buffer's magic number: the positions of its LSN and its filesystem's UUID.
 const BY_LONG_MAGIC: [(u32, usize, usize); 20] = [
     (0x4142_3342, 24, 32),   // AB3B, a tree of free space, short form
     (0x4142_3343, 24, 32),   // AB3C
@@ -77,8 +77,8 @@ impl Buffer {
         self.flags & CANCEL != 0
     }
 
-    /// Whether replaying it changes nothing that a reader sees: of a buffer of inodes only the lists of unlinked ones
-    /// are replayed, and quotas are read by nobody.
+    /// Whether replaying it changes nothing that a reader sees: of a buffer of inodes only the
+    /// lists of unlinked ones are replayed, and quotas are read by nobody.
     pub(super) fn is_unseen(&self) -> bool {
         self.flags & (INODES | QUOTA) != 0
     }
@@ -135,7 +135,8 @@ impl Buffer {
     }
 }
 
-/// How new a block on the device says that it is; none where it does not say, or is of another filesystem.
+/// How new a block on the device says that it is; none where it does not say, or is of another
+/// filesystem.
 pub(super) fn lsn(block: &[u8], uuid: Uuid, has_meta_uuid: bool) -> Result<Option<u64>, Short> {
     let magic = be32_at(block, 0)?;
     let long = BY_LONG_MAGIC.iter().find(|(known, ..)| *known == magic);

@@ -1,4 +1,4 @@
-//! What unfinished changes come to, for the files that they concern.
+//! The effects of unfinished changes on the files that they concern.
 
 use std::collections::HashMap;
 

@@ -24,7 +24,7 @@ fn moved(runs: &[Run], start: u64, len: u64, to: u64) -> Vec<Run> {
     parts.map(|run| Run { logical: to.saturating_add(run.logical.saturating_sub(start)), ..run }).collect()
 }
 
-/// What an exchange still has to do.
+/// The rest of an unfinished exchange.
 struct Exchange {
     inodes: [u64; 2],
     starts: [u64; 2],
@@ -53,7 +53,7 @@ pub(super) fn finish(metadata: &mut Metadata, format: &[u8]) -> Result<()> {
     }
     let (first, second) = (of_file(metadata, one)?, of_file(metadata, two)?);
     let (mut first_new, mut second_new) = (first.clone(), second.clone());
-    // Where only what was written is exchanged, holes of the first file stay as they are.
+    // When only written blocks are exchanged, holes of the first file stay.
     let parts: Vec<(u64, u64)> = match flags & FIRST_WRITTEN {
         0 => vec![(0, len)],
         _ => first

@@ -1,4 +1,4 @@
-//! What can be wrong with a log.
+//! Faults of a log.
 
 use thiserror::Error;
 use uuid::Uuid;

@@ -1,7 +1,9 @@
-//! Finds the part of the log that is needed: from the tail, its oldest record, to the head behind the newest.
+//! Finds the part of the log that is needed: from the tail, its oldest record, to the head behind
+//! the newest.
 //!
-//! The ring is written in cycles, and each block says in which. Where the cycle changes is the head, but for records that
-//! were under way when the plug was pulled: they may be there in part, or out of order, and don't count.
+//! The ring is written in cycles, and each block says in which. Where the cycle changes is the
+//! head, but for records that were under way when the plug was pulled: they may be there in part,
+//! or out of order, and don't count.
 
 use super::fault::Fault;
 use super::place::{BLOCK_LEN, Log, RECORD_MAGIC, cycle};
@@ -23,16 +25,17 @@ const PIECE: u64 = 512;
 const UNMOUNT: u8 = 0x20;
 const FLAGS_AT: usize = 9;
 
-/// What of the log is to be replayed.
+/// The part of the log to replay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Active {
     pub tail: u64,
     pub head: u64,
-    /// The block where the tail should be, if there is no sound record, and nothing that was under way can be to blame.
+    /// The block where the tail should be, if there is no sound record, and nothing that was under
+    /// way can be to blame.
     pub lost: Option<u64>,
 }
 
-/// What of the log is to be replayed; nothing, where the filesystem was unmounted.
+/// Finds the part of the log to replay; nothing when the filesystem was unmounted.
 pub(super) fn find(log: &Log) -> Result<Option<Active>> {
     let Some(head) = end_of_cycle(log)? else { return Ok(None) };
     let head = without_partial(log, head)?;
@@ -59,14 +62,15 @@ fn cycle_at(log: &Log, block: u64) -> Result<u32> {
     Ok(cycle(&log.read(block, 1)?))
 }
 
-/// Where the newest cycle ends; none in a log that was never written.
+/// Finds the end of the newest cycle; `None` for a log that was never written.
 fn end_of_cycle(log: &Log) -> Result<Option<u64>> {
     let last = log.blocks.saturating_sub(1);
     let (first_cycle, last_cycle) = (cycle_at(log, 0)?, cycle_at(log, last)?);
     if first_cycle == 0 {
         return Ok(None);
     }
-    // The cycle of blocks that a head must not be behind: those that the newest cycle should have replaced.
+    // The cycle of blocks that a head must not be behind: those that the newest cycle should have
+    // replaced.
     let (mut head, older) = match first_cycle == last_cycle {
         true => (log.blocks, last_cycle.saturating_sub(1)),
         false => (first_of(log, last_cycle, last)?, last_cycle),

@@ -1,7 +1,7 @@
 //! Inodes: the core and the forks that a transaction changed (`struct xfs_inode_log_format`).
 //!
-//! The core is in the byte order of the machine that wrote it, and so is the root of a tree of extents in the form that it has
-//! in memory; on the device both are big-endian.
+//! The core is in the byte order of the machine that wrote it, and so is the root of a tree of
+//! extents in the form that it has in memory; on the device both are big-endian.
 
 use super::super::checksum;
 use super::super::inode::{CHECKSUM_AT, CORE_3_LEN, CORE_LEN, FLAGS_2_AT, MAGIC};
@@ -86,7 +86,7 @@ impl Change {
         })
     }
 
-    /// Where its record lies, in bytes.
+    /// Position of its record, in bytes.
     pub(super) fn position(&self, inode_size: u16, device_bytes: u64) -> Result<u64, Fault> {
         let start = u64::try_from(self.sector).ok().and_then(|sector| sector.checked_mul(BLOCK));
         let len = u64::try_from(self.sectors).ok().and_then(|sectors| sectors.checked_mul(BLOCK));
@@ -206,7 +206,7 @@ fn write_core(core: &[u8], lsn: u64, has_checksums: bool, record: &mut [u8]) -> 
     Ok(())
 }
 
-/// The root of a tree of extents as it is on the device, in a fork of `len` bytes.
+/// The root of a tree of extents in its form on the device, in a fork of `len` bytes.
 fn root_on_disk(root: &[u8], len: usize, has_checksums: bool) -> Result<Vec<u8>, Fault> {
     let header = if has_checksums { HEADER_5_LEN } else { HEADER_LEN };
     let records = usize::from(be16_at(root, 6)?);

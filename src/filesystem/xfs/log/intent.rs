@@ -1,7 +1,8 @@
 //! Changes that were begun and not finished: those that a reader sees are finished here.
 //!
-//! Extents that are to be freed, reverse mappings and reference counts change nothing that a file shows. Maps of files
-//! (`struct xfs_bui_log_format`), exchanges (`struct xfs_xmi_log_format`) and attributes do.
+//! Extents that are to be freed, reverse mappings and reference counts change nothing that a file
+//! shows. Maps of files (`struct xfs_bui_log_format`), exchanges (`struct xfs_xmi_log_format`) and
+//! attributes do.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -25,7 +26,8 @@ const REMOVE: u32 = 2;
 const ATTRIBUTE_FORK: u32 = 1 << 31;
 const UNWRITTEN: u32 = 1 << 30;
 const REALTIME: u32 = 1 << 29;
-/// `XFS_ATTRI_OP_FLAGS_*`: set, remove, replace. The others are pointers to parents, which nobody sees.
+/// `XFS_ATTRI_OP_FLAGS_*`: set, remove, replace. The others are pointers to parents, which nobody
+/// sees.
 const SET: u32 = 1;
 const UNSET: u32 = 2;
 const REPLACE: u32 = 3;

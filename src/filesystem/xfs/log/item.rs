@@ -13,15 +13,15 @@ pub(super) const ATTRIBUTE: u16 = 0x1246;
 pub(super) const ATTRIBUTE_DONE: u16 = 0x1247;
 pub(super) const EXCHANGE: u16 = 0x1248;
 pub(super) const EXCHANGE_DONE: u16 = 0x1249;
-/// Freeing of extents, reverse mappings and reference counts, done and to do; unlinked inodes; quota: a reader of
-/// files sees nothing of them.
+/// Freeing of extents, reverse mappings and reference counts, done and to do; unlinked inodes;
+/// quota: a reader of files sees nothing of them.
 const UNSEEN: [u16; 15] = [
     0x1236, 0x1237, 0x1238, 0x123d, 0x123e, 0x1240, 0x1241, 0x1242, 0x1243, 0x124a, 0x124b, 0x124c, 0x124d,
     0x124e, 0x124f,
 ];
 
-/// The place of an item in its transaction: new inodes and buffers, then what is in them, then buffers of inodes, then
-/// buffers that are no longer used (`xlog_recover_reorder_trans`).
+/// The place of an item in its transaction: new inodes and buffers, then what is in them, then
+/// buffers of inodes, then buffers that are no longer used (`xlog_recover_reorder_trans`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Order {
     Buffers,

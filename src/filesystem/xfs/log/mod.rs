@@ -5,11 +5,13 @@
 //!                                      (intent)                ▶ edits
 //! ```
 //!
-//! A filesystem that was not unmounted is only consistent together with its log: it keeps changes of metadata, not whole
-//! blocks. Recovery makes the sectors that complete transactions lead to; [`Overlaid`] is the device with these in their
-//! place. Changes that were begun and not finished are finished here, as far as a reader would see them.
+//! A filesystem that was not unmounted is only consistent together with its log: it keeps changes
+//! of metadata, not whole blocks. Recovery makes the sectors that complete transactions lead to;
+//! [`Overlaid`] is the device with these in their place. Changes that were begun and not finished
+//! are finished here, as far as a reader would see them.
 //!
-//! Format: `fs/xfs/libxfs/xfs_log_format.h` in the kernel; behaviour: `fs/xfs/xfs_log_recover.c`, `xfs_*_item_recover.c`.
+//! Format: `fs/xfs/libxfs/xfs_log_format.h` in the kernel; behaviour: `fs/xfs/xfs_log_recover.c`,
+//! `xfs_*_item_recover.c`.
 
 mod buffer;
 mod create;
@@ -45,14 +47,16 @@ use place::Log;
 /// A filesystem as its log leaves it.
 pub(super) struct Recovered {
     pub metadata: Metadata,
-    /// What of the log could not be used.
+    /// Faults that kept parts of the log from being used.
     pub faults: Vec<Error>,
 }
 
-/// Recovers a filesystem, if it needs that; `journal` is the device that has its log where that is another one.
+/// Recovers a filesystem, if it needs that; `journal` is the device that has its log where that is
+/// another one.
 ///
-/// A log that can't be used is a fault, and the filesystem is read as it lies there. Of a log that is damaged in its middle,
-/// version 5 is given what comes before: each of its blocks says how new it is.
+/// A log that can't be used is a fault, and the filesystem is read as it lies there. Of a log that
+/// is damaged in its middle, version 5 is given what comes before: each of its blocks says how new
+/// it is.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! The filesystem's device as it is after recovery.
+//! The filesystem's device in its state after recovery.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -57,7 +57,7 @@ impl Overlay {
         Ok(())
     }
 
-    /// Reads from the device as it is with what was put over it.
+    /// Reads from the device, with the replaced sectors over it.
     pub(in crate::filesystem::xfs) fn read_over(
         &self,
         device: &dyn ReadAt,
@@ -69,7 +69,8 @@ impl Overlay {
         Ok(bytes)
     }
 
-    /// Puts over `buffer`, which holds the device's bytes from `position` on, what is replaced of them.
+    /// Puts over `buffer`, which holds the device's bytes from `position` on, what is replaced of
+    /// them.
     fn cover(&self, position: u64, buffer: &mut [u8]) {
         let end = position.saturating_add(u64::try_from(buffer.len()).unwrap_or(u64::MAX));
         let last = end.div_ceil(BLOCK).max(position / BLOCK);
@@ -83,7 +84,7 @@ impl Overlay {
     }
 }
 
-/// The device with the replaced sectors; itself where there are none.
+/// The device with the replaced sectors; the device itself when nothing is replaced.
 pub(in crate::filesystem::xfs) fn overlaid(device: &Device, overlay: &Arc<Overlay>) -> Device {
     match overlay.is_empty() {
         true => Arc::clone(device),

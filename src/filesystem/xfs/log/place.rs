@@ -1,4 +1,4 @@
-//! Where the log lies: a ring of blocks of 512 bytes.
+//! The place of the log: a ring of blocks of 512 bytes.
 
 use super::super::superblock::Superblock;
 use super::fault::Fault;
@@ -18,7 +18,7 @@ const BLOCKS_LEAST: u64 = 64;
 /// A log.
 pub(super) struct Log {
     device: Device,
-    /// Where it begins on that device, in bytes.
+    /// Its position on that device, in bytes.
     start: u64,
     /// Its length in blocks of 512 bytes.
     pub blocks: u64,

@@ -1,6 +1,7 @@
 //! Records: what is written to the log in one piece (`struct xlog_rec_header`).
 //!
-//! The first word of each block of a record is replaced by the cycle in which it was written, and kept in the header.
+//! The first word of each block of a record is replaced by the cycle in which it was written, and
+//! kept in the header.
 
 use uuid::Uuid;
 
@@ -20,7 +21,8 @@ const HEADER_BYTES: u32 = 32 << 10;
 const BYTES_MOST: u32 = 256 << 10;
 const CHECKSUM_AT: usize = 32;
 const WORDS_AT: usize = 44;
-/// Where the words are in further blocks of the header, and where what their checksum covers ends.
+/// Positions in further blocks of the header: of the words, and of the end of the bytes that the
+/// checksum covers.
 const MORE_WORDS_AT: usize = 4;
 const MORE_END: usize = 260;
 /// Bytes of the header that the checksum covers: on i386 it is 4 bytes shorter than elsewhere.
@@ -31,7 +33,7 @@ const LITTLE_ENDIAN: u32 = 1;
 /// The header of a record, checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Header {
-    /// Where it is in the log.
+    /// Its position in the log.
     pub block: u64,
     /// Cycle and block: what orders all changes.
     pub lsn: u64,
@@ -89,7 +91,8 @@ pub(super) fn header(log: &Log, block: u64, bytes: &[u8]) -> Result<Header, Faul
     })
 }
 
-/// Reads the record at `block`, with its words put back. Outside is an error of the device, inside what is wrong with the record.
+/// Reads the record at `block`, with its words put back. Outside is an error of the device, inside
+/// what is wrong with the record.
 pub(super) fn read(log: &Log, block: u64) -> Result<Result<(Header, Vec<u8>), Fault>> {
     let header = match header(log, block, &log.read(block, 1)?) {
         Ok(header) => header,
@@ -132,7 +135,8 @@ fn check(log: &Log, block: u64, head: &[u8], body: &[u8]) -> Result<(), Fault> {
     if stored == 0 && !log.has_checksums {
         return Ok(());
     }
-    // Only as many blocks of the header as the record's length needs, though there may be more of them.
+    // Only as many blocks of the header as the record's length needs, though there may be more of
+    // them.
     let needed = body.len().div_ceil(WORDS.saturating_mul(BLOCK_LEN));
     let mut computed = 0;
     for covered in COVERED {

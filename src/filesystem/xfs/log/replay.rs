@@ -16,16 +16,17 @@ use super::transaction::{self, Item, Transaction};
 use crate::device::Device;
 use crate::error::{Error, Kind, Result};
 
-/// What the log comes to.
+/// The result of a replay.
 pub(super) struct Outcome {
     pub overlay: Overlay,
-    /// What was begun and not finished.
+    /// Changes that were begun and not finished.
     pub intents: Intents,
-    /// Where the log could not be read on.
+    /// The fault at which reading the log ended.
     pub fault: Option<Fault>,
 }
 
-/// Buffers that are no longer used, and how often the log still says so: what it says of them before must not be replayed.
+/// Buffers that are no longer used, and how often the log still says so: what it says of them
+/// before must not be replayed.
 #[derive(Default)]
 struct Cancelled(HashMap<(i64, i64), u32>);
 
@@ -89,7 +90,8 @@ fn order(item: &Item) -> Result<Order, Fault> {
 }
 
 impl Replay<'_> {
-    /// Replays a transaction. Outside is an error of the device, inside what is wrong with the transaction.
+    /// Replays a transaction. Outside is an error of the device, inside what is wrong with the
+    /// transaction.
     fn transaction(&mut self, transaction: &Transaction) -> Result<Result<(), Fault>> {
         let mut items = Vec::new();
         for item in &transaction.items {
@@ -168,12 +170,14 @@ impl Replay<'_> {
         Ok(())
     }
 
-    /// Whether the blocks of new inodes were freed again: then their first buffer is among those that are no longer used.
+    /// Whether the blocks of new inodes were freed again: then their first buffer is among those
+    /// that are no longer used.
     fn is_cancelled(&self, create: &Create) -> bool {
         let sector = i64::try_from(create.position / 512).unwrap_or(i64::MAX);
         let bytes = u64::from(create.count).saturating_mul(self.superblock.inode_size.into());
         let sectors = i64::try_from(bytes / 512).unwrap_or(i64::MAX);
-        // Inodes are in buffers of a block, or of 8 KiB and multiples of that: all lengths that divide the chunk are tried.
+        // Inodes are in buffers of a block, or of 8 KiB and multiples of that: all lengths that
+        // divide the chunk are tried.
         let mut len = i64::from(self.superblock.block_size / 512).max(1);
         while len <= sectors {
             if self.cancelled.holds(sector, len) {

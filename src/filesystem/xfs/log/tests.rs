@@ -258,7 +258,8 @@ fn a_client_or_length_that_lies_is_a_fault() {
 
 #[test]
 fn a_tail_that_leads_around_the_ring_ends() {
-    // The tail lies behind the head, and all of the ring is active: records of the cycle before are none of it.
+    // The tail lies behind the head, and all of the ring is active: records of the cycle before are
+    // none of it.
     let mut ring = Ring::new(4, 7, 10);
     let next = ring.at + 2;
     ring.record(next, &whole(1, &[]));

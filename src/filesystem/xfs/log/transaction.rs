@@ -24,9 +24,10 @@ const MAGIC: u32 = 0x5452_414e;
 const HEADER_LEN: usize = 16;
 /// `XLOG_MAX_REGIONS_IN_ITEM`.
 const REGIONS_MOST: u16 = 257;
-/// Bytes of transactions that are not complete: a checkpoint has at most an eighth of the log, and the longest log 2 GiB.
+/// Bytes of transactions that are not complete: a checkpoint has at most an eighth of the log, and
+/// the longest log 2 GiB.
 pub(super) const BYTES_MOST: usize = 256 << 20;
-/// What a region or a transaction takes in memory besides its bytes.
+/// Memory of a region or a transaction, without its bytes.
 const OVERHEAD: usize = 64;
 
 /// One change: what it is about, and its parts.
@@ -43,7 +44,7 @@ impl Item {
         Self { total: u16::try_from(regions.len()).unwrap_or(0), regions }
     }
 
-    /// A region; empty where there is none.
+    /// A region; empty when it does not exist.
     pub(super) fn region(&self, number: usize) -> &[u8] {
         self.regions.get(number).map_or(&[], Vec::as_slice)
     }
@@ -52,14 +53,15 @@ impl Item {
 /// Items that count together, or not at all.
 #[derive(Debug, Default)]
 pub(super) struct Transaction {
-    /// Where it begins: what orders it.
+    /// Its position, which orders the transactions.
     pub lsn: u64,
     header: Vec<u8>,
     pub items: Vec<Item>,
     bytes: usize,
 }
 
-/// Goes through the active part of the log, and gives each complete transaction to `each`. Gives the fault that it ended at.
+/// Goes through the active part of the log, and gives each complete transaction to `each`. Gives
+/// the fault that it ended at.
 pub(super) fn each(
     log: &Log,
     active: Active,
@@ -119,7 +121,8 @@ impl Open {
         Ok(Ok(()))
     }
 
-    /// Takes the operation at `at`; gives a transaction that it completes, and where the next operation is.
+    /// Takes the operation at `at`; gives a transaction that it completes, and where the next
+    /// operation is.
     fn operation(
         &mut self,
         header: &Header,
@@ -144,7 +147,7 @@ impl Open {
             self.transactions.insert(oh_tid, transaction);
             return Ok((None, next));
         }
-        // What began before the tail is not needed.
+        // Transactions that began before the tail are not needed.
         if !self.transactions.contains_key(&oh_tid) {
             return Ok((None, next));
         }

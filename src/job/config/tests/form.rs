@@ -1,4 +1,4 @@
-//! What goes into the tar, key by key.
+//! The keys for the form of the tar, one by one.
 
 use super::{RIGHT, right};
 use crate::archive::Form;

@@ -107,7 +107,8 @@ impl Fake {
         Self { lvm, folder }
     }
 
-    /// The commands up to now, their arguments joined by spaces, without the settings that each takes back.
+    /// The commands up to now, their arguments joined by spaces, without the settings that each
+    /// takes back.
     pub(super) fn asked(&self) -> Vec<String> {
         let text = fs::read_to_string(self.folder.path().join("asked")).unwrap();
         let settings = format!(" --config {CONFIG} ");

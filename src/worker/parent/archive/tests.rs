@@ -155,7 +155,7 @@ fn what_goes_wrong_is_told_and_nothing_is_published() {
         ("echo hello; cat".to_owned(), Doubt::none(), Kind::Internal, "can't be understood"),
         ("head -c 9000000 /dev/zero; cat".to_owned(), Doubt::none(), Kind::Internal, "can't be understood"),
         (other.to_owned(), Doubt::none(), Kind::Internal, "it was asked for an archive"),
-        (short, Doubt::none(), Kind::Internal, "digests that are none"),
+        (short, Doubt::none(), Kind::Internal, "digests that are not valid"),
         (
             READY.to_owned(),
             Doubt { looks: Cell::new(u32::MAX), vouches: false },
