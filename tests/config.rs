@@ -109,8 +109,9 @@ fn wrong() {
 
 fn unreadable() {
     let output = voltar(["config", "check", "/nowhere/voltar.toml"]);
-    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
-    let expected = "voltar: error: /nowhere/voltar.toml: No such file or directory (os error 2)\n";
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    let expected = "voltar: error: /nowhere/voltar.toml: there is no configuration here: name the one that \
+                    you have, or begin with what \"voltar config example\" prints\n";
     assert_eq!(text(&output.stderr), expected);
 }
 

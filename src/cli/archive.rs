@@ -230,7 +230,7 @@ pub(super) fn counted(entries: &std::collections::BTreeMap<String, u64>) -> Stri
         ("blk", "block device", "block devices"),
         ("fifo", "fifo", "fifos"),
         ("sock", "socket (in the manifest only)", "sockets (in the manifest only)"),
-        ("image", "partition as it is", "partitions as they are"),
+        ("image", "raw image", "raw images"),
     ];
     let counted = NAMES.iter().filter_map(|(type_name, one, many)| {
         let count = entries.get(*type_name)?;
@@ -238,6 +238,9 @@ pub(super) fn counted(entries: &std::collections::BTreeMap<String, u64>) -> Stri
     });
     let counted: Vec<String> = counted.collect();
     let total = entries.values().fold(0_u64, |sum, count| sum.saturating_add(*count));
+    if total == 0 {
+        return "no entries".to_owned();
+    }
     let word = if total == 1 { "entry" } else { "entries" };
     format!("{total} {word}: {}", counted.join(", "))
 }

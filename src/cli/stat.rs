@@ -62,7 +62,7 @@ fn as_text(item: &Item, zone: &TimeZone) -> String {
         ItemKind::BlockDevice(..) => "block device",
         ItemKind::Fifo => "fifo",
         ItemKind::Socket => "socket",
-        ItemKind::Image => "partition as it is",
+        ItemKind::Image => "raw image",
     };
     let mut rows: Vec<(String, String)> = Vec::new();
     let mut row = |name: &str, value: String| rows.push((name.to_owned(), value));

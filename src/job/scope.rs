@@ -5,6 +5,7 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::archives;
@@ -113,14 +114,19 @@ fn collect(folder: &Path, depth: usize, shelves: &mut Vec<Shelf>) -> Result<()> 
 
 /// Checks that a folder is one.
 fn check_folder(folder: &Path) -> Result<()> {
-    let metadata = fs::metadata(folder).map_err(|source| Error::new(Kind::Source, source).on(folder))?;
-    match metadata.is_dir() {
-        true => Ok(()),
-        false => {
+    let error = match fs::metadata(folder) {
+        Ok(metadata) if metadata.is_dir() => return Ok(()),
+        Ok(_) => {
             let message = "is a file, and a folder is wanted: that of the backups, or of one volume";
-            Err(Error::new(Kind::Usage, message).on(folder))
+            Error::new(Kind::Usage, message)
         }
-    }
+        Err(source) if source.kind() == io::ErrorKind::NotFound => {
+            let message = "there is no such folder: name that of the backups, or of one volume";
+            Error::new(Kind::Source, message)
+        }
+        Err(source) => Error::new(Kind::Source, source),
+    };
+    Err(error.on(folder))
 }
 
 /// The destination and the volume of a folder in which archives are named after it.

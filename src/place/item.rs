@@ -27,7 +27,7 @@ pub enum ItemKind {
     Fifo,
     /// A socket.
     Socket,
-    /// A partition as it is.
+    /// A raw image.
     Image,
 }
 
@@ -137,7 +137,7 @@ impl Item {
         Self::new(path.to_vec(), ItemKind::Directory, 0o755)
     }
 
-    /// A partition as it is.
+    /// A raw image.
     pub(super) fn image(path: Vec<u8>, number: u32, len_bytes: u64) -> Self {
         Self { size: len_bytes, body: Body::Volume(number), ..Self::new(path, ItemKind::Image, 0o600) }
     }

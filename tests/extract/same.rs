@@ -47,7 +47,7 @@ fn read(folder: &Path) -> Tree {
     tree
 }
 
-/// GNU tar sets no flags and no times of the last read, and a partition as it is has no time at all.
+/// GNU tar sets no flags and no times of the last read, and a raw image has no time at all.
 fn without_flags(mut tree: Tree) -> Tree {
     for (path, record) in &mut tree {
         (record.flags, record.atime) = (None, None);
