@@ -40,8 +40,8 @@ pub(super) fn find(
         if best.sector_bytes != likely && device.sector_bytes().is_none() {
             let size = best.sector_bytes;
             best.warnings.push(format!(
-                "the MBR is read as one that counts in sectors of {size} bytes, at which what its partitions hold is found; \
-                 --sector-size decides otherwise"
+                "the MBR is read in sectors of {size} bytes, because its partitions then hold something \
+                 known; --sector-size decides otherwise"
             ));
         }
     }
