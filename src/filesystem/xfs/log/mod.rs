@@ -96,10 +96,11 @@ fn try_recover(device: &Device, superblock: &Superblock, log: &Log) -> Result<Re
         return Err(Fault::Features(unknown).into());
     }
     let replay::Outcome { overlay, intents, fault } = replay::replay(device, superblock, log, active)?;
+    let fault = fault.map(Error::from);
     if let Some(fault) = &fault
         && !superblock.features.has_checksums()
     {
-        return Err(Error::corrupt(fault.to_string()));
+        return Err(fault.clone());
     }
     let present = present(device, superblock, &overlay)?;
     let mut metadata = Metadata::replayed(device, present, overlay, Edits::default());
@@ -111,10 +112,9 @@ fn try_recover(device: &Device, superblock: &Superblock, log: &Log) -> Result<Re
     }
     if let Some(fault) = fault {
         if !has_root(&metadata) && has_root(&unreplayed()) {
-            return Err(Error::corrupt(fault.to_string()));
+            return Err(fault);
         }
-        let message = format!("the log is damaged: {fault}; what it holds from there on is missing");
-        faults.push(Error::corrupt(message));
+        faults.push(fault.because("the log is damaged: ", "; what it holds from there on is missing"));
     }
     faults.extend(intent::finish(&mut metadata, intents));
     Ok(Recovered { metadata, faults })
