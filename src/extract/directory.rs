@@ -3,10 +3,10 @@
 //! Archives name a directory, then what is in it. So those that are open are a branch of the tree, and a directory is done when the branch has left it and
 //! the last thread with something to make in it lets go. Where an archive comes back to a directory later, its times are put back.
 
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rustix::fs::{AtFlags, Dir, Mode, OFlags, Timespec, Timestamps, futimens, mkdirat, unlinkat};
+use rustix::fs::{AtFlags, Mode, OFlags, Timespec, Timestamps, futimens, mkdirat, unlinkat};
 use rustix::io::Errno;
 
 use super::Existing;
@@ -17,6 +17,7 @@ use super::run::{Run, refused, stat_of};
 use super::target::{changed, created, modified, open_in};
 use crate::error::{Error, Kind, Result};
 use crate::place::{Item, ItemKind};
+use crate::temporary;
 
 const OPEN: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY);
 
@@ -131,29 +132,14 @@ impl Run<'_> {
                 let (access, modification) = (time(&stat.stx_atime), time(&stat.stx_mtime));
                 finish.times = Some(Timestamps { last_access: access, last_modification: modification });
             }
-            if self.target.is_resumed() {
-                self.remove_left_overs(file.as_fd());
-            }
         }
+        temporary::enter(file.as_fd(), is_fresh);
         let inherits = match &parent {
             Some(parent) if is_fresh => parent.inherits,
             _ => has_default_acl(file.as_fd()),
         };
         let (finish, folding) = (Mutex::new(finish), Folding::default());
         Ok(Arc::new(Directory { parent, path, file, is_fresh, inherits, finish, folding }))
-    }
-
-    /// Removes what a run that was killed had not named yet.
-    fn remove_left_overs(&self, directory: BorrowedFd<'_>) {
-        let start = self.target.left_over_start();
-        let own = self.target.temporary_start();
-        let Ok(listing) = Dir::read_from(directory) else { return };
-        for entry in listing.flatten() {
-            let name = entry.file_name().to_bytes();
-            if name.starts_with(start.as_bytes()) && !name.starts_with(own.as_bytes()) {
-                let _ = unlinkat(directory, name, AtFlags::empty());
-            }
-        }
     }
 
     fn open_or_make(

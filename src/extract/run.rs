@@ -16,6 +16,7 @@ use super::target::Target;
 use super::{Report, Request};
 use crate::error::{Error, Issue, Kind, Result};
 use crate::place::Place;
+use crate::temporary::Names;
 
 /// What this process may set.
 #[derive(Debug)]
@@ -54,7 +55,8 @@ pub(super) struct Run<'a> {
     pub kept: AtomicU64,
     issues: AtomicU64,
     entries: Mutex<BTreeMap<&'static str, u64>>,
-    temporary: AtomicU64,
+    /// Names of entries that are not whole yet.
+    pub names: Names,
     late: Mutex<Vec<Late>>,
     /// Paths that some thread is busy with.
     busy: Mutex<HashSet<Vec<u8>>>,
@@ -78,7 +80,7 @@ impl<'a> Run<'a> {
             kept: AtomicU64::new(0),
             issues: AtomicU64::new(0),
             entries: Mutex::default(),
-            temporary: AtomicU64::new(0),
+            names: Names::new(target.id()),
             late: Mutex::default(),
             busy: Mutex::default(),
             less_busy: Condvar::new(),
@@ -153,12 +155,6 @@ impl<'a> Run<'a> {
 
     pub(super) fn late(&self) -> MutexGuard<'_, Vec<Late>> {
         self.late.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A name that nothing else has.
-    pub(super) fn temporary_name(&self) -> Vec<u8> {
-        let number = self.temporary.fetch_add(1, Relaxed);
-        [self.target.temporary_start().as_bytes(), number.to_string().as_bytes()].concat()
     }
 
     pub(super) fn begin(&self, path: &[u8]) {

@@ -17,6 +17,7 @@ use super::{Existing, Report, Request};
 use crate::error::{Error, Kind, Result};
 use crate::place::{AtHand, Item, ItemKind, Place, is_below};
 use crate::printable::Printable;
+use crate::temporary;
 
 /// Entries, and bytes of their content, that are handed over at once. The files in a frame of an archive are a batch, more or less.
 const BATCH_ENTRIES: usize = 64;
@@ -233,7 +234,8 @@ impl Scout<'_> {
         let path = item.path.clone();
         let names = name::names(&path).and_then(|names| name::of(&item).map(|_| names))?;
         let is_ours = |name: &[u8]| {
-            name == STATE.as_bytes() || name.starts_with(run.target.left_over_start().as_bytes())
+            name == STATE.as_bytes()
+                || temporary::Name::parse(name).is_some_and(|name| name.id() == run.target.id())
         };
         if names.first().is_some_and(|name| is_ours(name)) {
             return Err(Error::new(

@@ -10,7 +10,6 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{
     AtFlags, Dir, FlockOperation, Mode, OFlags, ResolveFlags, Statx, StatxFlags, flock, openat2, syncfs,
@@ -26,7 +25,7 @@ use crate::error::{Error, Kind, Result};
 use crate::filesystem::Timestamp;
 use crate::printable::Printable;
 use crate::sandbox::{self, Writing};
-use crate::temporary::{Folder, Over};
+use crate::temporary::{Folder, Name, Over};
 
 /// Name of the file that says what is under way.
 pub(super) const STATE: &str = ".voltar-extract.json";
@@ -81,7 +80,7 @@ struct What {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct State {
     what: What,
-    /// What the temporary names of the run have in them.
+    /// The number in the temporary names of the run.
     id: String,
     /// Which boot it began in: what was not written to the disk when the host went down is not whole.
     boot: String,
@@ -95,7 +94,7 @@ pub struct Target {
     /// How what is open is called by a path.
     descriptors: Descriptors,
     what: What,
-    id: String,
+    id: u64,
     boot: String,
     is_empty: bool,
     /// The file of an earlier run, locked and not read yet.
@@ -133,8 +132,7 @@ impl Target {
             exclude: request.exclude.patterns().map(shown).collect(),
         };
         let boot = std::fs::read_to_string(BOOT_ID).unwrap_or_default().trim().to_owned();
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
-        let id = format!("{now:x}-{:x}", std::process::id());
+        let id = Name::random().id();
         Folder::open(path).map_err(failed)?.clean();
         let is_empty = Dir::read_from(&root)
             .and_then(|listing| {
@@ -198,9 +196,8 @@ impl Target {
             return Ok(self);
         }
         let state = read.ok().and_then(|_| serde_json::from_str::<State>(&text).ok());
-        let Some(state) =
-            state.filter(|state| state.id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'))
-        else {
+        let numbered = state.and_then(|state| Some((u64::from_str_radix(&state.id, 16).ok()?, state)));
+        let Some((id, state)) = numbered else {
             let message = format!("{name} is there, and can't be understood: remove it to extract anew");
             return Err(Error::new(Kind::Exists, message));
         };
@@ -214,7 +211,7 @@ impl Target {
         }
         let began = stat_of(&file).map(|stat| modified(&stat)).map_err(|errno| self.failed(STATE, errno))?;
         let is_same_boot = state.boot == self.boot && !self.boot.is_empty();
-        Ok(Self { id: state.id, found: Some((file, began, is_same_boot)), ..self })
+        Ok(Self { id, found: Some((file, began, is_same_boot)), ..self })
     }
 
     /// Says in the directory what is under way. From now on it is written to.
@@ -225,7 +222,8 @@ impl Target {
         let failed = |source: io::Error| Error::new(Kind::Write, source).on(&self.path);
         let folder = File::from(self.root.try_clone().map_err(failed)?);
         let folder = Folder::of(folder, &self.path);
-        let state = State { what: self.what.clone(), id: self.id.clone(), boot: self.boot.clone() };
+        let state =
+            State { what: self.what.clone(), id: format!("{:016x}", self.id), boot: self.boot.clone() };
         let text = serde_json::to_vec(&state).map_err(|source| Error::new(Kind::Write, source))?;
         // It gets its name whole and locked: nobody takes it for what a killed run left.
         let made = folder.make_to_write().map_err(failed)?;
@@ -278,16 +276,9 @@ impl Target {
         }
     }
 
-    /// What the temporary names of this run begin with, and those of the one that it goes on with.
-    pub(super) fn temporary_start(&self) -> String {
-        // Names of this process differ from those of the one that was killed, which may be there still.
-        let process = std::process::id();
-        format!("{}{process:x}-", self.left_over_start())
-    }
-
-    /// What all temporary names of runs of this kind begin with.
-    pub(super) fn left_over_start(&self) -> String {
-        format!(".voltar-{}-", self.id)
+    /// The number in the temporary names of this run, and of those that it goes on with.
+    pub(super) fn id(&self) -> u64 {
+        self.id
     }
 
     /// Opens what is below the directory, through no link.

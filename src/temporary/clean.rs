@@ -7,6 +7,7 @@ use rustix::fs::{Dir, FileType, FlockOperation, OFlags, Stat, flock, fstat};
 
 use super::folder::{Folder, is_same};
 use super::name::{Name, PART};
+use super::shared::{is_shared, sweep};
 
 /// The role of the file that stands in a folder while the files of its number get their names.
 /// They are not removed as long as it is there.
@@ -32,8 +33,17 @@ impl Folder {
     /// Removes temporary files that no process holds. A file must be ours by its name and its
     /// owner, a regular file without another name, and belong to no publication. All others stay,
     /// as does what can't be removed.
+    ///
+    /// Entries of an extraction that was killed go too, whoever owns them by now, if no extraction
+    /// works in the folder.
     pub fn clean(&self) {
-        for name in self.names().unwrap_or_default() {
+        let names = self.names().unwrap_or_default();
+        if names.iter().any(|name| is_shared(name.role())) {
+            sweep(self.as_fd());
+            // A lock that was never got is given back without harm.
+            let _ = flock(self.as_fd(), FlockOperation::Unlock);
+        }
+        for name in names {
             if name.role() != RECORD && is_removable_role(name.role()) {
                 self.clean_one(&name);
             }

@@ -1,11 +1,13 @@
 //! Runs that end before they are done, and the next one.
 
 use std::fs;
-use std::path::Path;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
+use voltar::temporary::Name;
 
 use crate::{Hostile, both_ways, extract, listing, voltar};
 
@@ -56,7 +58,8 @@ pub fn killed() {
             // What a killed run had not named yet; the name of its process is another.
             let state: serde_json::Value =
                 serde_json::from_slice(&fs::read(target.join(".voltar-extract.json")).unwrap()).unwrap();
-            let left_over = target.join("d0").join(format!(".voltar-{}-0-99", state["id"].as_str().unwrap()));
+            let id = u64::from_str_radix(state["id"].as_str().unwrap(), 16).unwrap();
+            let left_over = target.join("d0").join(Name::new(id, "extract-0-63").to_string());
             fs::write(&left_over, "half of").unwrap();
             let output = voltar()
                 .arg("extract")
@@ -93,6 +96,40 @@ fn kill_after(place: &Path, target: &Path, options: &[&str], files: usize) -> bo
     let _ = kill_process(Pid::from_child(&child), Signal::KILL);
     let status = child.wait().unwrap();
     !status.success() && target.join(".voltar-extract.json").exists()
+}
+
+/// An extraction that was killed, and whose state file somebody removed: the next one removes what it
+/// had begun, whatever that is. What only looks like it stays, as does what another one makes.
+pub fn forgotten() {
+    let folder = tempfile::tempdir().unwrap();
+    let places =
+        both_ways(folder.path(), &Hostile::new().file("d/f", "content").file("d/e/g", "more").bytes());
+    for place in &places {
+        let target = folder.path().join("target");
+        let _ = fs::remove_dir_all(&target);
+        fs::create_dir_all(target.join("d/e")).unwrap();
+        let (mut left_over, mut foreign) = (Vec::new(), Vec::new());
+        for (index, below) in [".", "d", "d/e"].into_iter().enumerate() {
+            let name = |role: &str| target.join(below).join(Name::new(index as u64, role).to_string());
+            fs::write(name("extract-1-0"), "half of").unwrap();
+            symlink("nowhere", name("extract-1-1")).unwrap();
+            left_over.extend([name("extract-1-0"), name("extract-1-1")]);
+            let other = target.join(below).join(".voltar-1-1-1");
+            fs::write(&other, "").unwrap();
+            foreign.push(other);
+        }
+        let is_there = |path: &PathBuf| path.symlink_metadata().is_ok();
+        // As another extraction holds it that makes something there.
+        let busy = fs::File::open(target.join("d")).unwrap();
+        busy.lock_shared().unwrap();
+        assert_eq!(extract(place, &target, &["--overwrite"]).0, 0);
+        let left: Vec<_> = left_over.iter().filter(|path| is_there(path)).collect();
+        assert_eq!(left, [&left_over[2], &left_over[3]]);
+        drop(busy);
+        assert_eq!(extract(place, &target, &["--overwrite"]).0, 0);
+        assert!(!left_over.iter().any(is_there) && foreign.iter().all(is_there));
+        assert_eq!(fs::read(target.join("d/e/g")).unwrap(), b"more");
+    }
 }
 
 pub fn another() {

@@ -57,6 +57,11 @@ fn main() -> ExitCode {
         trial("what is too large ends with a clear error", &[TIMEOUT], hostile::bombs),
         trial("a disk that is full is a clear error, and the same command goes on", ROOT, interrupted::full),
         trial("a run that is killed goes on, and ends as one that was not", &[TIMEOUT], interrupted::killed),
+        trial(
+            "what a killed run had begun goes, though its state file was removed",
+            &[TIMEOUT],
+            interrupted::forgotten,
+        ),
         trial("another run does not go on with what was interrupted", &[TIMEOUT], interrupted::another),
         trial("files that are there are refused, kept or replaced", &[TIMEOUT], existing::policies),
         trial(
