@@ -1,9 +1,9 @@
 //! Entries that are made by the thousand in a tree of folders, as `extract` makes them.
 //!
-//! A link and a device node can't be locked, and only a regular file can be made without a name. So
-//! these entries have no locks of their own: whoever makes them holds a shared lock of each folder in
-//! which it does. Whoever gets that lock alone knows that nobody makes any there, and removes those
-//! that a killed process left.
+//! A link and a device node can't be locked, and only a regular file can be made without a name.
+//! So these entries have no locks of their own: a process that makes them holds a shared lock of
+//! each folder in which it does. A process that gets that lock alone knows that nobody makes any
+//! there, and removes those that a killed one left.
 
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -47,8 +47,8 @@ impl Names {
 }
 
 /// Locks a folder in which this process is about to make entries, as long as it is open. `is_fresh`
-/// says that this process made the folder. In another one the entries of killed processes are removed
-/// first.
+/// says that this process made the folder. In another one the entries of killed processes are
+/// removed first.
 pub fn enter(folder: BorrowedFd<'_>, is_fresh: bool) {
     if !is_fresh {
         sweep(folder);
