@@ -265,7 +265,13 @@ fn full_disk() {
     let left = names(&small);
     mount(&["umount"]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(stderr(&output).contains("no space is left"), "{}", stderr(&output));
+    let said = stderr(&output);
+    let parts = [
+        small.join("a.tar.zst").to_str().unwrap().to_owned(),
+        "no space is left (its filesystem of 4.0 MiB has ".to_owned(),
+        " were still to come: make room there, or name another folder with -o".to_owned(),
+    ];
+    parts.iter().for_each(|part| assert!(said.contains(part), "{part}: {said}"));
     assert_eq!(left, [""; 0]);
 }
 

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use serde_json::Value;
 use voltar::place::{Contents, Location, Place, Way};
 use voltar::{Error, Kind};
 
@@ -76,6 +77,61 @@ fn a_huge_hole_costs_no_command_anything() {
     let output = voltar(&["diff", "s.img", "t.img"], folder);
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
     assert!(said(&output).contains("content"), "{}", said(&output));
+}
+
+#[test]
+fn holes_are_no_work_and_the_numbers_of_the_data_agree() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    images(folder);
+    let source = folder.join("s.img");
+    let (source, backups) = (source.to_str().unwrap(), folder.join("runs"));
+    fs::create_dir(&backups).unwrap();
+    fs::create_dir(folder.join("backups")).unwrap();
+    let config = folder.join("voltar.toml");
+    let report = folder.join("report.json");
+    let settings = format!(
+        "[[source]]\nimage = {source:?}\n[destination]\nfolder = {backups:?}\n[report]\njson = {report:?}\n"
+    );
+    fs::write(&config, settings).unwrap();
+    let cases: [&[&str]; 5] = [
+        &["archive", source, "-o", "s.tar.zst", "--json"],
+        &["backup", source, "--to", "backups", "--json"],
+        &["run", "--config", "voltar.toml", "--json"],
+        &["extract", "s.tar.zst", "-C", "out", "--json"],
+        &["restore", "s.tar.zst", "--to", "restored.img", "--json"],
+    ];
+    let mut all = Vec::new();
+    for arguments in cases {
+        let output = voltar(arguments, folder);
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", said(&output));
+        let lines: Vec<Value> =
+            output.stdout.split(|byte| *byte == b'\n').flat_map(serde_json::from_slice).collect();
+        let last = lines.iter().rfind(|line| line["type"] == "progress").unwrap();
+        let summary = lines.last().unwrap();
+        let data = match arguments[0] {
+            "run" => &summary["volumes"][0]["archive"]["data_bytes"],
+            _ => &summary["data_bytes"],
+        };
+        assert!(data.is_u64(), "{arguments:?}: {summary}");
+        assert_eq!([&last["done_bytes"], &last["total_bytes"]], [data; 2], "{arguments:?}: {lines:?}");
+        all.push(data.as_u64().unwrap());
+    }
+    let report: Value = serde_json::from_slice(&fs::read(report).unwrap()).unwrap();
+    all.push(report["volumes"][0]["archive"]["data_bytes"].as_u64().unwrap());
+    // Two blocks that hold 5,000 bytes, and the eight bytes of the other file.
+    assert_eq!(all, vec![8200; all.len()]);
+    // In words too: the last line of progress, and the summary.
+    let cases: [&[&str]; 3] = [
+        &["archive", source, "-o", "w.tar.zst", "--progress"],
+        &["extract", "s.tar.zst", "-C", "words", "--progress"],
+        &["restore", "s.tar.zst", "--to", "words.img", "--progress"],
+    ];
+    for arguments in cases {
+        let words = said(&voltar(arguments, folder));
+        assert!(words.contains("100 %  8.0 KiB of 8.0 KiB"), "{arguments:?}: {words}");
+        assert!(words.contains("  8.0 KiB of "), "{arguments:?}: {words}");
+    }
 }
 
 fn place(path: &Path) -> Box<dyn Place> {

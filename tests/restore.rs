@@ -48,7 +48,7 @@ fn main() -> ExitCode {
     type Body = fn();
     let with_table = [MKE2FS, SFDISK];
     let with_loop = [Needs::Root, Needs::LoopMounts, MKE2FS];
-    let told: [(&str, &[Needs], Body); 17] = [
+    let told: [(&str, &[Needs], Body); 18] = [
         ("a disk with 40 logical partitions comes back with all of them", &with_table, many_logicals),
         ("a hybrid MBR comes back byte by byte", &with_table, hybrid),
         ("boot code, the gap behind it and boot sectors of filesystems come back", &with_table, boot_code),
@@ -56,6 +56,7 @@ fn main() -> ExitCode {
         ("the last partition and its filesystem grow to the end of a larger image", &with_table, grows),
         ("one filesystem grows with its image", &[MKE2FS], grows_alone),
         ("a smaller target is refused with the numbers", &[MKE2FS], too_small),
+        ("a full disk is told with its folder, its space and the next step", &with_loop, full),
         ("an image with data is refused, and written over with --force", &[MKE2FS], with_data),
         ("a mounted device is refused, and written over with --force", &with_loop, mounted),
         ("an image under a loop device is refused, and written over with --force", &with_loop, under_loop),
@@ -465,6 +466,41 @@ fn too_small() {
     let said = error_of(&kept.restore(&small, &[], 1));
     assert!(said.contains("has 5242880 bytes") && said.contains("the partitions need"), "{said}");
     assert!(fs::read(&small).expect("the image").iter().all(|byte| *byte == 0));
+}
+
+fn full() {
+    let folder = tools::temporary_folder();
+    let (image, tree) = (folder.path().join("fs.img"), folder.path().join("tree"));
+    fs::create_dir(&tree).expect("a folder");
+    let data: Vec<u8> =
+        (0..2_000_000_u32).flat_map(|index| index.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+    fs::write(tree.join("data"), data).expect("a file");
+    let arguments = ["-q", "-F", "-t", "ext4", "-d"].map(std::ffi::OsString::from);
+    tools::run("mke2fs", arguments.into_iter().chain([tree.into(), image.clone().into(), "16M".into()]));
+    let kept = Kept::of(&image);
+    let small = kept.path("small");
+    fs::create_dir(&small).expect("a folder");
+    // Where the files find no space, and where not even the empty filesystem does.
+    for (size, room, missing) in
+        [("4M", "4.0 MiB", " were still to come: make room"), ("64k", "64.0 KiB", "")]
+    {
+        let options = format!("size={size}");
+        tools::run("mount", ["-t", "tmpfs", "-o", &options, "none", small.to_str().expect("a path")]);
+        let to = small.join("restored.img");
+        let mut command = voltar("restore");
+        let output = command.arg(&kept.archive).arg("--to").arg(&to).output().expect("voltar starts");
+        let left = fs::read_dir(&small).expect("a folder").count();
+        tools::run("umount", [&small]);
+        let said = error_of(&output);
+        let parts = [
+            to.to_str().expect("a path"),
+            &format!("no space is left (its filesystem of {room} has "),
+            missing,
+            "or name another target with --to",
+        ];
+        parts.iter().for_each(|part| assert!(said.contains(part), "{part}: {said}"));
+        assert_eq!((output.status.code(), left), (Some(1), 0), "{said}");
+    }
 }
 
 fn with_data() {

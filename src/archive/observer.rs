@@ -7,8 +7,12 @@ pub trait Observer: Sync {
     /// About this many bytes are to be archived.
     fn begin(&self, _total_bytes: u64) {}
 
-    /// So many bytes of the device are read so far, and so many of the archive are written.
+    /// So many bytes of data are done so far, and so many of the archive are written. Holes are none.
     fn progress(&self, _done_bytes: u64, _written_bytes: u64) {}
+
+    /// All is done. `done_bytes` is exact, as the summary has it; what [`Observer::begin`] was told is
+    /// an estimate.
+    fn finish(&self, _done_bytes: u64, _written_bytes: u64) {}
 
     /// Something that a person should know, but that costs nothing.
     fn note(&self, _text: &str) {}

@@ -24,8 +24,6 @@ pub(super) fn stopped() -> Error {
 /// The part of a run that writes, frame after frame.
 pub(super) struct Writing<'a> {
     disk: &'a Disk,
-    /// Bytes that were read from the disk before the first frame.
-    read_before: u64,
     request: &'a Request<'a>,
     output: Output<'a>,
     /// The manifest that goes into the archive, until it does.
@@ -41,7 +39,6 @@ impl<'a> Writing<'a> {
         let embedding = output.embedded.take().map(Embedding::new).transpose()?;
         Ok(Self {
             disk,
-            read_before: disk.bytes_read(),
             request,
             output,
             embedding,
@@ -87,9 +84,7 @@ impl<'a> Writing<'a> {
         self.report.frames.push(lengths);
         self.report.stream_bytes = self.report.stream_bytes.saturating_add(u64::from(lengths.raw));
         self.report.data_bytes = self.report.data_bytes.saturating_add(done.data_bytes);
-        // Directories and inodes count as in use, so reading them is progress too.
-        let read = self.disk.bytes_read().saturating_sub(self.read_before);
-        self.request.observer.progress(read, self.report.archive_bytes);
+        self.request.observer.progress(self.report.data_bytes, self.report.archive_bytes);
         Ok(())
     }
 
@@ -191,15 +186,17 @@ impl<'a> Writing<'a> {
         })))?;
         let tail = self.tail();
         self.manifest(&manifest::line(&tail))?;
+        self.request.observer.finish(data_bytes, self.report.archive_bytes);
         Ok(self.report)
     }
 }
 
 /// The error of a write that the operating system refused.
 pub(super) fn write_error(source: io::Error) -> Error {
-    let message = match source.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "no space is left for the archive",
-        _ => return Error::new(Kind::Write, source),
-    };
-    Error::new(Kind::Write, message)
+    let is_full = matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+    // A file of ours says how much is free; the kernel's own words are those of a stream.
+    match source.raw_os_error() {
+        Some(_) if is_full => Error::new(Kind::Write, "no space is left for the archive"),
+        _ => Error::new(Kind::Write, source),
+    }
 }

@@ -51,7 +51,12 @@ pub(super) fn run(arguments: &ArchiveArguments) -> Result<ExitCode> {
             summarise(arguments, &console, show, published, &report);
             Ok(if report.is_complete() { ExitCode::SUCCESS } else { ExitCode::from(INCOMPLETE) })
         }
-        Err(error) => Err(error),
+        Err(error) => Err(match &destination {
+            Destination::Stdout => error,
+            Destination::File(path) => {
+                console.told_missing(error, "make room there, or name another folder with -o").on(path)
+            }
+        }),
     }
 }
 

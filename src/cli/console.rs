@@ -11,10 +11,11 @@ use serde_json::{Value, json};
 
 use super::speech::{issue_as_json, typed};
 use crate::archive::Observer;
-use crate::error::Issue;
+use crate::error::{Error, Issue};
 use crate::job::Witness;
 use crate::job::outcome::VolumeOutcome;
 use crate::printable::Printable;
+use crate::temporary::told_missing;
 use crate::units::{Bytes, seconds};
 
 /// A line of progress, where there is no bar, comes no more often than this.
@@ -44,6 +45,7 @@ pub(super) struct Console {
     show: Show,
     bar: Option<ProgressBar>,
     total: AtomicU64,
+    done: AtomicU64,
     /// When what is shown now began.
     started: Mutex<Instant>,
     last: Mutex<Instant>,
@@ -60,6 +62,7 @@ impl Console {
             show,
             bar: wants_bar.then(bar),
             total: AtomicU64::new(0),
+            done: AtomicU64::new(0),
             started: Mutex::new(started),
             last: Mutex::new(started),
             is_single: AtomicBool::new(false),
@@ -70,6 +73,11 @@ impl Console {
     /// How long it has taken so far.
     pub(super) fn elapsed(&self) -> Duration {
         self.started.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
+    }
+
+    /// The same error, and where a filesystem is full, how much was still to come and what to do.
+    pub(super) fn told_missing(&self, error: Error, next: &str) -> Error {
+        told_missing(error, self.done.load(Relaxed), self.total.load(Relaxed), next)
     }
 
     /// Removes the bar.
@@ -119,9 +127,19 @@ impl Console {
         is_due
     }
 
+    fn progress_json(&self, done_bytes: u64, written_bytes: u64) {
+        let fields = json!({
+            "done_bytes": done_bytes,
+            "total_bytes": self.total.load(Relaxed),
+            "written_bytes": written_bytes,
+            "seconds": self.elapsed().as_secs_f64(),
+        });
+        self.json("progress", fields);
+    }
+
     fn progress_line(&self, done: u64, written: u64) {
         let total = self.total.load(Relaxed);
-        let percent = done.saturating_mul(100).checked_div(total).unwrap_or(0).min(100);
+        let percent = done.saturating_mul(100).checked_div(total).unwrap_or(100).min(100);
         let rate = Bytes(per_second(done, self.elapsed()));
         let (done, total, written) = (Bytes(done), Bytes(total), Bytes(written));
         self.line(&format!("{percent:3} %  {done} of {total}, {rate}/s, {written} written"));
@@ -144,20 +162,26 @@ impl Observer for Console {
     }
 
     fn progress(&self, done_bytes: u64, written_bytes: u64) {
+        self.done.store(done_bytes, Relaxed);
         if let Some(bar) = &self.bar {
             // What is in use was estimated: a bar never goes past its end.
             bar.set_position(done_bytes.min(self.total.load(Relaxed)));
         } else if self.show == (Show::Words { progress: true }) && self.is_due(LINE_EVERY) {
             self.progress_line(done_bytes, written_bytes);
         } else if matches!(self.show, Show::Json { .. }) && self.is_due(JSON_EVERY) {
-            let fields = json!({
-                "done_bytes": done_bytes,
-                "total_bytes": self.total.load(Relaxed),
-                "written_bytes": written_bytes,
-                "seconds": self.elapsed().as_secs_f64(),
-            });
-            self.json("progress", fields);
+            self.progress_json(done_bytes, written_bytes);
         }
+    }
+
+    fn finish(&self, done_bytes: u64, written_bytes: u64) {
+        self.begin(done_bytes);
+        self.done.store(done_bytes, Relaxed);
+        if let Some(bar) = &self.bar {
+            bar.set_position(done_bytes);
+        } else if self.show == (Show::Words { progress: true }) {
+            self.progress_line(done_bytes, written_bytes);
+        }
+        self.progress_json(done_bytes, written_bytes);
     }
 
     fn note(&self, text: &str) {

@@ -106,7 +106,10 @@ pub(super) fn run(arguments: &ExtractArguments) -> Result<ExitCode> {
             summarise(arguments, &console, show, &report);
             Ok(if report.is_complete() { ExitCode::SUCCESS } else { ExitCode::from(INCOMPLETE) })
         }
-        Err(error) => Err(error),
+        Err(error) => {
+            let next = "what is complete stays; make room, and the same command goes on from there";
+            Err(console.told_missing(error, next))
+        }
     }
 }
 

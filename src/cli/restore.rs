@@ -78,6 +78,9 @@ pub(super) struct RestoreArguments {
     no_sandbox: bool,
 }
 
+/// The next step where the target's filesystem is full.
+const FULL: &str = "make room there, or name another target with --to";
+
 /// Runs `voltar restore`.
 pub(super) fn run(arguments: &RestoreArguments) -> Result<ExitCode> {
     let show = arguments.saying.show(false);
@@ -110,8 +113,9 @@ fn disk(arguments: &RestoreArguments, show: Show, console: &Console) -> Result<E
             "{target} is in use ({users}) and is written over: stop that before you use the disk, as it can still write what it holds in memory"
         ));
     }
-    let mut target = destination.open(len_bytes)?;
-    let issues = format(&plan, &mut target).map_err(|error| error.on(&arguments.to))?;
+    let mut target = destination.open(len_bytes).map_err(|error| console.told_missing(error, FULL))?;
+    let issues =
+        format(&plan, &mut target).map_err(|error| console.told_missing(error, FULL).on(&arguments.to))?;
     let restored = write(arguments, restorer, target, issues, console)?;
     summarise(arguments, &plan, &restored, show, console);
     Ok(if restored.issues.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(INCOMPLETE) })
@@ -138,7 +142,10 @@ fn write(
 ) -> Result<Restored> {
     let mut restored = match restorer.write(&target, console) {
         Ok(restored) => restored,
-        Err((error, written)) => return Err(spoil(error, &target, written).on(&arguments.to)),
+        Err((error, written)) => {
+            let error = console.told_missing(error, FULL);
+            return Err(spoil(error, &target, written).on(&arguments.to));
+        }
     };
     restored.issues.splice(0..0, issues);
     target.finish().map_err(|error| error.on(&arguments.to))?;

@@ -12,6 +12,7 @@ use super::file::{Backing, Positional};
 use super::open::sector_bytes;
 use super::{ReadAt, within};
 use crate::error::{Error, Kind, Result};
+use crate::temporary::told_full;
 use crate::units::ByteRange;
 
 /// A device that any thread may write to.
@@ -85,11 +86,6 @@ pub fn from_known(file: File, len_bytes: u64, sector_bytes: Option<u32>) -> Resu
     Ok(Arc::new(Writable { file, reading: Positional::new(reading, len_bytes, backing) }))
 }
 
-/// The error of a write that the operating system refused.
-fn write_error(offset_bytes: u64, source: std::io::Error) -> Error {
-    Error::new(Kind::Write, source).at_byte(offset_bytes)
-}
-
 /// Writes with `pwrite`, through the page cache.
 #[derive(Debug)]
 struct Writable {
@@ -118,11 +114,14 @@ impl ReadAt for Writable {
 impl WriteAt for Writable {
     fn write_all_at(&self, offset_bytes: u64, bytes: &[u8]) -> Result<()> {
         within(self.len_bytes(), offset_bytes, bytes.len())?;
-        self.file.write_all_at(bytes, offset_bytes).map_err(|source| write_error(offset_bytes, source))
+        self.file.write_all_at(bytes, offset_bytes).map_err(|source| {
+            let source = told_full(&self.file, source);
+            Error::new(Kind::Write, source).at_byte(offset_bytes)
+        })
     }
 
     fn sync(&self) -> Result<()> {
-        self.file.sync_data().map_err(|source| Error::new(Kind::Write, source))
+        self.file.sync_data().map_err(|source| Error::new(Kind::Write, told_full(&self.file, source)))
     }
 }
 

@@ -46,7 +46,7 @@ impl Run<'_> {
                 self.issue(Some(&item.path), Error::corrupt(message));
             }
         }
-        self.done.fetch_add(item.size.saturating_sub(done), std::sync::atomic::Ordering::Relaxed);
+        self.pass(item.size.saturating_sub(done));
         if end < item.size || item.kind == ItemKind::Image {
             file.set_len(item.size).map_err(|error| failed(&error))?;
         }

@@ -60,7 +60,7 @@ impl Run<'_> {
             names.check(name)?;
         }
         if then == Then::Leave {
-            self.done.fetch_add(item.size, Relaxed);
+            self.pass(item.size);
             return Ok(None);
         }
         Ok(Some(then))

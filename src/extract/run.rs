@@ -16,7 +16,7 @@ use super::target::Target;
 use super::{Report, Request};
 use crate::error::{Error, Issue, Kind, Result};
 use crate::place::Place;
-use crate::temporary::Names;
+use crate::temporary::{Names, is_full};
 
 /// What this process may set.
 #[derive(Debug)]
@@ -47,9 +47,9 @@ pub(super) struct Run<'a> {
     pub request: &'a Request<'a>,
     pub rights: Rights,
     pub left: Left,
-    /// Bytes of content so far, and bytes of the place that they stand for.
+    /// Bytes of content so far, and about how many there are; zero where nobody asked.
     pub written: AtomicU64,
-    pub done: AtomicU64,
+    total: AtomicU64,
     pub verified: AtomicU64,
     pub made_before: AtomicU64,
     pub kept: AtomicU64,
@@ -74,7 +74,7 @@ impl<'a> Run<'a> {
             rights: Rights::of_this_process(),
             left: Left::default(),
             written: AtomicU64::new(0),
-            done: AtomicU64::new(0),
+            total: AtomicU64::new(0),
             verified: AtomicU64::new(0),
             made_before: AtomicU64::new(0),
             kept: AtomicU64::new(0),
@@ -113,11 +113,28 @@ impl<'a> Run<'a> {
         *count = count.saturating_add(1);
     }
 
+    /// Takes a note of how much there is.
+    pub(super) fn expect(&self, total_bytes: u64) {
+        self.total.store(total_bytes, Relaxed);
+        self.request.observer.begin(total_bytes);
+    }
+
+    /// Takes off what is no work: holes, and what is there already.
+    pub(super) fn pass(&self, len_bytes: u64) {
+        let less = |total: u64| Some(total.saturating_sub(len_bytes));
+        // Where it was not counted first, it stays zero.
+        if let Ok(before @ 1..) = self.total.fetch_update(Relaxed, Relaxed, less)
+            && len_bytes > 0
+        {
+            self.request.observer.begin(before.saturating_sub(len_bytes));
+        }
+    }
+
     /// Counts content, and looks whether the run shall go on.
     pub(super) fn progress(&self, len: usize) -> Result<()> {
         let len = u64::try_from(len).unwrap_or(u64::MAX);
         let written = self.written.fetch_add(len, Relaxed).saturating_add(len);
-        self.request.observer.progress(self.done.load(Relaxed).saturating_add(written), written);
+        self.request.observer.progress(written, written);
         if self.request.max_output.is_some_and(|most| written > most) {
             let message = "the content is longer than --max-output allows; what is complete stays";
             return Err(Error::new(Kind::Limit, message));
@@ -138,6 +155,10 @@ impl<'a> Run<'a> {
 
     /// Ends the run; the first error is the one that counts.
     pub(super) fn fail(&self, error: Error) {
+        let error = match is_full(&error) {
+            true => error.because("", format_args!(" in {}", self.target.room())),
+            false => error,
+        };
         self.fatal.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
         self.ended.store(true, Relaxed);
         // Under the lock: one who found the run going on, and is about to wait, would not hear it.
@@ -223,8 +244,9 @@ pub(super) fn refused(what: &str, errno: Errno) -> Error {
         _ => Kind::Unsupported,
     };
     let hint = match errno {
-        Errno::NOSPC | Errno::DQUOT => {
-            "; what is complete stays: make room, and the same command goes on from there"
+        Errno::NOSPC => return Error::new(kind, format!("{what}: no space is left")),
+        Errno::DQUOT => {
+            return Error::new(kind, format!("{what}: no space is left, as the quota is used up"));
         }
         Errno::MFILE => "; raise the limit of open files (ulimit -n)",
         _ => "",

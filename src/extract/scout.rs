@@ -82,7 +82,9 @@ pub(super) fn extract(place: &dyn Place, target: &Target, request: &Request<'_>)
         run.release(root)?;
     }
     run.set_late(true);
-    Ok(run.report())
+    let report = run.report();
+    request.observer.finish(report.data_bytes, report.data_bytes);
+    Ok(report)
 }
 
 /// Which entries are asked for.
@@ -176,7 +178,7 @@ fn survey(run: &Run<'_>, wanted: &Wanted<'_>, must_be_new: bool) -> Result<()> {
         }
         Ok(())
     })?;
-    run.request.observer.begin(total);
+    run.expect(total);
     Ok(())
 }
 

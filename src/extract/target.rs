@@ -25,7 +25,7 @@ use crate::error::{Error, Kind, Result};
 use crate::filesystem::Timestamp;
 use crate::printable::Printable;
 use crate::sandbox::{self, Writing};
-use crate::temporary::{Folder, Name, Over};
+use crate::temporary::{Folder, Name, Over, room};
 
 /// Name of the file that says what is under way.
 pub(super) const STATE: &str = ".voltar-extract.json";
@@ -245,6 +245,11 @@ impl Target {
 
     fn failed(&self, name: &str, errno: Errno) -> Error {
         refused(name, errno).of_kind(Kind::Write).on(&self.path)
+    }
+
+    /// Where it is, and how much its filesystem has free.
+    pub(super) fn room(&self) -> String {
+        format!("{} ({})", Printable::path(&self.path), room(&self.root))
     }
 
     /// How what is open is called by a path.

@@ -154,6 +154,7 @@ pub fn run(plan: &Plan, place: &dyn Place, target: &Output, observer: &dyn Obser
     let mut running = Running { plan, place, target, observer, veils, held, restored };
     observer.begin(plan.data_bytes(place));
     running.volumes().and_then(|()| running.reveal())?;
+    observer.finish(running.restored.data_bytes, running.restored.data_bytes);
     Ok(running.restored)
 }
 

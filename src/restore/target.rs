@@ -316,7 +316,9 @@ fn refused(source: std::io::Error) -> Error {
 
 fn unwritable(source: std::io::Error) -> Error {
     match source.kind() {
-        std::io::ErrorKind::StorageFull => Error::new(Kind::Write, "no space is left for the image"),
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
+            Error::new(Kind::Write, format!("no space is left for the image: {source}"))
+        }
         _ => Error::new(Kind::Write, source),
     }
 }

@@ -41,6 +41,7 @@ const ALLOWED: &[c_long] = &[
     libc::SYS_ppoll,
     // The metadata of what is open. `statx` and `newfstatat`, which take paths, are not here.
     libc::SYS_fstat,
+    libc::SYS_fstatfs,
     // Memory that is not executable; `mmap` and `mprotect` are below.
     libc::SYS_brk,
     libc::SYS_munmap,
@@ -111,7 +112,6 @@ const EXTRACTING: &[c_long] = &[
     libc::SYS_fsetxattr,
     libc::SYS_fgetxattr,
     libc::SYS_fremovexattr,
-    libc::SYS_fstatfs,
     libc::SYS_flock,
     libc::SYS_syncfs,
     // Who runs it.

@@ -17,6 +17,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
+use super::full::told_full;
 use super::name::Name;
 
 /// How often a name is tried anew. A cleaner that takes the file before it is locked costs one.
@@ -99,6 +100,10 @@ impl Folder {
     ///
     /// When it can't be made.
     pub fn make_with(&self, mode: u32) -> io::Result<Temporary> {
+        self.try_make_with(mode).map_err(|error| told_full(&self.file, error))
+    }
+
+    fn try_make_with(&self, mode: u32) -> io::Result<Temporary> {
         let made = match self.unnamed()? {
             Some(file) => Temporary { folder: self.clone(), file: Arc::new(file), name: None },
             None => self.named(OFlags::RDWR)?,

@@ -8,6 +8,7 @@
 
 mod clean;
 mod folder;
+mod full;
 mod name;
 mod occupied;
 mod replace;
@@ -15,6 +16,7 @@ mod scratch;
 mod shared;
 
 pub use folder::{Folder, Over, Temporary};
+pub use full::{is_full, room, told_full, told_missing};
 pub use name::Name;
 pub use occupied::{Standing, standing, standing_for_stream};
 pub use replace::replace;

@@ -5,6 +5,7 @@ use std::io::{self, Write as _};
 use std::path::Path;
 
 use super::folder::{Folder, Over};
+use super::full::told_full;
 use super::occupied::{Standing, standing};
 use crate::error::{Error, Kind, Result};
 
@@ -28,8 +29,9 @@ fn try_replace(path: &Path, bytes: &[u8], mode: u32, over: Over) -> io::Result<(
     let folder = Folder::around(path)?;
     folder.clean();
     let made = folder.make_with(mode)?;
-    made.file().write_all(bytes)?;
-    made.file().sync_all()?;
+    let told = |error| told_full(made.file(), error);
+    made.file().write_all(bytes).map_err(told)?;
+    made.file().sync_all().map_err(told)?;
     made.place(name, over)?;
     folder.sync()
 }

@@ -181,6 +181,13 @@ pub enum Message {
         /// Bytes of the archive.
         written_bytes: u64,
     },
+    /// All is done. The bytes are exact; the total was an estimate.
+    Finished {
+        /// Bytes of data.
+        done_bytes: u64,
+        /// Bytes of the archive.
+        written_bytes: u64,
+    },
     /// A remark for people that costs nothing.
     Note {
         /// In words.

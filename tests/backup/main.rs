@@ -259,7 +259,9 @@ fn full() {
     let output = said(&mut place.backup(&[]));
     let left = names(&backups);
     tools::run("umount", [&backups]);
-    expect(&output, 1, &["no space is left"]);
+    let room = "no space is left (its filesystem of 4.0 MiB has ";
+    let next = " were still to come: remove archives (voltar prune), or choose another destination";
+    expect(&output, 1, &[room, next, backups.to_str().unwrap()]);
     assert_eq!(left, [".voltar.lock"]);
     assert_eq!(place.changes(), ["lvcreate", "lvremove"]);
 }

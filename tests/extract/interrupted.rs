@@ -179,8 +179,9 @@ pub fn full() {
         };
         mount("size=10m");
         let (code, said) = extract(&place, &target, &[]);
-        let is_clear =
-            code == 1 && said.contains("No space left") && said.contains("the same command goes on");
+        let room = format!("no space is left in {} (its filesystem of 10.0 MiB has ", target.display());
+        let parts = [&room, "what is complete stays; make room, and the same command goes on"];
+        let is_clear = code == 1 && parts.iter().all(|part| said.contains(part));
         let complete = (0..5).filter(|number| target.join(format!("f{number}")).exists()).count();
         mount("remount,size=40m");
         let again = extract(&place, &target, &[]);

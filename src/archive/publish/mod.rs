@@ -32,7 +32,7 @@ pub use writers::{Digests, Writers};
 use self::transaction::Transaction;
 use super::writing::write_error;
 use crate::error::{Error, Kind, Result};
-use crate::temporary::{Folder, Temporary};
+use crate::temporary::{Folder, Temporary, told_full};
 
 /// Files that are being written, of which nobody sees anything yet.
 ///
@@ -92,10 +92,13 @@ impl Publication {
     pub fn seal(self, digests: &Digests) -> Result<Sealed> {
         let Self { target, force, folder, archive, manifest, checksum, record } = self;
         for (digest, path) in [(&digests.archive, &target.archive), (&digests.manifest, &target.manifest)] {
-            checksum.file().write_all(&checksum_line(&digest.to_string(), path)).map_err(write_error)?;
+            let line = checksum_line(&digest.to_string(), path);
+            let written = checksum.file().write_all(&line);
+            written.map_err(|error| write_error(told_full(checksum.file(), error)))?;
         }
         for file in [&archive, &manifest, &checksum] {
-            file.file().sync_all().map_err(write_error)?;
+            let synced = file.file().sync_all();
+            synced.map_err(|error| write_error(told_full(file.file(), error)))?;
         }
         let transaction = Transaction { target, force, folder, archive, manifest, checksum, record };
         Ok(Sealed(transaction))

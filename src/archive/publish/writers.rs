@@ -12,6 +12,7 @@ use crate::archive::codec::ManifestWriter;
 use crate::archive::digest::{Algorithm, Digest};
 use crate::archive::writing::write_error;
 use crate::error::{Error, Result};
+use crate::temporary::told_full;
 
 /// The digests that the checksum file names.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,7 +97,7 @@ impl Flowing {
 
 impl Write for Flowing {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let len = self.file.write(bytes)?;
+        let len = self.file.write(bytes).map_err(|error| told_full(&self.file, error))?;
         self.written = self.written.saturating_add(u64::try_from(len).unwrap_or(0));
         let waiting = self.written.saturating_sub(self.flowing);
         if waiting >= FLOW_BYTES {

@@ -16,6 +16,7 @@ use crate::error::{Error, Kind, Result};
 use crate::job::calendar::{now, readable};
 use crate::job::plan::Destination;
 use crate::printable::Printable;
+use crate::temporary::{Folder, told_full};
 
 const NAME: &str = ".voltar.lock";
 /// What a holder says of itself is no longer.
@@ -57,7 +58,8 @@ impl Locked {
                 Err(TryLockError::Error(source)) => return Err(unlockable(source).on(&path)),
             }
             if is_at(&file, &path) {
-                sign(&mut file).map_err(|source| Error::new(Kind::Write, source).on(&path))?;
+                sign(&mut file)
+                    .map_err(|source| Error::new(Kind::Write, told_full(&file, source)).on(&path))?;
                 return Ok(Self { _file: file });
             }
         }
@@ -93,10 +95,17 @@ fn open(path: &Path) -> Result<File> {
     // A link could lead anywhere, and a pipe would keep who opens it waiting.
     options.read(true).write(true).create(true).mode(0o644).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
     let refused = |source: io::Error| {
+        let source = match Folder::around(path) {
+            Ok(folder) => told_full(folder.as_fd(), source),
+            Err(_) => source,
+        };
         let message = match source.kind() {
             io::ErrorKind::ReadOnlyFilesystem => "can't be locked: the filesystem is read-only",
             io::ErrorKind::PermissionDenied => "can't be locked: no permission to write there",
-            io::ErrorKind::StorageFull => "can't be locked: no space is left",
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                let message = format!("can't be locked: {source}; remove archives (voltar prune)");
+                return Error::new(Kind::Write, message).on(path);
+            }
             _ => return Error::new(Kind::Write, source).on(path),
         };
         Error::new(Kind::Write, message).on(path)

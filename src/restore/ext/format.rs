@@ -9,7 +9,7 @@ use std::process::{Command, Output, Stdio};
 use crate::error::{Error, Kind, Result};
 use crate::filesystem::ext::Geometry;
 use crate::printable::Printable;
-use crate::temporary::scratch;
+use crate::temporary::{room, scratch};
 use crate::units::ByteRange;
 
 /// Where programs of the administrator are; the environment has no say.
@@ -113,7 +113,12 @@ pub fn format(image: &File, range: ByteRange, geometry: &Geometry) -> Result<Vec
         );
         return Err(Error::new(Kind::Unsupported, message));
     }
-    Err(Error::new(Kind::Write, format!("mke2fs could not make the filesystem: {}", said(&output))))
+    let said = said(&output);
+    let room = match said.contains("No space left") {
+        true => format!("; no space is left ({})", room(&image.0)),
+        false => String::new(),
+    };
+    Err(Error::new(Kind::Write, format!("mke2fs could not make the filesystem: {said}{room}")))
 }
 
 fn find() -> Result<PathBuf> {

@@ -30,10 +30,10 @@ const PROGRESS_EVERY: Duration = Duration::from_millis(200);
 pub fn serve(channel: Channel, stop: Arc<AtomicBool>) -> Result<()> {
     // It was started for one thing, and needs nothing that the caller of the parent left open.
     sandbox::close_inherited()?;
-    let parent = Parent { channel: channel.try_clone().map_err(gone)?, stop, told: Mutex::new(None) };
+    let parent = Parent { channel: channel.try_clone().map_err(gone)?, stop, progress: Mutex::default() };
     let outcome = obey(channel, &parent);
     if let Err(error) = &outcome {
-        parent.tell(&Message::error(error));
+        parent.tell_error(error);
     }
     outcome
 }
@@ -69,11 +69,28 @@ fn gone(source: std::io::Error) -> Error {
 struct Parent {
     channel: Channel,
     stop: Arc<AtomicBool>,
-    /// When progress was last told.
-    told: Mutex<Option<Instant>>,
+    progress: Mutex<Progress>,
+}
+
+/// How far the work is.
+#[derive(Default)]
+struct Progress {
+    /// When it was last told.
+    told: Option<Instant>,
+    /// What is still to be told.
+    waiting: Option<Message>,
 }
 
 impl Parent {
+    /// Tells an error, and before it how far the work was.
+    fn tell_error(&self, error: &Error) {
+        let waiting = self.progress.lock().unwrap_or_else(PoisonError::into_inner).waiting.take();
+        if let Some(progress) = waiting {
+            self.tell(&progress);
+        }
+        self.tell(&Message::error(error));
+    }
+
     fn tell(&self, message: &Message) {
         if self.channel.tell(message, &[]).is_err() {
             self.stop.store(true, Relaxed);
@@ -109,14 +126,20 @@ impl Observer for Parent {
     }
 
     fn progress(&self, done_bytes: u64, written_bytes: u64) {
+        let message = Message::Progress { done_bytes, written_bytes };
         {
-            let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-            if told.is_some_and(|told| told.elapsed() < PROGRESS_EVERY) {
+            let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+            if progress.told.is_some_and(|told| told.elapsed() < PROGRESS_EVERY) {
+                progress.waiting = Some(message);
                 return;
             }
-            *told = Some(Instant::now());
+            *progress = Progress { told: Some(Instant::now()), waiting: None };
         }
-        self.tell(&Message::Progress { done_bytes, written_bytes });
+        self.tell(&message);
+    }
+
+    fn finish(&self, done_bytes: u64, written_bytes: u64) {
+        self.tell(&Message::Finished { done_bytes, written_bytes });
     }
 
     fn note(&self, text: &str) {

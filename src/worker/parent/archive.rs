@@ -11,11 +11,14 @@ use crate::archive::{Observer, Publication, Target};
 use crate::error::{Error, Issue, Kind, Result};
 use crate::hex;
 use crate::printable::harmless;
+use crate::temporary::{is_full, told_missing};
 use crate::worker::protocol::{Made, Message, Order, Task, Told};
 use crate::worker::{Archiver, Guard};
 
 /// Issues that are kept word by word; all are in the manifest.
 const ISSUES_KEPT: usize = 20;
+/// The next step where the destination is full.
+const NEXT: &str = "remove archives (voltar prune), or choose another destination";
 /// How often signals are asked for.
 const BEAT: Duration = Duration::from_millis(100);
 /// How often the guard is asked.
@@ -61,7 +64,10 @@ impl Archiver for Worker {
         let outcome = attend(&mut process, observer, guard, self.look_every);
         // From here on nobody writes into the files.
         process.end();
-        let mut made = outcome?;
+        let mut made = outcome.map_err(|error| match is_full(&error) {
+            true => error.on(&task.archive),
+            false => error,
+        })?;
         let digests = made.digests.take().ok_or_else(|| babble("it made an archive without a digest"))?;
         digests.check(task.digest)?;
         made.digest = (task.digest.name().to_owned(), digests.archive.to_string());
@@ -85,6 +91,7 @@ fn attend(
 ) -> Result<Made> {
     let mut looked = Instant::now();
     let mut issues = Vec::new();
+    let (mut total, mut done) = (0, 0);
     loop {
         if observer.stop_requested() {
             return Err(stopped());
@@ -95,9 +102,16 @@ fn attend(
         }
         match process.hear_within(BEAT)? {
             None => {}
-            Some(Message::Total { bytes }) => observer.begin(bytes),
+            Some(Message::Total { bytes }) => {
+                total = bytes;
+                observer.begin(bytes);
+            }
             Some(Message::Progress { done_bytes, written_bytes }) => {
+                done = done_bytes;
                 observer.progress(done_bytes, written_bytes);
+            }
+            Some(Message::Finished { done_bytes, written_bytes }) => {
+                observer.finish(done_bytes, written_bytes);
             }
             Some(Message::Note { text }) => observer.note(&harmless(&text)),
             Some(Message::Issue { path_hex, error }) => {
@@ -108,7 +122,7 @@ fn attend(
                 }
             }
             Some(Message::Ready(made)) => return Ok(Made { issues, ..made }),
-            Some(Message::Error(told)) => return Err(told.into()),
+            Some(Message::Error(told)) => return Err(told_missing(told.into(), done, total, NEXT)),
             Some(_) => return Err(babble("it was asked for an archive")),
         }
     }

@@ -121,6 +121,9 @@ fn attend(process: &mut Process, observer: &dyn Observer, written: &mut u64) -> 
                 *written = written_bytes;
                 observer.progress(done_bytes, written_bytes);
             }
+            Some(Message::Finished { done_bytes, written_bytes }) => {
+                observer.finish(done_bytes, written_bytes);
+            }
             Some(Message::Note { text }) => observer.note(&harmless(&text)),
             Some(Message::Restored(mut restored)) => {
                 restored.issues.iter_mut().for_each(|issue| *issue = harmless(issue));
