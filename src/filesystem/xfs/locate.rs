@@ -3,6 +3,8 @@
 //! Each group begins with a copy. Where groups begin is said by the superblock alone, so a copy is
 //! searched for at the distances that mkfs.xfs chooses.
 
+use std::collections::BTreeSet;
+
 use super::superblock::{self, Fault, Superblock};
 use crate::device::{ReadAt, read_vec};
 use crate::error::{Error, Kind, Result};
@@ -20,6 +22,7 @@ const BLOCKS: [u64; 5] = [4096, 1024, 512, 2048, 65536];
 /// Reads that a search makes at most.
 const READS_MOST: u64 = 4096;
 const PIECE_BYTES: u64 = 1 << 20;
+const MAGIC_LEN: usize = size_of_val(&superblock::MAGIC);
 
 /// A superblock, and how it was found.
 #[derive(Debug)]
@@ -70,16 +73,14 @@ fn at(device: &dyn ReadAt, position: u64) -> Result<Result<Superblock, Fault>> {
 }
 
 /// A copy of the superblock that lies where it says that a group begins, and its position.
-pub(super) fn copy(device: &dyn ReadAt) -> Option<(Superblock, u64)> {
+fn copy(device: &dyn ReadAt) -> Option<(Superblock, u64)> {
+    copy_by_default(device).or_else(|| search(device))
+}
+
+/// A copy where groups begin by default: a few small reads, also on a device that holds no XFS.
+pub(super) fn copy_by_default(device: &dyn ReadAt) -> Option<(Superblock, u64)> {
     let len = device.len_bytes();
-    let is_copy = |position: u64| {
-        let superblock = at(device, position).ok()?.ok()?;
-        let group = superblock.position_in_group(1, 0)?;
-        let is_here = group > 0 && position > 0 && position.checked_rem(group) == Some(0);
-        let holds = superblock.len_bytes() <= len || position < superblock.len_bytes();
-        (is_here && holds).then_some((superblock, position))
-    };
-    let by_default = GROUPS.iter().flat_map(|groups| {
+    let positions = GROUPS.iter().flat_map(|groups| {
         // The filesystem ends with its last block, and groups share the blocks evenly. Not all
         // copies name the root.
         BLOCKS.into_iter().flat_map(move |block| {
@@ -87,14 +88,25 @@ pub(super) fn copy(device: &dyn ReadAt) -> Option<(Superblock, u64)> {
             (1..*groups).filter_map(move |number| group?.checked_mul(number))
         })
     });
-    by_default.into_iter().find_map(is_copy).or_else(|| search(device, is_copy))
+    let mut seen = BTreeSet::new();
+    positions.filter(|position| seen.insert(*position)).find_map(|position| copy_at(device, position))
+}
+
+/// The copy at a position, if there is one.
+fn copy_at(device: &dyn ReadAt, position: u64) -> Option<(Superblock, u64)> {
+    let magic = read_vec(device, position, MAGIC_LEN).ok()?;
+    if magic != superblock::MAGIC.to_be_bytes() {
+        return None;
+    }
+    let superblock = at(device, position).ok()?.ok()?;
+    let group = superblock.position_in_group(1, 0)?;
+    let is_here = group > 0 && position > 0 && position.checked_rem(group) == Some(0);
+    let holds = superblock.len_bytes() <= device.len_bytes() || position < superblock.len_bytes();
+    (is_here && holds).then_some((superblock, position))
 }
 
 /// Looks for the magic number at the start of each block, in large pieces.
-fn search(
-    device: &dyn ReadAt,
-    is_copy: impl Fn(u64) -> Option<(Superblock, u64)>,
-) -> Option<(Superblock, u64)> {
+fn search(device: &dyn ReadAt) -> Option<(Superblock, u64)> {
     let mut from = STEP_BYTES;
     let mut reads = 0_u64;
     let end = device.len_bytes().min(SEARCHED_BYTES);
@@ -108,7 +120,7 @@ fn search(
         for (number, block) in (0_u64..).zip(bytes.chunks(step)) {
             if block.starts_with(&superblock::MAGIC.to_be_bytes()) {
                 let position = start.saturating_add(number.saturating_mul(STEP_BYTES));
-                if let Some(found) = is_copy(position) {
+                if let Some(found) = copy_at(device, position) {
                     return Some(found);
                 }
             }

@@ -68,7 +68,7 @@ fn check_len(device: &Device, superblock: &Superblock) -> Result<()> {
 
 /// Describes a copy of the superblock, for a device on which nothing else is found.
 pub(super) fn signature_of_copy(device: &dyn ReadAt) -> Option<Signature> {
-    let (superblock, _) = locate::copy(device)?;
+    let (superblock, _) = locate::copy_by_default(device)?;
     let label = Printable(&superblock.label).to_string();
     Some(Signature { name: "xfs", label, uuid: superblock.uuid.to_string() })
 }
