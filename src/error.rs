@@ -1,7 +1,7 @@
 //! What went wrong, where, and with which consequence.
 //!
 //! An [`Error`] ends the operation it is returned from. An [`Issue`] is an error that cost one
-//! entry (or a part of one): it is recorded and counted, and the run goes on.
+//! entry (or a part of one): it is recorded and counted, and the run continues.
 
 use std::any::Any;
 use std::error::Error as StdError;

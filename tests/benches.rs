@@ -19,7 +19,7 @@ fn main() -> ExitCode {
     )])
 }
 
-/// What starts the programs has 200 MiB; one has hardly any, and one has 64 MiB.
+/// The shell has 200 MiB; one program has hardly any, and one has 64 MiB.
 fn memory() {
     let script = "
 import sys

@@ -381,7 +381,7 @@ fn killed() {
     assert!(held(folder.path()) >= 2, "the run beside it took files away");
     kill_process(pid(&child), Signal::KILL).unwrap();
     child.wait().unwrap();
-    // Where files have no names they are gone with the last process that has them open.
+    // Files without names are gone with the last process that has them open.
     let began = Instant::now();
     while held(folder.path()) > 0 {
         assert!(began.elapsed() < Duration::from_secs(60), "a process goes on after SIGKILL");

@@ -1,8 +1,8 @@
 //! No reading command gives other content than what was archived and ends with 0.
 //!
-//! Bits are flipped and ends are cut off in archives of all kinds: of GNU tar, of gzip and zstd members one behind the
-//! other, and our own with and without a manifest. `tar`, `gzip -t` and `zstd -t` are the oracle: damage that they
-//! find, each command finds or is not touched by.
+//! Bits are flipped and ends are cut off in archives of all kinds: of GNU tar, of gzip and zstd
+//! members one behind the other, and our own with and without a manifest. `tar`, `gzip -t` and
+//! `zstd -t` are the oracle: damage that they find, each command finds or is not touched by.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -30,7 +30,8 @@ struct Kind {
     name: &'static str,
     ending: &'static str,
     make: fn(&Path, &Path),
-    /// Whether there is no checksum over all of its content, so that a flipped bit of it can't be seen by anybody.
+    /// Whether there is no checksum over all of its content, so that a flipped bit of it can't be
+    /// seen by anybody.
     is_unchecked: bool,
 }
 
@@ -271,7 +272,8 @@ fn damage(kind: &Kind) {
             if code == 0 && !is_right && !(kind.is_unchecked && is_good_for_others) {
                 panic!("{}, {what}: {command} ends with 0 and gives another thing", kind.name);
             }
-            // Reading all of it, it finds what others find: with a manifest, listings need not look at it.
+            // Reading all of it, it finds what others find: with a manifest, listings need not look
+            // at it.
             if command == "extract" && !is_good_for_others {
                 assert!(code != 0 || is_right, "{}, {what}: {command}", kind.name);
                 found += usize::from(code != 0);
@@ -404,7 +406,7 @@ fn lies() {
     );
     let manifest = folder.path().join("a.tar.zst.manifest.jsonl.zst");
     let text = String::from_utf8(zstd::decode_all(&fs::read(&manifest).unwrap()[..]).unwrap()).unwrap();
-    // Whoever changes the manifest changes the checksum of it too.
+    // A forger of the manifest changes its checksum too.
     fs::remove_file(folder.path().join("a.tar.zst.sha1")).unwrap();
     let extracted = || {
         let target = folder.path().join("target");

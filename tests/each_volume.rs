@@ -1,4 +1,5 @@
-//! Each volume costs itself: what can't be read as files becomes an image, what is empty nothing, and the others are read.
+//! Each volume costs itself: what can't be read as files becomes an image, what is empty nothing,
+//! and the others are read.
 
 use std::fs;
 use std::path::Path;
@@ -40,7 +41,8 @@ fn entry(disk: &mut [u8], record: usize, slot: usize, (kind, start, len): (u8, u
     disk[record + 510..record + 512].copy_from_slice(&[0x55, 0xaa]);
 }
 
-/// A disk with volumes one after the other, each in a partition that begins at a whole MiB, in sectors of `sector` bytes.
+/// A disk with volumes one after the other, each in a partition that begins at a whole MiB, in
+/// sectors of `sector` bytes.
 fn disk(volumes: &[(u8, &[u8])], sector: usize) -> Vec<u8> {
     let mut disk = vec![0; MIB];
     for (slot, (kind, volume)) in volumes.iter().enumerate() {

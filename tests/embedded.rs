@@ -116,7 +116,7 @@ fn damaged(compression: &str) {
         bad[at] ^= 0x10;
         fs::write(&archive, &bad).unwrap();
         let output = voltar(&["verify", archive.to_str().unwrap()]);
-        // Where the end does not show any more that there is a manifest, that is told.
+        // When the end does not show any more that there is a manifest, the command says so.
         let is_told = String::from_utf8_lossy(&output.stdout).contains("there is no manifest");
         let is_found = output.status.code() == Some(1) || is_told;
         assert!(is_found, "byte {at} of {}: {}", good.len(), said(&output));

@@ -1,4 +1,5 @@
-//! A file of terabytes that is a hole but for a few bytes costs no command more than its data do, and every reading can be stopped.
+//! A file of terabytes that is a hole but for a few bytes costs no command more than its data do,
+//! and every reading can be stopped.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -12,7 +13,8 @@ use voltar::{Error, Kind};
 /// 15 TiB.
 const SIZE: u64 = 15 << 40;
 
-/// Processor time that a command may take, in seconds: thousands of times what it needs, and a thousandth of what the hole would.
+/// Processor time that a command may take, in seconds: thousands of times what it needs, and a
+/// thousandth of what the hole would.
 const SECONDS: &str = "--cpu=60";
 
 fn run(program: &str, arguments: &[&str], folder: &Path) -> Output {
@@ -167,7 +169,8 @@ fn an_archive_of_another_program_is_read_once_however_many_files_are_compared() 
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     fs::create_dir(folder.join("tree")).unwrap();
-    // Incompressible, so that a pass costs something: 400 passes would take minutes of processor time.
+    // Incompressible, so that a pass costs something: 400 passes would take minutes of processor
+    // time.
     let mut seed = 1_u64;
     for number in 0..400 {
         let bytes: Vec<u8> = std::iter::repeat_with(|| {

@@ -29,7 +29,8 @@ mod images;
 
 /// How long all mutations of all fixtures may take together.
 const TIME_FOR_MUTATIONS: Duration = Duration::from_secs(20);
-/// Processor time that one image may take, of all threads together. Other work on the machine does not count.
+/// Processor time that one image may take, of all threads together. Other work on the machine does
+/// not count.
 const TIME_FOR_ONE: Duration = Duration::from_secs(10);
 /// Memory for all of them, one after the other.
 const MOST_MEMORY_BYTES: u64 = 512 << 20;

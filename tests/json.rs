@@ -1,4 +1,5 @@
-//! docs/json.md against what the commands write: every line has a type that is documented for its command, and the fields of it.
+//! docs/json.md against what the commands write: every line has a type that is documented for its
+//! command, and the fields of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -132,7 +133,8 @@ fn every_line_of_every_command_is_as_the_documentation_says() {
             seen.insert((section.to_owned(), type_name.to_owned()));
         }
     }
-    // Changed entries, progress and issues take damage or time; restore and extract have tests of their own.
+    // Changed entries, progress and issues take damage or time; restore and extract have tests of
+    // their own.
     let unseen: Vec<String> = documented
         .iter()
         .filter(|(section, _)| {

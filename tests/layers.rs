@@ -42,7 +42,8 @@ const VOCABULARY: [&str; 5] = ["error", "units", "fields", "hex", "printable"];
 /// The root of the library, which names all layers, and the program, which is one call.
 const ROOTS: [&str; 2] = ["lib", "main"];
 
-/// The only files with `unsafe` in them: a mapping needs it, and two system calls that no safe interface has.
+/// The only files with `unsafe` in them: a mapping needs it, and two system calls that no safe
+/// interface has.
 const UNSAFE: [&str; 2] = ["src/device/mapped.rs", "src/snapshot/priority.rs"];
 
 const MOST_LINES: usize = 400;

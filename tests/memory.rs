@@ -1,8 +1,8 @@
 //! No command takes more than 512 MiB for an input of 64 MiB, whatever stands in it.
 //!
-//! Inputs are made here: manifests and headers that say little in much memory, and many names in few bytes. Each command
-//! is run on each of them with the memory that it took measured by the kernel (`getrusage` of the child that was
-//! waited for); whether it succeeds is not asked.
+//! Inputs are made here: manifests and headers that say little in much memory, and many names in
+//! few bytes. Each command is run on each of them with the memory that it took measured by the
+//! kernel (`getrusage` of the child that was waited for); whether it succeeds is not asked.
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
@@ -14,7 +14,7 @@ mod common;
 use common::tools;
 use common::trials::{Needs, run, trial};
 
-/// What a command may take.
+/// Memory that a command may take.
 const MOST_MIB: u64 = 512;
 
 /// Length of an input.
@@ -125,7 +125,7 @@ fn sound(folder: &Path) -> (PathBuf, String) {
     (archive, String::from_utf8(zstd::decode_all(&manifest[..]).unwrap()).unwrap())
 }
 
-/// Writes a manifest: each line as it is, but for those that `change` writes instead.
+/// Writes a manifest: `change` replaces the lines that it knows, the others stay.
 fn manifest(folder: &Path, change: impl Fn(&str, &mut dyn Write) -> bool) -> PathBuf {
     let (archive, text) = sound(folder);
     let file = File::create(folder.join("a.tar.zst.manifest.jsonl.zst")).unwrap();

@@ -1,7 +1,9 @@
-//! Publishing under failures and kills: after each there are the old files or the new ones, or the next command mends what is there.
+//! Publishing under failures and kills: after each there are the old files or the new ones, or the
+//! next command mends what is there.
 //!
-//! `strace` kills the program, with all processes that it starts, at one system call after another, or lets one after another fail. What a
-//! call is for plays no role: each that names, removes or syncs a file has its turn.
+//! `strace` kills the program, with all processes that it starts, at one system call after another,
+//! or lets one after another fail. What a call is for plays no role: each that names, removes or
+//! syncs a file has its turn.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -96,7 +98,8 @@ impl Place {
         said
     }
 
-    /// Runs it with something done to the call of this number among `calls`. `None` when there are not as many calls.
+    /// Runs it with something done to the call of this number among `calls`. `None` when there are
+    /// not as many calls.
     fn injected(&self, words: &str, calls: &str, what: &str, number: usize) -> Option<Output> {
         let log = self.at("strace.log");
         let mut strace = tools::command("strace");
@@ -187,7 +190,7 @@ fn new_killed() {
         "signal=SIGKILL",
         || place.empty(),
         |number, _| {
-            // Where the archive had its name already, the command had done its work.
+            // Once the archive had its name, the command had done its work.
             let is_there = place.at("out/a.tar.zst").exists();
             let output = place.voltar(NEW).output().expect("voltar starts");
             let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -232,7 +235,8 @@ fn failing() {
             &format!("error={error}"),
             || prepare_old(&place),
             |number, output| {
-                // A call whose failure costs nothing: something hidden that the next command removes, a hard link that can be done without.
+                // A call whose failure costs nothing: something hidden that the next command
+                // removes, a hard link that can be done without.
                 let expected = if output.status.success() { "new" } else { "old" };
                 assert_eq!(place.is_of("out/a.tar.zst"), expected, "{error} at call {number}");
                 place.expect(FORCED, 0);

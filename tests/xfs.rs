@@ -1,10 +1,12 @@
 //! Archives of XFS, held against the kernel's view of the same filesystems.
 //!
-//! `fixtures/xfs` has images, each with what the kernel that made it showed (`fixtures/record-xfs`). Random filesystems are
-//! made here: a seed chooses the options of mkfs.xfs, what `tests/xfs/work.py` does while it is mounted, and how it is
-//! stopped. The kernel replays a copy, and every field of every entry must be what it shows.
+//! `fixtures/xfs` has images, each with what the kernel that made it showed
+//! (`fixtures/record-xfs`). Random filesystems are made here: a seed chooses the options of
+//! mkfs.xfs, what `tests/xfs/work.py` does while it is mounted, and how it is stopped. The kernel
+//! replays a copy, and every field of every entry must be what it shows.
 //!
-//! `VOLTAR_XFS_ROUNDS=100 cargo test --test xfs` makes that many (default: 6); `VOLTAR_XFS_SEED` is the first seed.
+//! `VOLTAR_XFS_ROUNDS=100 cargo test --test xfs` makes that many (default: 6); `VOLTAR_XFS_SEED` is
+//! the first seed.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -49,7 +51,8 @@ const OPTIONS: [&[&str]; 6] = [
     &["", "-d agcount=2", "-d agcount=8"],
     &["", "-i nrext64=1", "-i sparse=0"],
 ];
-/// How a filesystem is stopped, and how its mount writes its log: records are not shorter than a stripe unit.
+/// How a filesystem is stopped, and how its mount writes its log: records are not shorter than a
+/// stripe unit.
 const ENDS: [(&str, &str); 5] = [
     ("shutdown", "logbsize=64k"),
     ("flush", "logbsize=256k"),
@@ -132,7 +135,7 @@ fn copy(from: &Path, to: &Path) {
     run_tool("cp", ["--sparse=always".as_ref(), from.as_os_str(), to.as_os_str()]);
 }
 
-/// What the kernel shows of an image after it has replayed the log of a copy.
+/// An image as the kernel shows it after it has replayed the log of a copy.
 fn after_recovery(image: &Path) -> Tree {
     let replayed = image.with_extension("replayed");
     copy(image, &replayed);

@@ -1,7 +1,8 @@
 //! An XFS over any bytes: every directory, content, attribute and link target, and lookups by path.
 //!
-//! Never a panic, never a hang (10 s), never more than 512 MiB of memory. Half of the inputs are changed in the log alone,
-//! which has to be replayed. What is read keeps to the same rules as an ext filesystem, and to open it twice gives the same faults.
+//! Never a panic, never a hang (10 s), never more than 512 MiB of memory. Half of the inputs are
+//! changed in the log alone, which has to be replayed. What is read keeps to the same rules as an
+//! ext filesystem, and to open it twice gives the same faults.
 #![no_main]
 
 use std::sync::Arc;

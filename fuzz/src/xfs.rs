@@ -1,7 +1,7 @@
 //! XFS: mutations of what holds something, and the checksums of version 5 made right again.
 //!
-//! Structures are found by their magic numbers at each sector: blocks of directories, attributes, maps and targets, inodes,
-//! superblocks, records of the log.
+//! Structures are found by their magic numbers at each sector: blocks of directories, attributes,
+//! maps and targets, inodes, superblocks, records of the log.
 
 use std::ops::Range;
 
@@ -26,8 +26,8 @@ const BLOCKS: [(usize, &[u8], usize); 12] = [
     (0, b"XAGI", 312),
 ];
 
-/// Changes a few bytes of one sector that is not empty, one of the log half of the time where `in_log`, and repairs all
-/// checksums but for one time in sixteen.
+/// Changes a few bytes of one sector that is not empty, one of the log half of the time where
+/// `in_log`, and repairs all checksums but for one time in sixteen.
 pub fn mutate(image: &mut [u8], random: &mut Random, in_log: bool) {
     let starts: Vec<usize> = (0..image.len() / SECTOR).map(|sector| sector * SECTOR).collect();
     let is_wanted = |at: usize| {
@@ -51,7 +51,7 @@ pub fn mutate(image: &mut [u8], random: &mut Random, in_log: bool) {
     }
 }
 
-/// Where the log lies.
+/// Position of the log.
 fn log(image: &[u8]) -> Range<usize> {
     let (block, group) = (be32(image, 4) as usize, be32(image, 84) as usize);
     let (start, group_log) =
@@ -96,7 +96,8 @@ fn seal(image: &mut [u8], range: Range<usize>, crc: usize) {
     }
 }
 
-/// The checksum of a record covers its header, the further blocks of it that its length needs, and its bytes.
+/// The checksum of a record covers its header, the further blocks of it that its length needs, and
+/// its bytes.
 fn record(image: &mut [u8], at: usize) {
     let (len, size) = (be32(image, at + 12) as usize, be32(image, at + 320) as usize);
     let headers = size.div_ceil(32 << 10).clamp(1, 8);

@@ -80,7 +80,13 @@ pub(super) fn run(arguments: &DiffArguments) -> Result<ExitCode> {
     let Differences { added, removed, changed, same } = &differences;
     match arguments.json {
         true => {
-            let fields = json!({ "added": added, "removed": removed, "changed": changed, "same": same, "complete": is_whole });
+            let fields = json!({
+                "added": added,
+                "removed": removed,
+                "changed": changed,
+                "same": same,
+                "complete": is_whole,
+            });
             out.line(typed("summary", fields))?;
         }
         false => {

@@ -65,7 +65,7 @@ pub(super) fn issue_as_json(issue: &Issue) -> Value {
 }
 
 /// An error, as a line of JSON has it.
-pub(super) fn error_as_json(error: &Error) -> Value {
+fn error_as_json(error: &Error) -> Value {
     typed("error", json!({ "kind": error.kind().name(), "message": error.to_string() }))
 }
 

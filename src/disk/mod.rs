@@ -276,7 +276,8 @@ impl Disk {
         if self.is_recognised() || has_sectors || self.device.sector_bytes().is_some() {
             return Ok(());
         }
-        let message = "has no partition table and no known filesystem, and a length that no disk has: is it a disk image?";
+        let message = "has no partition table and no known filesystem, and a length that no disk has: \
+                       is it a disk image?";
         Err(Error::new(Kind::Unrecognised, message).on(&self.path))
     }
 

@@ -72,8 +72,9 @@ fn reason_to_keep(snapshot: &Marked, is_named: bool) -> Option<String> {
     let Marked { name, owner, is_snapshot, .. } = snapshot;
     match owner {
         Owner::Dead | Owner::Unknown | Owner::Elsewhere { .. } if !is_snapshot && !is_named => Some(format!(
-            "it was a snapshot that voltar took, and its removal was cut short: \"voltar clean {name}\" removes it; if it is a volume of \
-             yours, take the tag away (lvchange --deltag voltar {name}) and rename it"
+            "it was a snapshot that voltar took, and its removal was cut short: \"voltar clean {name}\" \
+             removes it; if it is a volume of yours, take the tag away (lvchange --deltag voltar \
+             {name}) and rename it"
         )),
         Owner::Dead => None,
         Owner::Alive { pid } => {

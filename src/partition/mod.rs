@@ -132,8 +132,8 @@ pub fn read_with(
         if decided.is_none() && own.is_some_and(|own| own != table.sector_bytes) {
             let (counts, has) = (table.sector_bytes, own.unwrap_or_default());
             let message = format!(
-                "the partition table counts in sectors of {counts} bytes, the device in {has}: read as the table counts; \
-                 --sector-size decides otherwise"
+                "the partition table counts in sectors of {counts} bytes, the device in {has}: read \
+                 as the table counts; --sector-size decides otherwise"
             );
             table.warnings.push(message);
         }

@@ -350,8 +350,8 @@ impl Place for Archive {
         }
         let path = Printable(&item.path);
         Err(Error::corrupt(format!(
-            "{path}: its content is not what it was when the archive was made: the digest in the manifest is another \
-             (voltar verify says where the damage is)"
+            "{path}: its content is not what it was when the archive was made: the digest in the \
+             manifest is another (voltar verify says where the damage is)"
         )))
     }
 

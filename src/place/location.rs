@@ -123,8 +123,9 @@ impl Opened {
                 }
                 (_, Err(error)) if error.kind() == Kind::Unrecognised => Err(error),
                 (Ok(disk), _) if is_disk(&disk) => {
-                    let message = "is an archive and a disk, and which of them is meant can't be told: give the disk as a block device \
-                                   (losetup --read-only), or unpack the archive with tar";
+                    let message = "is an archive and a disk, and which of them is meant can't be told: \
+                                   give the disk as a block device (losetup --read-only), or unpack \
+                                   the archive with tar";
                     Err(Error::new(Kind::Ambiguous, message))
                 }
                 _ => self.archive(),
@@ -135,7 +136,8 @@ impl Opened {
             // Zeros, as long as the shortest tar has at its end.
             _ if Packed::of_zeros(&self.device)? => self.archive(),
             _ if Compression::of_name(&self.file.to_string_lossy()).is_some() => {
-                let message = "is named like an archive, but neither zstd, nor gzip, nor a tar is in it: is it damaged?";
+                let message = "is named like an archive, but neither zstd, nor gzip, nor a tar is in \
+                               it: is it damaged?";
                 Err(Error::new(Kind::Unrecognised, message))
             }
             disk => {

@@ -256,12 +256,13 @@ impl Plan {
         }
         let message = match decided {
             Some(decided) => format!(
-                "the partition table counts in sectors of {table} bytes and is restored byte by byte, not for sectors of \
-                 {decided}: give --sector-size {table} if that is right"
+                "the partition table counts in sectors of {table} bytes and is restored byte by byte, \
+                 not for sectors of {decided}: give --sector-size {table} if that is right"
             ),
             None => format!(
-                "has sectors of {counted} bytes, but the partition table counts in sectors of {table}: it would say something \
-                 else there. --sector-size {table} writes it all the same, for a guest that counts in {table}"
+                "has sectors of {counted} bytes, but the partition table counts in sectors of {table}: \
+                 it would say something else there. --sector-size {table} writes it all the same, \
+                 for a guest that counts in {table}"
             ),
         };
         Err(Error::new(Kind::Unsupported, message))

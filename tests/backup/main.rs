@@ -313,7 +313,8 @@ fn image() {
     let output = said(&mut command);
     expect(&output, 0, &[]);
     assert_eq!(names(&backups.join("guest")).len(), 3);
-    // The variable sets the times in an archive, and never its name: that of the next night is another one.
+    // The variable sets the times in an archive, and never its name: that of the next night is
+    // another one.
     fs::remove_dir_all(backups.join("guest")).unwrap();
     let output = said(command.env("SOURCE_DATE_EPOCH", "1700000000"));
     expect(&output, 0, &[]);

@@ -155,7 +155,8 @@ impl Running {
     }
 }
 
-/// Waits until the process that reads the disk for this one has begun: its temporary files have no names.
+/// Waits until the process that reads the disk for this one has begun: its temporary files have no
+/// names.
 pub fn wait_for_worker(pid: u32) {
     wait_for("a worker in its sandbox", || {
         worker_of(pid).is_some_and(|worker| {

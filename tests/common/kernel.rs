@@ -59,8 +59,8 @@ impl Mount {
         Self::over(&Loop::writable(image.path()), "rw,noatime", Some(image))
     }
 
-    /// A new, empty ext4 filesystem with inodes of 128 bytes, which hold no nanoseconds and no times
-    /// after 2038.
+    /// A new, empty ext4 filesystem with inodes of 128 bytes, which hold no nanoseconds and no
+    /// times after 2038.
     pub fn small_inodes(len_bytes: u64) -> Self {
         let image = tempfile::NamedTempFile::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary file");
         image.as_file().set_len(len_bytes).expect("a sparse file");

@@ -1,4 +1,4 @@
-//! Targets that hold less than what is extracted: what they did not take is told.
+//! Targets that hold less than what is extracted: each loss is reported.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;

@@ -164,7 +164,7 @@ fn assert_no_rights(status: &str) {
     }
 }
 
-/// What the caller has open, by a shell: the program is started with descriptor 9.
+/// Descriptors that the caller left open, by a shell: the program is started with descriptor 9.
 fn inherited() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = Command::new("sh");

@@ -31,7 +31,7 @@ pub const STARTED: &str = "started";
 pub enum Setting {
     /// The sandbox.
     Both,
-    /// The sandbox of what is told by a socket.
+    /// The sandbox of a process that gets its orders by a socket.
     Receiving,
     /// The sandbox on a kernel without seccomp filters.
     LandlockAlone,

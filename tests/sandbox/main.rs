@@ -156,7 +156,7 @@ fn extracting_is_confined() {
         "change a file's permissions" | "change a file's owner" | "change a file's extended attributes" => {
             None
         }
-        // What is there already has to be looked at.
+        // Existing files have to be looked at.
         "look at a file by its path" | "look at a link by its path"
         | "look at an older archive by its path" => None,
         _ if attempt.landlock.is_none() && attempt.anyone_may => attempt.seccomp,

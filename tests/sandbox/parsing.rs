@@ -92,7 +92,8 @@ fn reads(log: &str, input: &Path) -> Vec<(bool, String)> {
     let mut confined: BTreeSet<&str> = BTreeSet::new();
     let mut seen = Vec::new();
     let folder = format!("<{}/", input.display());
-    // Calls in the middle of which another process had its turn, and whether theirs was confined when they began.
+    // Calls in the middle of which another process had its turn, and whether theirs was confined
+    // when they began.
     let mut begun: HashMap<&str, (bool, String)> = HashMap::new();
     for line in log.lines() {
         let Some((thread, call)) = line.split_once(' ') else { continue };
@@ -113,7 +114,7 @@ fn reads(log: &str, input: &Path) -> Vec<(bool, String)> {
             continue;
         }
         let is_read = READS.iter().any(|read| call.starts_with(read));
-        // A checksum file is read into memory as it is, and parsed later.
+        // A checksum file is read into memory unchanged, and parsed later.
         let is_of_input = call.contains(&folder) && !call.contains("voltar.toml") && !call.contains(".sha1>");
         if is_read && is_of_input && !is_head(&call) {
             seen.push((is_confined, call));

@@ -1,4 +1,4 @@
-//! What each reader is known not to see, with the reason. Whatever else differs is a fault of the archive.
+//! Known limits of each reader, with the reason. Any other difference is a fault of the archive.
 
 use crate::made::{Holes, Made};
 use crate::seen::Seen;
@@ -27,7 +27,8 @@ pub struct Known {
 /// Holes that a reader understands.
 pub fn holes_for(program: Program) -> Holes {
     match program {
-        // They know no sparse files in pax records: the archives for them are made with --sparse no.
+        // They know no sparse files in pax records: the archives for them are made with --sparse
+        // no.
         Program::Busybox | Program::SevenZip => Holes::Zeros,
         _ => Holes::Sparse,
     }

@@ -1,4 +1,5 @@
-//! The archives that all readers read: of each fixture, and of a tree of names that readers stumble over.
+//! The archives that all readers read: of each fixture, and of a tree of names that readers stumble
+//! over.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
@@ -15,7 +16,7 @@ use crate::seen::Seen;
 /// Longest file whose content is read, and the longest that the strict reader makes a digest of.
 pub const MOST_BYTES: u64 = 64 << 20;
 
-/// Images with files of terabytes: where each file is read to its end, they are left out.
+/// Images with files of terabytes, which are skipped when each file is read to its end.
 const HUGE: [&str; 3] = ["huge-file", "sparse-1tib", "ext2-indirect"];
 
 /// An archive, and what readers should see in it.
@@ -68,7 +69,7 @@ fn make(holes: Holes) -> Vec<Made> {
     let images: Vec<Image> = images::all();
     let mut work: Vec<(String, &Path)> = images
         .iter()
-        // What takes no space on a disk may be too long for a tar.
+        // A name that takes no space on a disk may be too long for a tar.
         .filter(|image| holes == Holes::Sparse || !HUGE.contains(&image.name.as_str()))
         .map(|image| (image.name.clone(), image.path()))
         .collect();

@@ -1,7 +1,7 @@
 //! Archives, and seven other programs that read tars.
 //!
-//! Of each fixture, names, kinds, sizes, contents and links are held against the manifest. Readers are
-//! started once for many archives, so that all of this takes a minute at most.
+//! Of each fixture, names, kinds, sizes, contents and links are held against the manifest. Readers
+//! are started once for many archives, so that all of this takes a minute at most.
 
 use std::process::ExitCode;
 
@@ -80,7 +80,7 @@ fn compare(program: Program, read: fn(Holes) -> Vec<Listing>) {
     }
 }
 
-/// In what members differ from those that are expected; known limits of the reader are none.
+/// Differences of members from the expected ones, without known limits of the reader.
 fn differing(program: Program, made: &Made, expected: &[Seen], seen: &[Seen]) -> Vec<String> {
     let mut differences = Vec::new();
     if expected.len() != seen.len() {
@@ -107,8 +107,8 @@ fn borg_imports() {
     assert!(differences.is_empty(), "\n{}", head(&differences));
 }
 
-/// Holds all content that a program prints against what Python read, which was held against the manifest.
-/// The program must say nothing else.
+/// Holds all content that a program prints against what Python read, which was held against the
+/// manifest. The program must say nothing else.
 fn contents(program: Program, name: &str, arguments: &[&str]) {
     let holes = holes_for(program);
     let mut differences = Vec::new();

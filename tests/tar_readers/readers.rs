@@ -10,7 +10,7 @@ use crate::common::tools;
 use crate::made::{self, Holes, MOST_BYTES, Made};
 use crate::seen::Seen;
 
-/// What a program in this folder says of one archive.
+/// The answer of a program in this folder about one archive.
 #[derive(Clone, Default)]
 pub struct Listing {
     pub members: Vec<Seen>,
@@ -106,7 +106,7 @@ pub fn borg<'a>(archives: impl Iterator<Item = &'a Made>) -> Vec<Seen> {
     String::from_utf8(lines.stdout).unwrap().lines().map(Seen::of_line).collect()
 }
 
-/// What a program prints; it must succeed.
+/// The output of a program, which must succeed.
 pub fn print(program: &str, arguments: &[&str], archive: &Path) -> Output {
     let output = tools::command(program).args(arguments).arg(archive).output().unwrap();
     tools::assert_success(&format!("{program} {}", archive.display()), &output);

@@ -1,4 +1,4 @@
-//! What a reader sees of a member, and what it should see.
+//! A member as a reader sees it, and as it should see it.
 
 use std::fmt;
 
@@ -44,8 +44,8 @@ impl Seen {
         }
     }
 
-    /// All members of an archive in its order: from its manifest, and the content from the strict reader,
-    /// which `tests/archive_format.rs` holds against it.
+    /// All members of an archive in its order: from its manifest, and the content from the strict
+    /// reader, which `tests/archive_format.rs` holds against it.
     pub fn of_manifest(made: &Made) -> Vec<Self> {
         let strict = Reader::Strict.tree(&made.path, std::iter::empty());
         let lines = manifest(&made.path);
@@ -82,7 +82,7 @@ impl Seen {
     }
 }
 
-/// Without `./` and a slash at the end. A name that is none of an entry stays as it is, and differs.
+/// Without `./` and a slash at the end. The name of no entry stays, and differs.
 pub fn canonical_of(path: &[u8]) -> Vec<u8> {
     canonical(path).unwrap_or_else(|_| path.to_vec())
 }

@@ -1,4 +1,5 @@
-//! Images that lie: loops, and trees that lead back to themselves. Each costs itself, and the rest is there.
+//! Images that lie: loops, and trees that lead back to themselves. Each costs itself, and the rest
+//! is there.
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt;
@@ -10,7 +11,7 @@ use super::common::tools;
 use super::common::trials::trial;
 use super::view;
 
-/// What is done to an image, and what the issue says.
+/// A change to an image, and the issue that it causes.
 type Case = (&'static str, &'static str, fn(&Path), &'static str);
 
 const CASES: [Case; 4] = [
@@ -52,13 +53,13 @@ fn number(image: &Path, at: u64, len: usize) -> u64 {
     bytes(image, at, len).iter().fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
 
-/// Where an inode of the first group lies: in these images all that matter are there.
+/// Position of an inode of the first group: in these images all that matter are there.
 fn inode_at(image: &Path, inode: u64) -> u64 {
     inode * number(image, 104, 2)
 }
 
-/// Position and number of the inode that the root's entry with this name has. The root has one block of names there, and
-/// its extent stands behind the 100 bytes of an inode's core.
+/// Position and number of the inode that the root's entry with this name has. The root has one
+/// block of names there, and its extent stands behind the 100 bytes of an inode's core.
 fn entry(image: &Path, name: &[u8]) -> (u64, u64) {
     let extent = inode_at(image, number(image, 56, 8)) + 100;
     let start = (number(image, extent + 8, 8) >> 21) * number(image, 4, 4);
@@ -79,7 +80,7 @@ fn root_names_nothing(image: &Path) {
     put(image, inode_at(image, inode) + 2, &[0, 0]);
 }
 
-/// Where the log lies, and its length.
+/// Position of the log, and its length.
 fn log(image: &Path) -> (u64, u64) {
     let (block, group_blocks) = (number(image, 4, 4), number(image, 84, 4));
     let (start, group_log) = (number(image, 48, 8), number(image, 124, 1));

@@ -1,4 +1,4 @@
-//! What becomes of a disk with XFS when it is restored.
+//! Restoring a disk with XFS.
 
 use std::ffi::OsString;
 use std::fs;

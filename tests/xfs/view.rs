@@ -1,4 +1,5 @@
-//! The images of `fixtures/xfs`, and what the kernel that made them showed: a line of JSON for each entry.
+//! The images of `fixtures/xfs`, and what the kernel that made them showed: a line of JSON for each
+//! entry.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -46,7 +47,7 @@ pub fn image(name: &str) -> Unpacked {
     unpacked
 }
 
-/// What the kernel showed of it.
+/// The kernel's view of it.
 pub fn read(name: &str) -> Tree {
     let text = unpacked(&format!("{name}.view.zst"));
     let (mut tree, mut inodes) = (Tree::new(), BTreeMap::new());

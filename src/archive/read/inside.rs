@@ -74,7 +74,8 @@ impl Packed {
         };
         let name = self.compression().name();
         let message = format!(
-            "holds no tar, but {what}. If it is the image of a disk, unpack it first and name the unpacked file: {name} -dk FILE"
+            "holds no tar, but {what}. If it is the image of a disk, unpack it first and name the \
+             unpacked file: {name} -dk FILE"
         );
         Err(Error::new(Kind::Unrecognised, message))
     }

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::features::Features;
 use super::metadata::Metadata;
 use super::superblock::Superblock;
+use crate::fields::put_bytes;
 use crate::filesystem::Inode;
 
 pub(super) const BLOCK: usize = 1024;
@@ -93,4 +94,10 @@ pub(super) fn extent(logical: u64, physical: u64, len: u64) -> [u8; 16] {
 /// The text of a parser's error, which names its fault.
 pub(super) fn says<T>(result: crate::error::Result<T>) -> String {
     result.map(drop).unwrap_err().to_string()
+}
+
+/// Repairs the checksum at this position of a structure.
+pub(super) fn seal(bytes: &mut [u8], checksum_at: usize) {
+    let crc = super::checksum::of(bytes, checksum_at).unwrap();
+    put_bytes(bytes, checksum_at, &crc.to_le_bytes());
 }

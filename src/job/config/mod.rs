@@ -40,7 +40,8 @@ pub const DEFAULT_PATH: &str = "/etc/voltar/voltar.toml";
 pub const EXAMPLE: &str = include_str!("../../../contrib/voltar.toml");
 
 /// The error of every command that needs a configuration and finds no such file.
-const MISSING: &str = "there is no configuration here: name the one that you have, or begin with what \"voltar config example\" prints";
+const MISSING: &str = "there is no configuration here: name the one that you have, or begin with what \
+                       \"voltar config example\" prints";
 
 /// A configuration is written by hand; what is longer is something else.
 const MOST_BYTES: u64 = 1 << 20;

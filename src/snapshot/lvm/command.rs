@@ -34,7 +34,8 @@ pub(super) const CONFIG: &str = concat!(
     r#"log/command_names=0 log/indent=0 log/prefix="" log/report_command_log=0 log/silent=0 log/verbose=0 "#,
     r#"report/binary_values_as_numeric=0 report/buffered=1 report/columns_as_rows=0 report/compact_output=0 "#,
     r#"report/compact_output_cols="" report/headings=1 report/list_item_separator="," "#,
-    r#"report/lvs_sort="vg_name,lv_name" report/mark_hidden_devices=1 report/output_format="basic" report/prefixes=0 report/quoted=1"#
+    r#"report/lvs_sort="vg_name,lv_name" report/mark_hidden_devices=1 "#,
+    r#"report/output_format="basic" report/prefixes=0 report/quoted=1"#
 );
 
 /// Beginnings of variables that change what LVM does, and those of them that it keeps: they say

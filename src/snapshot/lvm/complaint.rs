@@ -26,7 +26,8 @@ const ADVICE: [(&str, &str); 13] = [
     ),
     (
         "nsufficient free space: ",
-        "make the snapshot smaller (--snapshot-size), open a physical volume to allocation (pvchange -xy), or make the group larger",
+        "make the snapshot smaller (--snapshot-size), open a physical volume to allocation \
+         (pvchange -xy), or make the group larger",
     ),
     ("reached threshold", "make the thin pool larger: lvextend GROUP/POOL"),
     ("PVs are missing", "bring the missing disk back: vgs -o +pv_name,vg_missing_pv_count shows which"),

@@ -81,8 +81,9 @@ fn unfit(row: &Row) -> Option<String> {
     }
     if row.is_leftover() {
         return Some(format!(
-            "is what is left of a snapshot that voltar took, and whose removal was cut short: \"voltar clean {name}\" removes it; if \
-             it is a volume of yours, take the tag away (lvchange --deltag voltar {name}) and rename it"
+            "is what is left of a snapshot that voltar took, and whose removal was cut short: \
+             \"voltar clean {name}\" removes it; if it is a volume of yours, take the tag away \
+             (lvchange --deltag voltar {name}) and rename it"
         ));
     }
     // A thin snapshot is active by itself.

@@ -90,12 +90,14 @@ impl VolumeRecord {
         self.filesystem.as_ref().and_then(|filesystem| filesystem.geometry.as_ref()).ok_or_else(|| {
             let message = match self.holds.as_str() {
                 "xfs" => {
-                    "an XFS can't be made anew yet. Its files can be had with `voltar extract`; an archive that is made with \
-                     `voltar archive --raw always` (configuration: raw = \"always\") can be restored byte for byte"
+                    "an XFS can't be made anew yet. Its files can be had with `voltar extract`; an \
+                     archive that is made with `voltar archive --raw always` (configuration: \
+                     raw = \"always\") can be restored byte for byte"
                 }
                 _ => {
-                    "the manifest does not say how its filesystem was made: this archive is of an older version, or its \
-                     superblock made no sense. Files can be had with `voltar extract`, or with any tar"
+                    "the manifest does not say how its filesystem was made: this archive is of an older \
+                     version, or its superblock made no sense. Files can be had with `voltar \
+                     extract`, or with any tar"
                 }
             };
             Error::new(Kind::Unsupported, message)

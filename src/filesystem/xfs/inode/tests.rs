@@ -1,4 +1,4 @@
-use super::super::sample::{record, superblock};
+use super::super::sample::{record, seal, superblock};
 use super::*;
 use crate::fields::{put_bytes, put_u8};
 
@@ -16,13 +16,8 @@ fn v3() -> Vec<u8> {
     for (at, field) in fields {
         put_bytes(&mut bytes, at, field);
     }
-    seal(&mut bytes);
+    seal(&mut bytes, CHECKSUM_AT);
     bytes
-}
-
-fn seal(bytes: &mut [u8]) {
-    let crc = checksum::of(bytes, CHECKSUM_AT).unwrap();
-    put_bytes(bytes, CHECKSUM_AT, &crc.to_le_bytes());
 }
 
 #[test]
@@ -69,14 +64,14 @@ fn an_inode_that_lies_is_refused() {
     for (at, field, fault) in cases {
         let mut bytes = v3();
         put_bytes(&mut bytes, at, field);
-        seal(&mut bytes);
+        seal(&mut bytes, CHECKSUM_AT);
         assert_eq!(parse(&superblock(5), 131, bytes, false).unwrap_err(), fault);
     }
     let short = v3()[..90].to_vec();
     assert!(matches!(parse(&superblock(5), 131, short, false), Err(Fault::Short(_))));
     let mut other = v3();
     put_u8(&mut other, 160, 1);
-    seal(&mut other);
+    seal(&mut other, CHECKSUM_AT);
     assert!(matches!(parse(&superblock(5), 131, other, false), Err(Fault::Uuid(_))));
 }
 

@@ -1,3 +1,4 @@
+use super::super::sample::seal;
 use super::*;
 use crate::fields::put_bytes;
 
@@ -29,13 +30,8 @@ fn good() -> Vec<u8> {
     for (at, field) in fields {
         put_bytes(&mut bytes, at, field);
     }
-    seal(&mut bytes);
+    seal(&mut bytes, CHECKSUM_AT);
     bytes
-}
-
-fn seal(bytes: &mut [u8]) {
-    let crc = checksum::of(bytes, CHECKSUM_AT).unwrap();
-    put_bytes(bytes, CHECKSUM_AT, &crc.to_le_bytes());
 }
 
 #[test]
@@ -55,7 +51,7 @@ fn a_superblock_says_where_everything_is() {
 fn the_metadata_have_a_uuid_of_their_own_where_the_feature_says_so() {
     let mut bytes = good();
     put_bytes(&mut bytes, 216, &5_u32.to_be_bytes());
-    seal(&mut bytes);
+    seal(&mut bytes, CHECKSUM_AT);
     assert_eq!(parse(&bytes).unwrap().meta_uuid, Uuid::from_bytes([9; 16]));
 }
 
@@ -80,7 +76,7 @@ fn a_superblock_that_lies_is_refused() {
         let mut bytes = good();
         put_bytes(&mut bytes, at, field);
         assert!(matches!(parse(&bytes), Err(Fault::Checksum(_) | Fault::Size { .. })), "{fault}");
-        seal(&mut bytes);
+        seal(&mut bytes, CHECKSUM_AT);
         assert_eq!(parse(&bytes).unwrap_err(), fault);
     }
     assert_eq!(parse(&good()[..100]).unwrap_err(), Fault::Short(Short { at: 100, have: 100 }));
@@ -90,7 +86,7 @@ fn a_superblock_that_lies_is_refused() {
 fn a_copy_may_be_of_a_filesystem_that_was_not_finished() {
     let mut bytes = good();
     bytes[126] = 1;
-    seal(&mut bytes);
+    seal(&mut bytes, CHECKSUM_AT);
     assert_eq!(check_finished(&bytes), Err(Fault::InProgress));
     assert!(parse(&bytes).is_ok());
 }
