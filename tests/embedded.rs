@@ -24,6 +24,11 @@ fn main() -> ExitCode {
             &[],
             move || missing_manifest(compression),
         ));
+        trials.push(trial(
+            format!("{compression}: list and prune count an archive without its manifest beside it"),
+            &[],
+            move || listed(compression),
+        ));
         trials.push(trial(format!("{compression}: each damaged part is found"), &[], move || {
             damaged(compression);
         }));
@@ -100,6 +105,41 @@ fn missing_manifest(compression: &str) {
     let verified = print(&["verify", &archive]);
     assert!(verified.contains("357 files' content"), "{verified}");
     assert!(verified.contains("it is missing; the one in the archive was read instead"), "{verified}");
+}
+
+/// A destination whose archives have lost all that stood beside them.
+fn listed(compression: &str) {
+    let folder = tools::temporary_folder();
+    let archive = made(folder.path(), compression);
+    let ending = archive.split_once("guest.").unwrap().1;
+    let plain = folder.path().join("plain").to_str().unwrap().to_owned();
+    let image = guest();
+    print(&["archive", "-q", image.to_str().unwrap(), "-o", &plain, "-c", compression]);
+    let whole = fs::read(&archive).unwrap();
+    // Another manifest at the end of an archive: what it says is true of another one.
+    let foreign = [&fs::read(&plain).unwrap()[..], &whole].concat();
+    let nights = [
+        ("01", &whole[..], true),
+        ("02", &whole, true),
+        ("03", &fs::read(&plain).unwrap(), false),
+        ("04", &whole[..whole.len() / 2], false),
+        ("05", &foreign, false),
+    ];
+    let destination = folder.path().join("destination");
+    fs::create_dir_all(destination.join("web1")).unwrap();
+    let path = |night: &str| destination.join(format!("web1/web1_2026-05-{night}T010203Z.{ending}"));
+    for (night, bytes, _) in nights {
+        fs::write(path(night), bytes).unwrap();
+    }
+    let destination = destination.to_str().unwrap();
+    let list: serde_json::Value = serde_json::from_str(&print(&["list", "--json", destination])).unwrap();
+    let archives = list["volumes"][0]["archives"].as_array().unwrap();
+    let complete: Vec<bool> = archives.iter().map(|archive| archive["complete"].as_bool().unwrap()).collect();
+    assert_eq!(complete, nights.map(|(_, _, complete)| complete));
+    print(&["prune", "--keep-last", "1", destination]);
+    // The last complete one stays, and so does the last of those that are not and later.
+    let left: Vec<bool> = nights.iter().map(|(night, ..)| path(night).exists()).collect();
+    assert_eq!(left, [false, true, false, false, true]);
 }
 
 /// Changes bytes all over the archive, of which nothing is beside it.

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 pub use ends::{Ends, Head, Source, Tail, ends, ends_of};
+pub(super) use ends::{ends_of_device, regular};
 pub(super) use head::head;
 
 use super::digest::{Algorithm, Digest};

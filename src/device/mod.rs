@@ -19,7 +19,7 @@ use crate::error::{Error, Kind, Result};
 use crate::units::ByteRange;
 
 pub use counting::Counting;
-pub use open::{Io, open};
+pub use open::{Io, of_file, open};
 pub use window::Window;
 pub use write::{Target, WritableWindow, WriteAt, from_file, from_known, open_writable};
 

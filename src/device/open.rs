@@ -75,6 +75,12 @@ fn try_open(path: &Path, io: Io) -> Result<Device> {
     })
 }
 
+/// A regular file that is open, of this length. No path is looked at.
+#[must_use]
+pub fn of_file(file: File, len_bytes: u64) -> Device {
+    Arc::new(Positional::new(file, len_bytes, Backing::Image))
+}
+
 /// Opens without waiting (a fifo would wait for a writer) and without becoming a controlling terminal.
 fn open_file(path: &Path, flags: i32) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY | flags).open(path)

@@ -246,7 +246,11 @@ fn metadata(entry: &DirEntry) -> Result<Option<Metadata>> {
 /// One that can't be read now, or is of a newer form, is none that is missing: its archive may be the only complete one.
 fn told(archive: &Path, archive_bytes: u64, manifests: &dyn ReadEnds) -> Result<Option<Told>> {
     let [manifest, ..] = sidecars(archive);
-    let Ends { head, tail } = match manifests.ends(&manifest) {
+    let ends = match manifests.ends(&manifest) {
+        Err(error) if is_absent(&error) => manifests.ends_inside(archive),
+        beside => beside,
+    };
+    let Ends { head, tail } = match ends {
         Ok(ends) => ends,
         Err(error) if is_worthless(&error) => return Ok(None),
         Err(error) => return Err(error),
@@ -273,8 +277,11 @@ fn told(archive: &Path, archive_bytes: u64, manifests: &dyn ReadEnds) -> Result<
 
 /// Whether the error says that there is no manifest, or nothing that ever becomes one: all others may pass.
 fn is_worthless(error: &Error) -> bool {
-    let is_absent = error.io().is_some_and(|source| source.kind() == io::ErrorKind::NotFound);
-    is_absent || error.kind() == Kind::Corrupt
+    is_absent(error) || matches!(error.kind(), Kind::Corrupt | Kind::NotFound | Kind::Unrecognised)
+}
+
+fn is_absent(error: &Error) -> bool {
+    error.io().is_some_and(|source| source.kind() == io::ErrorKind::NotFound)
 }
 
 #[cfg(test)]

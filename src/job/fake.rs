@@ -202,6 +202,10 @@ impl ReadEnds for Fake {
     fn ends(&self, path: &Path) -> Result<Ends> {
         crate::archive::manifest::ends(path)
     }
+
+    fn ends_inside(&self, path: &Path) -> Result<Ends> {
+        crate::worker::Here.ends_inside(path)
+    }
 }
 
 impl crate::worker::LookAt for Fake {

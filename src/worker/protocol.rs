@@ -12,7 +12,7 @@
 //!                                      published
 //!
 //! Manifests
-//! Ends + a manifest, as often as wanted
+//! Ends + a manifest, EndsInside + an archive, as often as wanted
 //!                                      ends
 //!
 //! Restore
@@ -70,6 +70,8 @@ pub enum Order {
     },
     /// Read both ends of the manifest that comes with this.
     Ends,
+    /// The same of the manifest in the archive that comes with this.
+    EndsInside,
     /// Read what an archive says of its disk.
     Restore {
         /// The archive.
@@ -97,7 +99,7 @@ impl Order {
             Self::Archive(_) => "archive",
             Self::Look(_) => "look",
             Self::Publish { .. } | Self::Name(_) => "publish",
-            Self::Manifests { .. } | Self::Ends => "manifests",
+            Self::Manifests { .. } | Self::Ends | Self::EndsInside => "manifests",
             Self::Restore { .. } | Self::Plan { .. } | Self::Write(_) => "restore",
         }
     }

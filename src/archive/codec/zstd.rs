@@ -3,9 +3,7 @@
 //! The table is that of the seekable format, in a frame that other readers skip:
 //! <https://github.com/facebook/zstd/blob/dev/contrib/seekable_format/zstd_seekable_compression_format.md>
 
-use std::fs::File;
 use std::io::{self, Write};
-use std::os::unix::fs::FileExt as _;
 
 use zstd::bulk::Compressor;
 use zstd::zstd_safe::CParameter;
@@ -145,13 +143,17 @@ pub(in crate::archive) struct LastFrame {
     pub lengths: FrameLengths,
 }
 
-/// Finds the last frame of a file of `len_bytes` bytes by the table at its end; `None` where there is no table, or no frame.
-pub(in crate::archive) fn last_frame(file: &File, len_bytes: u64) -> Result<Option<LastFrame>> {
+/// Finds the last frame of a file of `len_bytes` bytes by the table at its end; `None` where there is
+/// no table, or no frame. `read_at` reads from a position.
+pub(in crate::archive) fn last_frame(
+    len_bytes: u64,
+    read_at: impl Fn(u64, &mut [u8]) -> Result<()>,
+) -> Result<Option<LastFrame>> {
     // Four bytes, so far before the end.
     let field = |before_end: u64| -> Result<Option<u32>> {
         let Some(at) = len_bytes.checked_sub(before_end) else { return Ok(None) };
         let mut bytes = [0; 4];
-        file.read_exact_at(&mut bytes, at).map_err(|source| Error::new(Kind::Read, source))?;
+        read_at(at, &mut bytes)?;
         Ok(Some(u32::from_le_bytes(bytes)))
     };
     // The footer: number of frames, a byte of flags, magic number.

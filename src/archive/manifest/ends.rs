@@ -6,9 +6,10 @@
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Read, Seek as _, SeekFrom};
+use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::sync::Arc;
 
 use rustix::fs::{FileType, fstat};
 use serde::de::DeserializeOwned;
@@ -17,8 +18,11 @@ use zstd::stream::read::Decoder;
 
 use super::FORMAT;
 use crate::archive::codec::{LastFrame, last_frame};
+use crate::archive::read::FromDevice;
+use crate::device::{self, Device, Window};
 use crate::error::{Error, Kind, Result};
 use crate::printable::Printable;
+use crate::units::ByteRange;
 
 /// Longest head or tail in bytes. A head has all patterns of exclusion, a tail a few numbers.
 const MOST_RECORD_BYTES: u64 = 16 << 20;
@@ -89,8 +93,12 @@ pub struct Tail {
     pub data_bytes: u64,
     /// Bytes of tar.
     pub stream_bytes: u64,
-    /// Bytes of the archive.
+    /// Bytes of the archive; 0 in a manifest that is in the archive itself.
+    #[serde(default)]
     pub archive_bytes: u64,
+    /// Position of the embedded manifest's header in the tar stream.
+    #[serde(default)]
+    pub manifest_at: Option<u64>,
     /// Bytes that were read from the source.
     pub bytes_read: u64,
     /// When it was done, in seconds since 1970; `None` where that was not told.
@@ -112,7 +120,7 @@ fn read(path: &Path) -> Result<Ends> {
     let unusable = |source| Error::new(Kind::Source, source);
     // A pipe of this name would keep who opens it waiting.
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(unusable)?;
-    ends_of(&file)
+    ends_of(file)
 }
 
 /// Reads both ends of a manifest that is open. No path is looked at.
@@ -120,18 +128,27 @@ fn read(path: &Path) -> Result<Ends> {
 /// # Errors
 ///
 /// As [`ends`].
-pub fn ends_of(file: &File) -> Result<Ends> {
-    let stat = fstat(file).map_err(|errno| Error::new(Kind::Read, io::Error::from(errno)))?;
+pub fn ends_of(file: File) -> Result<Ends> {
+    ends_of_device(&regular(file)?)
+}
+
+/// A regular file that is open, as a device.
+pub(in crate::archive) fn regular(file: File) -> Result<Device> {
+    let stat = fstat(&file).map_err(|errno| Error::new(Kind::Read, io::Error::from(errno)))?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
         return Err(Error::corrupt("is no regular file"));
     }
-    let len_bytes = u64::try_from(stat.st_size).unwrap_or(0);
+    Ok(device::of_file(file, u64::try_from(stat.st_size).unwrap_or(0)))
+}
+
+/// Reads both ends of a manifest, wherever it is.
+pub(in crate::archive) fn ends_of_device(file: &Device) -> Result<Ends> {
     let head: Head = record("head", &first_line(file)?)?;
     if head.format > FORMAT {
         let message = format!("has the form {}, and {FORMAT} is the newest that is known here", head.format);
         return Err(Error::new(Kind::Unsupported, message));
     }
-    let tail = match last_frame(file, len_bytes)? {
+    let tail = match last_frame(file.len_bytes(), |at, bytes| file.read_at(at, bytes))? {
         Some(frame) => last_line(file, frame)?.and_then(|line| tail(&line).transpose()).transpose()?,
         None => None,
     };
@@ -159,9 +176,9 @@ impl Ends {
 }
 
 /// The first line of the first frame.
-fn first_line(file: &File) -> Result<Vec<u8>> {
+fn first_line(file: &Device) -> Result<Vec<u8>> {
     let mut line = Vec::new();
-    let mut reader = decoder(file, 0, u64::MAX)?;
+    let mut reader = decoder(file, ByteRange::new(0, file.len_bytes()))?;
     let read = reader.by_ref().take(MOST_RECORD_BYTES).read_until(b'\n', &mut line);
     read.map_err(unreadable)?;
     if !line.ends_with(b"\n") {
@@ -173,14 +190,14 @@ fn first_line(file: &File) -> Result<Vec<u8>> {
 }
 
 /// The last line of a frame; `None` where it ends in the middle of one. What is before is passed over, and not kept.
-fn last_line(file: &File, frame: LastFrame) -> Result<Option<Vec<u8>>> {
+fn last_line(file: &Device, frame: LastFrame) -> Result<Option<Vec<u8>>> {
     let LastFrame { start_bytes, lengths } = frame;
     if lengths.raw > MOST_LAST_FRAME_BYTES {
         let message = format!("the last frame has {} bytes, at most {MOST_LAST_FRAME_BYTES}", lengths.raw);
         return Err(Error::new(Kind::Limit, message));
     }
     let mut left = u64::from(lengths.raw);
-    let mut reader = decoder(file, start_bytes, u64::from(lengths.packed))?;
+    let mut reader = decoder(file, ByteRange::new(start_bytes, lengths.packed.into()))?;
     let mut last = None;
     let mut line = Vec::new();
     loop {
@@ -206,11 +223,11 @@ fn last_line(file: &File, frame: LastFrame) -> Result<Option<Vec<u8>>> {
     Ok(last)
 }
 
-/// What one frame unpacks to: that at `start_bytes`, of at most `packed` bytes.
-fn decoder(file: &File, start_bytes: u64, packed: u64) -> Result<impl BufRead + use<'_>> {
-    let mut file = file;
-    file.seek(SeekFrom::Start(start_bytes)).map_err(|source| Error::new(Kind::Read, source))?;
-    let mut decoder = Decoder::new(file.take(packed)).map_err(unreadable)?.single_frame();
+/// What the frame unpacks to that begins this range.
+fn decoder(file: &Device, range: Option<ByteRange>) -> Result<impl BufRead + use<>> {
+    let window = Window::new(Device::clone(file), range.unwrap_or(ByteRange::EMPTY))?;
+    let reader = FromDevice::new(Arc::new(window));
+    let mut decoder = Decoder::new(reader).map_err(unreadable)?.single_frame();
     decoder.window_log_max(MOST_WINDOW_LOG).map_err(unreadable)?;
     Ok(BufReader::new(decoder))
 }

@@ -4,14 +4,16 @@
 //! frames, which says how long it is. The header before it must agree.
 
 use std::fmt;
+use std::fs::File;
 
 use super::members::{self, BLOCK_LEN, Plain};
 use super::packed::Packed;
 use super::seek_table;
 use crate::archive::codec::Compression;
 use crate::archive::embedded::is_member;
+use crate::archive::manifest::{self, Ends};
 use crate::device::{Device, ReadAt, Window, read_vec};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::units::ByteRange;
 
 /// Bytes at the end of a tar in which something must not be zero. There are two blocks of zeros,
@@ -58,6 +60,27 @@ pub(super) fn find(packed: &Packed) -> Result<Option<Embedded>> {
         members::plain(&header).is_some_and(|Plain { name, size }| size == len && is_member(&name));
     let content = ByteRange::new(data, len).and_then(|range| section(packed, range));
     Ok(content.filter(|_| is_its_header).map(|content| Embedded { header: header_at, content }))
+}
+
+/// Reads both ends of the manifest in an archive that is open, which must be that of this archive.
+/// No path is looked at. Its tail gets the bytes that the archive has.
+///
+/// # Errors
+///
+/// [`Kind::NotFound`] when there is none; otherwise as [`manifest::ends`].
+pub fn ends_inside(archive: File) -> Result<Ends> {
+    let device = manifest::regular(archive)?;
+    let len_bytes = device.len_bytes();
+    let Some(found) = find(&Packed::open(device)?)? else {
+        return Err(Error::new(Kind::NotFound, "has no manifest in it"));
+    };
+    let mut ends = manifest::ends_of_device(&found.content)?;
+    // Another manifest may have been put there.
+    ends.tail = ends.tail.filter(|tail| tail.manifest_at == Some(found.header));
+    if let Some(tail) = &mut ends.tail {
+        tail.archive_bytes = len_bytes;
+    }
+    Ok(ends)
 }
 
 /// A range of the tar stream as a device.

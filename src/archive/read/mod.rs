@@ -23,6 +23,7 @@ mod stream;
 mod unpack;
 mod verify;
 
+pub use embedded::ends_inside;
 pub use facts::differences;
 pub use frames::{Frames, Span};
 pub use manifest::{
@@ -32,5 +33,6 @@ pub use manifest::{
 pub use members::{End, Member, MemberKind, MemberPlace, Members};
 pub use packed::Packed;
 pub use sidecars::{Checksum, Files};
+pub(super) use stream::FromDevice;
 pub use stream::TarStream;
 pub use verify::{Counts, Finding, Verdict, Which, verify};

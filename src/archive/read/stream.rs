@@ -249,7 +249,7 @@ impl TarStream for InOneGo {
 }
 
 /// A device as a reader, from the front.
-pub(super) struct FromDevice {
+pub(in crate::archive) struct FromDevice {
     device: Device,
     position: u64,
     /// Where it ends.
@@ -257,7 +257,7 @@ pub(super) struct FromDevice {
 }
 
 impl FromDevice {
-    pub(super) fn new(device: Device) -> Self {
+    pub(in crate::archive) fn new(device: Device) -> Self {
         let end = device.len_bytes();
         Self { device, position: 0, end }
     }

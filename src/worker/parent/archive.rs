@@ -51,6 +51,10 @@ impl ReadEnds for Worker {
     fn ends(&self, path: &Path) -> Result<Ends> {
         self.manifests.ends(path)
     }
+
+    fn ends_inside(&self, path: &Path) -> Result<Ends> {
+        self.manifests.ends_inside(path)
+    }
 }
 
 impl Archiver for Worker {

@@ -22,6 +22,15 @@ pub trait ReadEnds: Sync {
     /// says whether there is such a file; [`Kind::Corrupt`] when it is no manifest or damaged,
     /// [`Kind::Unsupported`] when it is of a newer form.
     fn ends(&self, path: &Path) -> Result<Ends>;
+
+    /// Reads both ends of the manifest in the archive at `path`. Its tail has the bytes of that
+    /// archive.
+    ///
+    /// # Errors
+    ///
+    /// As [`ReadEnds::ends`]; [`Kind::NotFound`] when it has none, [`Kind::Unrecognised`] when it is
+    /// no archive.
+    fn ends_inside(&self, path: &Path) -> Result<Ends>;
 }
 
 /// A worker that is started for the first manifest, and reads all others too. It gets each as a
@@ -46,7 +55,7 @@ impl Manifests {
         Self { program, has_sandbox, process: Mutex::new(None) }
     }
 
-    fn read(&self, path: &Path) -> Result<Ends> {
+    fn read(&self, path: &Path, order: &Order) -> Result<Ends> {
         // A pipe of this name would keep who opens it waiting.
         let opened = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path);
         let file = opened.map_err(|source| Error::new(Kind::Source, source))?;
@@ -55,7 +64,7 @@ impl Manifests {
             Some(process) => process,
             None => self.program.start(&Order::Manifests { has_sandbox: self.has_sandbox }, &[])?,
         };
-        if process.tell(&Order::Ends, &[file.as_fd()]).is_err() {
+        if process.tell(order, &[file.as_fd()]).is_err() {
             return Err(process.died());
         }
         loop {
@@ -79,7 +88,11 @@ impl Manifests {
 
 impl ReadEnds for Manifests {
     fn ends(&self, path: &Path) -> Result<Ends> {
-        self.read(path).map_err(|error| error.on(path))
+        self.read(path, &Order::Ends).map_err(|error| error.on(path))
+    }
+
+    fn ends_inside(&self, path: &Path) -> Result<Ends> {
+        self.read(path, &Order::EndsInside).map_err(|error| error.on(path))
     }
 }
 
@@ -92,5 +105,10 @@ pub struct Here;
 impl ReadEnds for Here {
     fn ends(&self, path: &Path) -> Result<Ends> {
         crate::archive::manifest::ends(path)
+    }
+
+    fn ends_inside(&self, path: &Path) -> Result<Ends> {
+        let opened = std::fs::File::open(path).map_err(|source| Error::new(Kind::Source, source))?;
+        crate::archive::read::ends_inside(opened).map_err(|error| error.on(path))
     }
 }
