@@ -480,7 +480,7 @@ fn full() {
     let kept = Kept::of(&image);
     let small = kept.path("small");
     fs::create_dir(&small).expect("a folder");
-    // Where the files find no space, and where not even the empty filesystem does.
+    // One disk has no space for the files, the other not even for the empty filesystem.
     for (size, room, missing) in
         [("4M", "4.0 MiB", " were still to come: make room"), ("64k", "64.0 KiB", "")]
     {

@@ -7,11 +7,12 @@ pub trait Observer: Sync {
     /// About this many bytes are to be archived.
     fn begin(&self, _total_bytes: u64) {}
 
-    /// So many bytes of data are done so far, and so many of the archive are written. Holes are none.
+    /// Bytes of data that are done so far, without holes, and bytes of the archive that are
+    /// written.
     fn progress(&self, _done_bytes: u64, _written_bytes: u64) {}
 
-    /// All is done. `done_bytes` is exact, as the summary has it; what [`Observer::begin`] was told is
-    /// an estimate.
+    /// All is done. `done_bytes` is exact, as the summary has it; the total of [`Observer::begin`]
+    /// is an estimate.
     fn finish(&self, _done_bytes: u64, _written_bytes: u64) {}
 
     /// Something that a person should know, but that costs nothing.

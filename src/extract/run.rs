@@ -122,7 +122,7 @@ impl<'a> Run<'a> {
     /// Takes off what is no work: holes, and what is there already.
     pub(super) fn pass(&self, len_bytes: u64) {
         let less = |total: u64| Some(total.saturating_sub(len_bytes));
-        // Where it was not counted first, it stays zero.
+        // A total that was not counted first stays zero.
         if let Ok(before @ 1..) = self.total.fetch_update(Relaxed, Relaxed, less)
             && len_bytes > 0
         {

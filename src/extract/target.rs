@@ -247,7 +247,7 @@ impl Target {
         refused(name, errno).of_kind(Kind::Write).on(&self.path)
     }
 
-    /// Where it is, and how much its filesystem has free.
+    /// Its path, and the free space of its filesystem.
     pub(super) fn room(&self) -> String {
         format!("{} ({})", Printable::path(&self.path), room(&self.root))
     }
@@ -281,7 +281,7 @@ impl Target {
         }
     }
 
-    /// The number in the temporary names of this run, and of those that it goes on with.
+    /// The number in the temporary names of this run, and of the runs that it resumes.
     pub(super) fn id(&self) -> u64 {
         self.id
     }

@@ -9,8 +9,8 @@ use super::folder::{Folder, is_same};
 use super::name::{Name, PART};
 use super::shared::{is_shared, sweep};
 
-/// The role of the file that stands in a folder while the files of its number get their names.
-/// They are not removed as long as it is there.
+/// The role of the file that stands in a folder while the files of its number get their names. It
+/// keeps them from being removed.
 pub(super) const RECORD: &str = "publishing";
 
 /// Prefix of the roles that second names of existing files have.

@@ -3,8 +3,8 @@
 //! A temporary file has no name where the filesystem has `O_TMPFILE`: a process that is killed
 //! leaves nothing. Elsewhere its name is a [`Name`], which nobody else gives to a file. The process
 //! that writes a temporary file holds its lock, so a file that nobody holds was left by a process
-//! that was killed, and [`Folder::clean`] removes it. Where many entries are made at once, that lock is
-//! the folder's ([`enter`]).
+//! that was killed, and [`Folder::clean`] removes it. Where many entries are made at once, that
+//! lock is the folder's ([`enter`]).
 
 mod clean;
 mod folder;

@@ -15,7 +15,7 @@ use rustix::io::Errno;
 
 use super::name::Name;
 
-/// What their roles begin with.
+/// Prefix of their roles.
 const START: &str = "extract-";
 
 /// How often we try to lock a folder that another process cleans, and the time between. Cleaning
@@ -41,7 +41,7 @@ impl Names {
     #[must_use]
     pub fn next(&self) -> Name {
         let number = self.made.fetch_add(1, Relaxed);
-        // A process that goes on with the work of a killed one has the same number.
+        // A process that resumes the work of a killed one has the same number.
         Name::new(self.id, &format!("{START}{:x}-{number:x}", std::process::id()))
     }
 }

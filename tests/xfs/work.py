@@ -4,7 +4,7 @@
 FOLDER is the mount. SEED chooses what is done, COUNT how much of it. END is how it stops: `shutdown` as if the plug was
 pulled, `flush` the same after the log was written, `freeze` leaves it frozen, `none` leaves it mounted.
 
-What a filesystem refuses is passed over: another one may have it. A second process works beside this one until the
+Operations that a filesystem refuses are skipped: another one may have them. A second process works beside this one until the
 filesystem is gone, so that the end comes in the middle of something.
 """
 import ctypes

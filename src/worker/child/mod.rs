@@ -77,7 +77,7 @@ struct Parent {
 struct Progress {
     /// When it was last told.
     told: Option<Instant>,
-    /// What is still to be told.
+    /// The message that waits to be sent.
     waiting: Option<Message>,
 }
 

@@ -1,4 +1,4 @@
-# What an unfinished removal left of a snapshot is told, never archived, and removed when it is named
+# The leftover of an unfinished removal is named, never archived, and removed on request
 # only: with udevd
 leftover=volume-00000001-voltar-20250102T030405Z
 lvcreate -q --yes --snapshot --permission r --size 8M --addtag voltar --addtag lab --name $leftover cinder-volumes/volume-00000001
