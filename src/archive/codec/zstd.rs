@@ -143,8 +143,8 @@ pub(in crate::archive) struct LastFrame {
     pub lengths: FrameLengths,
 }
 
-/// Finds the last frame of a file of `len_bytes` bytes by the table at its end; `None` where there is
-/// no table, or no frame. `read_at` reads from a position.
+/// Finds the last frame of a file of `len_bytes` bytes by the table at its end; `None` where there
+/// is no table, or no frame. `read_at` reads from a position.
 pub(in crate::archive) fn last_frame(
     len_bytes: u64,
     read_at: impl Fn(u64, &mut [u8]) -> Result<()>,

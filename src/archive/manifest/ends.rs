@@ -223,7 +223,7 @@ fn last_line(file: &Device, frame: LastFrame) -> Result<Option<Vec<u8>>> {
     Ok(last)
 }
 
-/// What the frame unpacks to that begins this range.
+/// The bytes of the frame that begins this range, unpacked.
 fn decoder(file: &Device, range: Option<ByteRange>) -> Result<impl BufRead + use<>> {
     let window = Window::new(Device::clone(file), range.unwrap_or(ByteRange::EMPTY))?;
     let reader = FromDevice::new(Arc::new(window));

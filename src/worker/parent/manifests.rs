@@ -28,8 +28,8 @@ pub trait ReadEnds: Sync {
     ///
     /// # Errors
     ///
-    /// As [`ReadEnds::ends`]; [`Kind::NotFound`] when it has none, [`Kind::Unrecognised`] when it is
-    /// no archive.
+    /// As [`ReadEnds::ends`]; [`Kind::NotFound`] when it has none, [`Kind::Unrecognised`] when it
+    /// is no archive.
     fn ends_inside(&self, path: &Path) -> Result<Ends>;
 }
 
