@@ -20,6 +20,7 @@ pub fn trials() -> Vec<Trial> {
         trial("what a page must not do is seen when it does it", &[CHROMIUM], control),
         trial("whoever names a volume does not write the page", &[], escaped),
         trial("what the page says aloud is whole: titles, descriptions, one heading", &[], aloud),
+        trial("a column that is hidden on a phone is hidden with its title", &[], columns),
         trial("the page needs nothing from elsewhere", &[], self_contained),
     ];
     for (name, outcome) in nights() {
@@ -112,6 +113,21 @@ fn aloud() {
             }
         }
     }
+}
+
+/// The style sheet hides cells by their class: a title without it stays, over another column.
+fn columns() {
+    let page = page(&ten());
+    let table = page.split("<table class=\"volumes\"").nth(1).unwrap().split("</table>").next().unwrap();
+    let mut rows = table.split("<tr").skip(1).map(|row| {
+        let cells = row.split("<t").filter(|cell| cell.starts_with("h ") || cell.starts_with("d "));
+        let class = |cell: &str| cell.split('>').next().unwrap().split("class=\"").nth(1).map(str::to_owned);
+        cells.map(class).collect::<Vec<_>>()
+    });
+    let titles = rows.next().unwrap();
+    assert_eq!(titles.len(), 5);
+    assert!(titles.iter().skip(1).all(Option::is_some), "{titles:?}");
+    assert!(rows.all(|row| row == titles), "{table}");
 }
 
 fn self_contained() {

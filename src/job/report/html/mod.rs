@@ -174,8 +174,9 @@ fn volumes(html: &mut String, outcome: &Outcome, charts: bool) {
     let _ = write!(
         html,
         "<section>\n<h2 id=\"volumes\">Volumes</h2>\n<table class=\"volumes\" aria-labelledby=\"volumes\">\n<thead><tr>\
-         <th scope=\"col\">Volume</th><th scope=\"col\" class=\"number\">Archive</th><th scope=\"col\" class=\"number\">Change</th>\
-         <th scope=\"col\" class=\"number\">Time</th>{runs}</tr></thead>\n<tbody>\n"
+         <th scope=\"col\">Volume</th><th scope=\"col\" class=\"number size\">Archive</th>\
+         <th scope=\"col\" class=\"number change\">Change</th>\
+         <th scope=\"col\" class=\"number time\">Time</th>{runs}</tr></thead>\n<tbody>\n"
     );
     for (id, volume) in outcome.volumes.iter().enumerate() {
         html.push_str(&volume::row(outcome, volume, id, charts));
