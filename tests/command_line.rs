@@ -53,6 +53,7 @@ fn main() -> ExitCode {
         trial("--strict publishes nothing where there is an issue", &[], strict),
         trial("the source is the same before and after", &[], source_untouched),
         trial("completions and manual pages are printed", &[], generated),
+        trial("one and none are counted as people say it", &[], counts),
         trial("only commands that people use are offered", &[], offered),
         trial("messages name what they are about and the next step", &[], messages),
         trial("help, ls -la and find -print0 are what people know", &[], habits),
@@ -273,6 +274,27 @@ fn full_disk() {
     ];
     parts.iter().for_each(|part| assert!(said.contains(part), "{part}: {said}"));
     assert_eq!(left, [""; 0]);
+}
+
+fn counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = noisy_disk(&folder, 1 << 20);
+    let (kept, target) = (folder.path().join("a.tar.zst"), folder.path().join("b.img"));
+    let made = run_it(&mut archive(&source, &kept));
+    assert!(made.status.success(), "{}", stderr(&made));
+    let said = |arguments: &[&str]| {
+        let output = run_it(voltar().args(arguments));
+        let text = String::from_utf8(output.stdout.clone()).unwrap();
+        assert!(output.status.success(), "{text}{}", stderr(&output));
+        text
+    };
+    let kept = kept.to_str().unwrap();
+    let tree = said(&["tree", kept]);
+    assert!(tree.ends_with("\n0 directories, 1 other\n"), "{tree}");
+    // No filesystem was on the disk, so none is counted.
+    let restored = said(&["restore", kept, "--to", target.to_str().unwrap()]);
+    assert!(restored.contains("\n  1 partition as it was\n"), "{restored}");
+    assert!(!restored.contains("filesystem"), "{restored}");
 }
 
 fn full_stdout() {
@@ -567,7 +589,19 @@ fn generated() {
     assert!(String::from_utf8_lossy(&output.stdout).starts_with(".ie \\n(.g .ds Aq"));
     let folder = tempfile::tempdir().unwrap();
     assert!(run_it(voltar().arg("man").arg(folder.path())).status.success());
-    assert!(names(folder.path()).contains(&"voltar-archive.1".to_owned()), "{:?}", names(folder.path()));
+    let pages = names(folder.path());
+    assert!(pages.contains(&"voltar-archive.1".to_owned()), "{pages:?}");
+    // The units name a page by its name and section, which are those of its file.
+    for unit in ["voltar.service", "voltar.timer"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("contrib").join(unit);
+        let text = fs::read_to_string(path).unwrap();
+        let named = text.lines().find_map(|line| line.strip_prefix("Documentation=man:")).unwrap();
+        let (name, section) = named.trim_end_matches(')').split_once('(').unwrap();
+        let page = format!("{name}.{section}");
+        assert!(pages.contains(&page), "{page}: {pages:?}");
+        let text = fs::read_to_string(folder.path().join(page)).unwrap();
+        assert!(text.contains(&format!(".TH {name} {section} ")), "{text}");
+    }
 }
 
 fn offered() {

@@ -75,6 +75,10 @@ fn every_line_of_every_command_is_as_the_documentation_says() {
         .unwrap();
     let (archive, fstab, missing) = (at("a.tar.zst"), format!("{guest}:p4/etc/fstab"), at("missing"));
     let partition = format!("{guest}:p9");
+    let (single, extracted, restored) = (at("single"), at("extracted"), at("restored.img"));
+    fs::create_dir(&single).unwrap();
+    let fault = at("fault.toml");
+    fs::write(&fault, "nosuch = 1\n").unwrap();
     // Stands for LVM on a host without snapshots.
     let lvm = at("lvm");
     fs::write(&lvm, "#!/bin/sh\necho '{\"report\":[{\"lv\":[]}]}'\n").unwrap();
@@ -84,6 +88,20 @@ fn every_line_of_every_command_is_as_the_documentation_says() {
         vec!["archive", &guest, "-o", "-"],
         vec!["archive", &missing],
         vec!["archive", "--nosuch"],
+        vec!["backup", &guest, "--to", &single],
+        vec!["backup", &missing, "--to", &single],
+        vec!["extract", &archive, "-C", &extracted],
+        vec!["extract", &missing, "-C", &extracted],
+        vec!["restore", &archive, "--to", &restored, "--dry-run"],
+        vec!["restore", &archive, "--to", &restored],
+        vec!["restore", &missing, "--to", &restored],
+        vec!["tree", &guest],
+        vec!["tree", "-L", "1", &archive],
+        vec!["tree", &missing],
+        vec!["config", "check", &config],
+        vec!["config", "check", &fault],
+        vec!["systemd", "--config", &config],
+        vec!["systemd", "--config", &missing],
         vec!["verify", &archive],
         vec!["verify", &missing],
         vec!["ls", "-R", &guest],
@@ -112,8 +130,8 @@ fn every_line_of_every_command_is_as_the_documentation_says() {
     let mut seen: BTreeSet<(String, String)> = BTreeSet::new();
     for arguments in &runs {
         let command = arguments[0];
-        let has_entries = matches!(command, "ls" | "stat" | "find" | "history");
-        let sections = ["Every command", if has_entries { "Entries" } else { command }];
+        let has_entries = matches!(command, "ls" | "tree" | "stat" | "find" | "history");
+        let sections = ["Every command", command, if has_entries { "Entries" } else { "" }];
         for line in lines(arguments) {
             let type_name = line["type"].as_str().unwrap_or_else(|| panic!("{arguments:?}: no type: {line}"));
             let found = sections
@@ -133,17 +151,37 @@ fn every_line_of_every_command_is_as_the_documentation_says() {
             seen.insert((section.to_owned(), type_name.to_owned()));
         }
     }
-    // Changed entries, progress and issues take damage or time; restore and extract have tests of
-    // their own.
+    // Changed entries and issues take damage.
     let unseen: Vec<String> = documented
         .iter()
-        .filter(|(section, _)| {
-            !matches!(section.as_str(), "Every command" | "backup" | "extract" | "restore")
-        })
+        .filter(|(section, _)| section.as_str() != "Every command")
         .flat_map(|(section, types)| types.keys().map(move |name| (section.clone(), name.clone())))
         .filter(|pair| pair.1 != "changed" && !seen.contains(pair))
         .map(|(section, name)| format!("{section}: {name}"))
         .collect();
     assert_eq!(unseen, [""; 0]);
-    assert!(seen.contains(&("Every command".to_owned(), "error".to_owned())));
+    for name in ["error", "progress"] {
+        assert!(seen.contains(&("Every command".to_owned(), name.to_owned())), "{name}");
+    }
+}
+
+/// What the lists in a document hold is documented too, field by field.
+#[test]
+fn every_field_of_an_archive_in_a_list_is_documented() {
+    let folder = tempfile::tempdir().unwrap();
+    let backups = folder.path().to_str().unwrap();
+    let guest = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/guest.img").to_str().unwrap().to_owned();
+    lines(&["backup", &guest, "--to", backups]);
+    let listed = lines(&["list", backups]);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/json.md");
+    let text = fs::read_to_string(path).unwrap();
+    let section = text.split("## voltar list").nth(1).unwrap().split("\n## ").next().unwrap();
+    let volume = &listed[0]["volumes"][0];
+    let archive = &volume["archives"][0];
+    assert!(archive["images"].is_u64(), "{archive}");
+    for object in [volume, archive] {
+        for key in object.as_object().unwrap().keys() {
+            assert!(section.contains(&format!("`{key}`")), "{key} is not documented");
+        }
+    }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Subcommand, ValueHint};
+use serde_json::json;
 
 use super::{FAILED, print, speech};
 use crate::error::{Kind, Result};
@@ -26,6 +27,10 @@ pub(super) enum ConfigCommand {
         /// Configuration
         #[arg(default_value = config::DEFAULT_PATH, value_hint = ValueHint::FilePath)]
         file: PathBuf,
+
+        /// One document of JSON (docs/json.md)
+        #[arg(long)]
+        json: bool,
     },
     /// Print a configuration with comments, to begin with
     Example,
@@ -34,7 +39,7 @@ pub(super) enum ConfigCommand {
 /// Runs `voltar config`.
 pub(super) fn run(command: &ConfigCommand) -> Result<ExitCode> {
     match command {
-        ConfigCommand::Check { file } => check(file),
+        ConfigCommand::Check { file, json } => check(file, *json),
         ConfigCommand::Example => {
             print(config::EXAMPLE)?;
             Ok(ExitCode::SUCCESS)
@@ -42,8 +47,17 @@ pub(super) fn run(command: &ConfigCommand) -> Result<ExitCode> {
     }
 }
 
-fn check(file: &Path) -> Result<ExitCode> {
+fn check(file: &Path, json: bool) -> Result<ExitCode> {
     match config::read(file) {
+        Ok(loaded) if json => {
+            let fields = json!({
+                "file": Printable::path(file).to_string(),
+                "summary": config::summary(&loaded.plan),
+                "warnings": loaded.warnings,
+            });
+            speech::document("config", fields)?;
+            Ok(ExitCode::SUCCESS)
+        }
         Ok(loaded) => {
             warn(&loaded.warnings);
             print(&format!("{}\n{} is right.\n", config::summary(&loaded.plan), Printable::path(file)))?;
@@ -51,7 +65,10 @@ fn check(file: &Path) -> Result<ExitCode> {
         }
         Err(error) if error.kind() == Kind::Usage && file.exists() => {
             // The arguments were right: it is the file that is not.
-            let _ = writeln!(io::stderr(), "{error}");
+            match json {
+                true => speech::error(&error),
+                false => drop(writeln!(io::stderr(), "{error}")),
+            }
             Ok(ExitCode::from(FAILED))
         }
         Err(error) => Err(error),

@@ -8,9 +8,11 @@ use std::path::{Path, PathBuf, absolute};
 use std::process::ExitCode;
 
 use clap::{Args, ValueHint};
+use serde_json::json;
 
 use self::quote::is_plain;
 use self::service::Service;
+use super::speech::document;
 use super::{config::warn, print};
 use crate::error::{Error, Kind, Result};
 use crate::job::config;
@@ -55,6 +57,10 @@ pub(super) struct SystemdArguments {
     /// When it runs, as systemd.time(7) has it
     #[arg(long, value_name = "WHEN", default_value = AT_NIGHT)]
     on_calendar: String,
+
+    /// One document of JSON (docs/json.md)
+    #[arg(long)]
+    json: bool,
 }
 
 /// Runs `voltar systemd`.
@@ -73,6 +79,18 @@ pub(super) fn run(arguments: &SystemdArguments) -> Result<ExitCode> {
     }
     let service = Service::new(&loaded.plan, &config, &program, arguments.user.as_deref())?.text();
     let units = [("voltar.service", service), ("voltar.timer", timer(&arguments.on_calendar)?)];
+    if arguments.json {
+        let folder = arguments.output.as_deref();
+        if let Some(folder) = folder {
+            written(&units, folder)?;
+        }
+        let units = units.iter().map(|(name, text)| {
+            let path = folder.map(|folder| Printable::path(&folder.join(name)).to_string());
+            json!({ "name": name, "path": path, "text": text })
+        });
+        document("systemd", json!({ "units": units.collect::<Vec<_>>() }))?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let text = match &arguments.output {
         Some(folder) => written(&units, folder)?,
         None => {
@@ -101,6 +119,7 @@ fn timer(on_calendar: &str) -> Result<String> {
         "\
 [Unit]
 Description=voltar every night
+Documentation=man:voltar(1)
 
 [Timer]
 OnCalendar={on_calendar}

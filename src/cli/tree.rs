@@ -6,13 +6,16 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{Args, ValueHint};
+use serde_json::json;
 
 use self::nodes::Nodes;
 use super::places::{Out, Reading, Session};
 use super::shown;
+use super::speech::typed;
 use super::table::count as counted;
 use crate::error::{Error, Kind, Result};
 use crate::place::{Item, ItemKind, Place};
+use crate::printable::Printable;
 
 /// Deepest tree that is shown.
 const DEPTH_MOST: usize = 4096;
@@ -32,6 +35,10 @@ pub(super) struct TreeArguments {
     #[arg(short, long)]
     directories: bool,
 
+    /// Lines of JSON: one for each entry, and a summary of each place (docs/json.md)
+    #[arg(long)]
+    json: bool,
+
     #[command(flatten)]
     reading: Reading,
 }
@@ -45,7 +52,21 @@ pub(super) fn run(arguments: &TreeArguments) -> Result<ExitCode> {
         let named = named?;
         let place = named.place.as_ref();
         let top = named.find(true)?;
-        out.line(crate::printable::Printable(named.text.as_encoded_bytes()))?;
+        if arguments.json {
+            let (directories, others) = lines(arguments, place, &top, &mut out)?;
+            let found = out.issues(place)?;
+            let complete = found == ExitCode::SUCCESS;
+            let fields = json!({
+                "place": Printable(named.text.as_encoded_bytes()).to_string(),
+                "directories": directories,
+                "others": others,
+                "complete": complete,
+            });
+            out.line(typed("summary", fields))?;
+            code = if complete { code } else { found };
+            continue;
+        }
+        out.line(Printable(named.text.as_encoded_bytes()))?;
         let nodes = gather(arguments, place, &top)?;
         let (directories, others) = show(&nodes, &mut out)?;
         let (directories, others) =
@@ -58,6 +79,28 @@ pub(super) fn run(arguments: &TreeArguments) -> Result<ExitCode> {
     }
     out.end()?;
     Ok(code)
+}
+
+/// Writes a line of JSON for each entry that the tree has, in the order of the place, and gives the
+/// number of directories and that of others.
+fn lines(arguments: &TreeArguments, place: &dyn Place, top: &Item, out: &mut Out) -> Result<(usize, usize)> {
+    let (mut directories, mut others) = (0_usize, 0_usize);
+    place.walk(&top.path, &mut |item| {
+        let rest = item.path.get(top.path.len()..).unwrap_or_default();
+        let depth = rest.split(|byte| *byte == b'/').filter(|name| !name.is_empty()).count();
+        if depth == 0 || !is_wanted(arguments, depth, item.kind) {
+            return Ok(());
+        }
+        let count = if item.kind == ItemKind::Directory { &mut directories } else { &mut others };
+        *count = count.saturating_add(1);
+        out.line(shown::as_json(&item))
+    })?;
+    Ok((directories, others))
+}
+
+fn is_wanted(arguments: &TreeArguments, depth: usize, kind: ItemKind) -> bool {
+    arguments.level.is_none_or(|level| depth <= level)
+        && (!arguments.directories || kind == ItemKind::Directory)
 }
 
 /// Entries by the names on the way to them.
@@ -73,8 +116,7 @@ fn gather(arguments: &TreeArguments, place: &dyn Place, top: &Item) -> Result<No
         // Directories on the way may have no entry of their own, or one that comes later.
         let above = depth.saturating_sub(1).min(arguments.level.unwrap_or(DEPTH_MOST));
         let directory = nodes.directory(names().take(above))?;
-        let is_in = arguments.level.is_none_or(|level| depth <= level)
-            && (!arguments.directories || item.kind == ItemKind::Directory);
+        let is_in = is_wanted(arguments, depth, item.kind);
         match names().next_back() {
             Some(name) if is_in => nodes.put(directory, name, item.kind, item.target),
             _ => Ok(()),
