@@ -79,6 +79,7 @@ source 4     /var/lib/libvirt/images/build.img, as it is, without a snapshot
 
 destination  /BACKUPS, where something must be mounted, where 10 % must be free
 LVM          asked by sudo -n lvm
+verified     the newest archive of each volume, and 10% of all (others each day), after each run
 report       JSON in /var/lib/voltar/report.json
 report       page in /var/lib/voltar/report.html
 report       metrics in /var/lib/prometheus/node-exporter/voltar.prom

@@ -104,6 +104,7 @@ fn every_line_of_every_command_is_as_the_documentation_says() {
         vec!["systemd", "--config", &missing],
         vec!["verify", &archive],
         vec!["verify", &missing],
+        vec!["verify", &archive, &missing],
         vec!["ls", "-R", &guest],
         vec!["ls", "-R", &archive],
         vec!["ls", &partition],

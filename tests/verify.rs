@@ -33,6 +33,7 @@ fn main() -> ExitCode {
         trial("an incomplete archive is good, and said to be incomplete", &[], incomplete),
         trial("archives of GNU tar and bsdtar are checked as far as they allow", &[TAR, BSDTAR], of_others),
         trial("the program says what is wrong in words and in JSON", &[], program),
+        trial("of a folder all are verified, or the newest, or a sample, with a total", &[], folders),
     ];
     for ending in ENDINGS {
         let sentence =
@@ -342,4 +343,66 @@ fn program() {
     let output = output.unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stdout).contains("is no archive"), "{output:?}");
+}
+
+/// A destination of two volumes with two archives each.
+fn destination() -> (tempfile::TempDir, [PathBuf; 4]) {
+    let folder = tempfile::tempdir().unwrap();
+    let made = Made::new("tar.zst");
+    let paths = ["db/db_1", "db/db_2", "web/web_1", "web/web_2"]
+        .map(|name| folder.path().join(format!("{name}.tar.zst")));
+    for path in &paths {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        for ending in ["", ".manifest.jsonl.zst", ".sha1"] {
+            fs::copy(made.beside(ending), format!("{}{ending}", path.display())).unwrap();
+        }
+    }
+    (folder, paths)
+}
+
+fn folders() {
+    let (folder, paths) = destination();
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_voltar"));
+        let output = command.arg("verify").arg(folder.path()).args(arguments).output().unwrap();
+        (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (code, text) = run(&[]);
+    assert!(code == 0 && text.ends_with("4 archives: 4 good\n"), "{text}");
+    let lines = |arguments: &[&str]| {
+        let (code, text) = run(&[&["--json"], arguments].concat());
+        let lines: Vec<serde_json::Value> =
+            text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let (total, verdicts) = lines.split_last().unwrap();
+        assert_eq!(total["type"], "total", "{text}");
+        let seen = verdicts.iter().filter(|line| line["type"] == "verdict");
+        let seen: Vec<(PathBuf, bool)> = seen
+            .map(|line| (line["archive"].as_str().unwrap().into(), line["good"].as_bool().unwrap()))
+            .collect();
+        (code, seen, total.clone())
+    };
+    let mut bad = fs::read(&paths[1]).unwrap();
+    let middle = bad.len() / 2;
+    bad[middle] ^= 1;
+    fs::write(&paths[1], bad).unwrap();
+    let (code, seen, total) = lines(&[]);
+    let all: Vec<(PathBuf, bool)> = paths.iter().map(|path| (path.clone(), *path != paths[1])).collect();
+    assert_eq!((code, seen), (1, all));
+    let counts = ["archives", "good", "damaged", "passed_over"].map(|name| total[name].as_u64());
+    assert_eq!(counts, [Some(4), Some(3), Some(1), Some(0)]);
+
+    let (code, seen, total) = lines(&["--newest"]);
+    assert_eq!((code, seen), (1, vec![(paths[1].clone(), false), (paths[3].clone(), true)]));
+    assert_eq!(total["passed_over"], 2);
+
+    // The day decides which archives have their turn; one has its turn on each day.
+    let (_, seen, total) = lines(&["--sample", "50%"]);
+    assert!((1..=4).contains(&seen.len()), "{seen:?}");
+    assert_eq!(total["passed_over"].as_u64(), Some(4 - seen.len() as u64));
+    let (code, seen, _) = lines(&["--sample", "100%"]);
+    assert_eq!((code, seen.len()), (1, 4));
+    for wrong in ["0%", "101%", "half"] {
+        assert_eq!(run(&["--sample", wrong]).0, 2, "{wrong}");
+    }
+    assert_eq!(run(&["--newest", "--against", "/dev/null"]).0, 2);
 }

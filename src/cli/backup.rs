@@ -191,6 +191,7 @@ fn plan(arguments: &BackupArguments) -> Result<Plan> {
         destination: Destination { folder: arguments.to.clone(), require_mount: false, minimum_free: None },
         lvm_command: words("--lvm-command", &arguments.lvm_command)?,
         report: Report::default(),
+        verify: None,
     })
 }
 

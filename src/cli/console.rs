@@ -1,6 +1,7 @@
 //! Who watches a run on behalf of the person or program that started it.
 
 use std::io::{self, IsTerminal as _, Write};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
@@ -221,6 +222,19 @@ impl Witness for Console {
             Show::Json { .. } => {
                 self.json("volume", json!({ "name": name, "number": number, "count": count }))
             }
+        }
+    }
+
+    fn verify_begins(&self, archive: &Path, before: usize, count: usize) {
+        *self.started.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        self.total.store(0, Relaxed);
+        if let Some(bar) = &self.bar {
+            bar.reset();
+            bar.set_length(0);
+        }
+        if let Show::Words { .. } = self.show {
+            let number = before.saturating_add(1);
+            self.line(&format!("verifying {} ({number} of {count})", Printable::path(archive)));
         }
     }
 

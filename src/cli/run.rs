@@ -14,7 +14,7 @@ use super::{FAILED, INCOMPLETE, print, signals};
 use crate::error::{Error, Kind, Result};
 use crate::job::Witness as _;
 use crate::job::outcome::{Outcome, Removed, Verdict};
-use crate::job::run::{Preview, preview, run as run_plan};
+use crate::job::run::{Preview, WouldVerify, preview, run as run_plan};
 use crate::job::{config, report};
 use crate::printable::Printable;
 use crate::snapshot::Lvm;
@@ -30,7 +30,7 @@ Examples:
 
 Exit codes:
   0  all volumes are complete
-  1  a volume failed, or something else did, as the report says
+  1  a volume failed, an archive is damaged, or something else failed, as the report says
   2  the arguments or the configuration make no sense
   3  all volumes have an archive, but some are incomplete";
 
@@ -117,6 +117,14 @@ fn preview_as_text(preview: &Preview) -> String {
             let _ = writeln!(text, "  would remove {} ({})", Printable::path(path), Bytes(*len_bytes));
         }
     }
+    if let Some(WouldVerify { newest, sample }) = &preview.verified {
+        if *newest {
+            let _ = writeln!(text, "\nwould verify the newest archive of each volume");
+        }
+        for path in sample {
+            let _ = writeln!(text, "would verify {}, as part of today's sample", Printable::path(path));
+        }
+    }
     for error in &preview.errors {
         let _ = writeln!(text, "ERROR: {error}");
     }
@@ -141,6 +149,10 @@ fn preview_as_json(preview: &Preview) -> Value {
     json!({
         "would_clean": preview.cleaned,
         "volumes": volumes.collect::<Vec<_>>(),
+        "would_verify": preview.verified.as_ref().map(|would| {
+            let sample = would.sample.iter().map(|path| Printable::path(path).to_string());
+            json!({ "newest": would.newest, "sample": sample.collect::<Vec<_>>() })
+        }),
         "errors": preview.errors,
     })
 }

@@ -15,7 +15,7 @@ use crate::archive::manifest::Ends;
 use crate::archive::{Algorithm, Compression, Form, Observer, Raw};
 use crate::error::{Error, Kind, Result};
 use crate::snapshot::{Foreseen, Marked, Provider, Size, Snapshot, State, Untaken, Volume, VolumeName, Wish};
-use crate::worker::{Archiver, Guard, Made, ReadEnds, Task};
+use crate::worker::{Archiver, Guard, Judged, Made, ReadEnds, Task, Verifier};
 
 /// All of them in one.
 pub struct Fake {
@@ -120,6 +120,7 @@ impl Fake {
             destination: self.destination(),
             lvm_command: Vec::new(),
             report: Report::default(),
+            verify: None,
         }
     }
 
@@ -205,6 +206,16 @@ impl ReadEnds for Fake {
 
     fn ends_inside(&self, path: &Path) -> Result<Ends> {
         crate::worker::Here.ends_inside(path)
+    }
+}
+
+impl Verifier for Fake {
+    fn verify(&self, archive: &Path, _has_sandbox: bool, _observer: &dyn Observer) -> Result<Judged> {
+        let name = archive.file_name().unwrap().to_string_lossy().into_owned();
+        self.call("verify", &name)?;
+        let is_damaged = std::fs::read(archive).unwrap() == b"damaged";
+        let findings = is_damaged.then(|| "its first frame".to_owned()).into_iter().collect();
+        Ok(Judged { findings, finding_count: is_damaged.into(), is_proven: true, ..Judged::default() })
     }
 }
 

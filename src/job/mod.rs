@@ -22,6 +22,7 @@ pub mod report;
 pub mod retention;
 pub mod run;
 pub mod scope;
+pub mod verified;
 mod witness;
 
 pub use archives::Archived;

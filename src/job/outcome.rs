@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::archives::Archived;
+use super::verified::Verified;
 
 /// What came of a run.
 #[derive(Clone, Debug)]
@@ -22,6 +23,8 @@ pub struct Outcome {
     pub volumes: Vec<VolumeOutcome>,
     /// What failed besides the volumes: a group that can't be listed, a leftover that can't be removed.
     pub errors: Vec<String>,
+    /// Archives that were verified when all volumes had had their turn.
+    pub verified: Vec<Verified>,
     /// Whether another run has the destination. Then this one did nothing, and what is told of the other is not to be replaced.
     pub is_refused: bool,
     /// Snapshots that an earlier run left behind and this one removed.
@@ -105,7 +108,8 @@ pub enum Verdict {
     Complete,
     /// Each volume has an archive, but of some a part could not be read.
     Incomplete,
-    /// A volume has none, or something besides the volumes failed, or there was no volume at all.
+    /// A volume has none, or an archive is damaged, or something else failed, or there was no
+    /// volume at all.
     Failed,
 }
 
@@ -138,7 +142,12 @@ impl Outcome {
     #[must_use]
     pub fn verdict(&self) -> Verdict {
         let worst = self.volumes.iter().map(VolumeOutcome::verdict).max().unwrap_or(Verdict::Failed);
-        if self.errors.is_empty() { worst } else { Verdict::Failed }
+        if self.errors.is_empty() && self.damaged().next().is_none() { worst } else { Verdict::Failed }
+    }
+
+    /// The verified archives that are damaged, or could not be read.
+    pub fn damaged(&self) -> impl Iterator<Item = &Verified> {
+        self.verified.iter().filter(|verified| verified.is_damaged())
     }
 
     /// How many volumes have no archive of this run, and how many have an incomplete one.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::choice::Choice;
 use super::destination::folder_of;
 use crate::archive::{Algorithm, Compression, Form, Raw};
 use crate::device::Io;
@@ -20,6 +21,8 @@ pub struct Plan {
     pub lvm_command: Vec<String>,
     /// What is told to whom.
     pub report: Report,
+    /// The archives to verify when all volumes have had their turn.
+    pub verify: Option<Choice>,
 }
 
 /// One line of the configuration's list of sources: one thing, or all volumes of a group that match.

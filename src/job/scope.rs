@@ -237,7 +237,9 @@ mod tests {
     fn what_is_no_folder_or_has_no_archive_is_said() {
         let folder = destination(&[WEB, "empty/x"]);
         let at = |name: &str| folder.path().join(name);
-        for (path, said) in [(at(WEB), "is a file, and a folder is wanted"), (at("nosuch"), "No such file")] {
+        for (path, said) in
+            [(at(WEB), "is a file, and a folder is wanted"), (at("nosuch"), "there is no such folder")]
+        {
             assert!(shelves(&path).unwrap_err().to_string().contains(said), "{path:?}");
             assert!(Scope::of(&path, &[]).unwrap_err().to_string().contains(said), "{path:?}");
         }

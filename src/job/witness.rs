@@ -1,5 +1,7 @@
 //! Who watches a run of many volumes.
 
+use std::path::Path;
+
 use super::outcome::VolumeOutcome;
 use crate::archive::Observer;
 
@@ -10,6 +12,9 @@ pub trait Witness: Observer {
 
     /// It is over.
     fn turn_ends(&self, _outcome: &VolumeOutcome) {}
+
+    /// An archive is being verified: so many were before it, of so many in all.
+    fn verify_begins(&self, _archive: &Path, _before: usize, _count: usize) {}
 
     /// Something failed that costs no archive, and that somebody has to put in order.
     fn fault(&self, _text: &str) {}

@@ -14,7 +14,9 @@
 
 mod channel;
 pub mod child;
+mod judged;
 mod look;
+mod onto;
 mod parent;
 mod protocol;
 mod tail;
@@ -23,16 +25,17 @@ use crate::archive::Observer;
 use crate::error::Result;
 
 pub use channel::Channel;
+pub use judged::Judged;
 pub use look::Look;
 #[cfg(test)]
 pub use parent::Here;
-pub use parent::{Broker, LookAt, Manifests, Program, ReadEnds, Restorer, Worker};
+pub use parent::{Broker, LookAt, Manifests, Program, ReadEnds, Restorer, Verifier, Worker};
 pub use protocol::{Made, Task};
 pub(crate) use tail::Tail;
 
-/// Makes archives, and reads the manifests of older ones: with worker processes, or with a fake in
-/// a test.
-pub trait Archiver: ReadEnds {
+/// Makes archives, verifies them and reads the manifests of older ones: with worker processes, or
+/// with a fake in a test.
+pub trait Archiver: ReadEnds + Verifier {
     /// Makes and publishes the archive that the task describes. It asks `guard` every few seconds,
     /// and before it publishes.
     ///

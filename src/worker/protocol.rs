@@ -15,6 +15,9 @@
 //! Ends + a manifest, EndsInside + an archive, as often as wanted
 //!                                      ends
 //!
+//! Verify
+//!                                      total, progress …, verified
+//!
 //! Restore
 //!                                      blueprint
 //! Plan, as often as wanted
@@ -40,7 +43,7 @@ use crate::error::{Error, Issue, Kind, Place};
 use crate::hex;
 use crate::printable::harmless;
 use crate::restore::{Plan, Restored};
-use crate::worker::look::Look;
+use crate::worker::{judged::Judged, look::Look, onto::Onto};
 
 /// The order to a worker.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -72,6 +75,13 @@ pub enum Order {
     Ends,
     /// The same of the manifest in the archive that comes with this.
     EndsInside,
+    /// Verify an archive.
+    Verify {
+        /// The archive.
+        archive: PathBuf,
+        /// Whether the worker gives up its rights before it parses.
+        has_sandbox: bool,
+    },
     /// Read what an archive says of its disk.
     Restore {
         /// The archive.
@@ -100,22 +110,10 @@ impl Order {
             Self::Look(_) => "look",
             Self::Publish { .. } | Self::Name(_) => "publish",
             Self::Manifests { .. } | Self::Ends | Self::EndsInside => "manifests",
+            Self::Verify { .. } => "verify",
             Self::Restore { .. } | Self::Plan { .. } | Self::Write(_) => "restore",
         }
     }
-}
-
-/// The facts about a target that a worker writes to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Onto {
-    /// Its length.
-    pub len_bytes: u64,
-    /// Bytes of its sectors, where it is a block device.
-    pub sector_bytes: Option<u32>,
-    /// Whether it has zeros wherever nothing was written.
-    pub is_blank: bool,
-    /// Whether nobody sees it before it is whole.
-    pub vanishes: bool,
 }
 
 /// The task of a worker that makes an archive.
@@ -215,6 +213,8 @@ pub enum Message {
     },
     /// Both ends of a manifest.
     Ends(Box<Ends>),
+    /// The verdict on an archive.
+    Verified(Judged),
     /// An archive's facts about its disk.
     Blueprint {
         /// Length of what was archived.

@@ -44,6 +44,11 @@ fn main() -> ExitCode {
             night::whole,
         ),
         trial("a dry run says what a run would do, and does nothing", DEVICES, night::dry),
+        trial(
+            "a night verifies archives, and of a volume with a damaged one none is removed",
+            DEVICES,
+            night::verified,
+        ),
         trial("of two runs the second is refused, and told who runs", DEVICES, night::second),
         trial("SIGTERM ends a night in order, and the rest is told as not begun", DEVICES, night::stopped),
         trial("an image is backed up without LVM", &[], image),

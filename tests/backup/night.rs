@@ -140,3 +140,65 @@ pub fn stopped() {
     assert_eq!(place.changes(), ["lvcreate", "lvremove"]);
     assert!(place.at("report.json").exists());
 }
+
+/// Flips a bit in the middle of a file.
+fn damage(path: &Path) {
+    let mut bytes = fs::read(path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(path, bytes).unwrap();
+}
+
+pub fn verified() {
+    let place = Place::new(&guest());
+    let image = place.at("build.img");
+    fs::copy(guest(), &image).unwrap();
+    let config = configured(&place, &[&image]);
+    let text = fs::read_to_string(&config).unwrap();
+    let (page, metrics) = (place.at("report.html"), place.at("voltar.prom"));
+    let more =
+        format!("html = {page:?}\nmetrics = {metrics:?}\n[verify]\nnewest = true\nsample = \"100%\"\n");
+    fs::write(&config, format!("{text}{more}")).unwrap();
+    let report = || serde_json::from_slice::<Value>(&fs::read(place.at("report.json")).unwrap()).unwrap();
+
+    let output = said(&mut night(&config));
+    expect(&output, 0, &["verifying", "(2 of 2)"]);
+    assert!(stdout(&output).contains("Verified - 2 archives\n"), "{}", stdout(&output));
+    let told = report();
+    assert_eq!((&told["verified_count"], &told["damaged_count"]), (&2.into(), &0.into()), "{told}");
+    assert!(told["verified"].as_array().unwrap().iter().all(|one| one["status"] == "good"), "{told}");
+
+    // One byte of an archive that would expire tonight: it stays, with all others of its volume.
+    let old = place.at("backups").join(VOLUME).join(&archives(&place, VOLUME)[0]);
+    damage(&old);
+    let dry = stdout(&said(night(&config).arg("--dry-run")));
+    for words in ["would verify the newest archive of each volume", old.to_str().unwrap()] {
+        assert!(dry.contains(words), "{words}: {dry}");
+    }
+    another_second();
+    let output = said(&mut night(&config));
+    expect(&output, 1, &["DAMAGED", "voltar verify"]);
+    let text = stdout(&output);
+    assert!(text.contains("all complete, but 1 archive is DAMAGED"), "{text}");
+    assert!(text.contains("Verified - 4 archives, 1 DAMAGED"), "{text}");
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains(&format!("no archive in {VOLUME}/ was removed; \"voltar verify ")), "{text}");
+    assert_eq!((archives(&place, VOLUME).len(), archives(&place, "build").len()), (2, 1));
+    let told = report();
+    assert_eq!((&told["status"], &told["damaged_count"]), (&"failed".into(), &1.into()), "{told}");
+    let verified = told["verified"].as_array().unwrap();
+    let damaged: Vec<&Value> = verified.iter().filter(|one| one["status"] != "good").collect();
+    assert_eq!(damaged.len(), 1, "{told}");
+    assert_eq!((&damaged[0]["path"], &damaged[0]["status"]), (&old.to_str().into(), &"damaged".into()));
+    assert!(damaged[0]["findings"].to_string().contains("frame 0"), "{told}");
+    let (page, metrics) = (fs::read_to_string(page).unwrap(), fs::read_to_string(metrics).unwrap());
+    assert!(page.contains("DAMAGED") && page.contains("Verified archives"), "{page}");
+    assert!(metrics.contains("voltar_damaged_archives 1\n"), "{metrics}");
+    assert!(metrics.contains("voltar_verified_archives 4\n"), "{metrics}");
+
+    // Without the damaged one all is as it was, and the last is kept.
+    fs::remove_file(&old).unwrap();
+    another_second();
+    expect(&said(&mut night(&config)), 0, &[]);
+    assert_eq!((archives(&place, VOLUME).len(), archives(&place, "build").len()), (1, 1));
+}

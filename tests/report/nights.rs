@@ -7,6 +7,7 @@ use voltar::archive::Compression;
 use voltar::job::archives::{Archived, Told};
 use voltar::job::destination::archive_path;
 use voltar::job::outcome::{Outcome, Published, Removed, Space, VolumeOutcome};
+use voltar::job::verified::Verified;
 
 /// 2011-10-06 23:00:01 UTC.
 pub const STARTED: i64 = 1_317_942_001;
@@ -29,6 +30,7 @@ pub fn night(volumes: usize, nights_before: i64) -> Outcome {
         is_mounted: true,
         volumes: Vec::new(),
         errors: Vec::new(),
+        verified: Vec::new(),
         is_refused: false,
         cleaned: Vec::new(),
         space: Some(Space { total_bytes: 1800 * GIB, free_bytes: 1170 * GIB }),
@@ -98,6 +100,7 @@ pub fn hostile() -> Outcome {
             archive.volume.clone_from(name);
         }
     }
+    outcome.verified = names.iter().map(|name| unreadable(name)).collect();
     fail(&mut outcome, 0, &names[0]);
     fail(&mut outcome, 1, &names[1]);
     interrupt(&mut outcome, 2, 2);
@@ -188,4 +191,19 @@ pub fn archived(number: usize, nights_ago: i64) -> Archived {
             seconds: Some((mib / 43 + (seed * 7 + age * 3) % 11) as f64 + 0.5),
         }),
     }
+}
+
+/// An archive that was verified and could not be read.
+fn unreadable(name: &str) -> Verified {
+    Verified {
+        path: PathBuf::from(format!("/BACKUPS/{name}")),
+        folder: name.to_owned(),
+        elapsed: Duration::from_secs(1),
+        result: Err(name.to_owned()),
+    }
+}
+
+/// So many of those.
+pub fn damaged(count: usize) -> Vec<Verified> {
+    (0..count).map(|number| unreadable(&number.to_string())).collect()
 }

@@ -7,7 +7,7 @@ use libtest_mimic::Trial;
 use voltar::job::report::{Zone, summary, text_in};
 
 use crate::common::trials::trial;
-use crate::nights::{fail, hostile, interrupt, night, ten, two};
+use crate::nights::{damaged, fail, hostile, interrupt, night, ten, two};
 
 const EXPECTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/report/night.txt");
 
@@ -73,6 +73,14 @@ fn summaries() {
                 night.errors = vec!["a".to_owned(), "b".to_owned()];
             }),
             "1 of 2 FAILED, and 2 errors",
+        ),
+        (with(2, |night| night.verified = damaged(1)), "2 volumes, all complete, but 1 archive is DAMAGED"),
+        (
+            with(2, |night| {
+                night.verified = damaged(2);
+                night.errors = vec!["no".to_owned()];
+            }),
+            "2 volumes, all complete, but 2 archives are DAMAGED, 1 error",
         ),
         (with(0, |_| {}), "NO VOLUME was backed up"),
     ];

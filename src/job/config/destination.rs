@@ -1,5 +1,6 @@
-//! `[destination]` and `[retention]`.
+//! `[destination]`, `[retention]` and `[verify]`.
 
+use super::super::choice::{Choice, Share};
 use super::super::plan::{Destination, Retention};
 use super::fault::Remarks;
 use super::table::Table;
@@ -43,4 +44,21 @@ pub(super) fn retention(table: &Table<'_, '_>, remarks: &mut Remarks) -> Retenti
         keep_monthly: rule("keep_monthly"),
         keep_yearly: rule("keep_yearly"),
     }
+}
+
+/// The archives to verify; `None` where it comes to none.
+pub(super) fn verify(table: &Table<'_, '_>, remarks: &mut Remarks) -> Option<Choice> {
+    let is_empty = ["newest", "sample"].iter().all(|name| table.raw(name).is_none());
+    if is_empty && !table.has_unknown() {
+        let text = "[verify] says of no archive that it is verified: write newest = true, or sample = \"10%\", or both";
+        remarks.fault(table.span(), text);
+    }
+    let newest = table.get("newest", remarks, value::boolean).is_some_and(|given| given.value);
+    let sample = table.get("sample", remarks, |raw| value::parsed(raw, share)).map(|given| given.value);
+    let choice = Choice { newest, sample };
+    (!choice.is_all()).then_some(choice)
+}
+
+fn share(text: &str) -> Result<Share, String> {
+    text.parse().map_err(|_| "a share like \"10%\", from \"1%\" to \"100%\"".to_owned())
 }

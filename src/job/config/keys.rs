@@ -60,8 +60,8 @@ const fn key(name: &'static str, takes: &'static str, default: &'static str, mea
 }
 
 /// All tables, in the order of the documentation.
-pub const SECTIONS: [&Section; 9] =
-    [&ROOT, &SOURCE, &DEFAULTS, &DESTINATION, &RETENTION, &SOURCE_RETENTION, &REPORT, &MAIL, &SMTP];
+pub const SECTIONS: [&Section; 10] =
+    [&ROOT, &SOURCE, &DEFAULTS, &DESTINATION, &RETENTION, &SOURCE_RETENTION, &VERIFY, &REPORT, &MAIL, &SMTP];
 
 /// The top of the file.
 pub const ROOT: Section = Section {
@@ -79,6 +79,7 @@ pub const ROOT: Section = Section {
         key("defaults", "table", "", "what holds for each source that says nothing else: `[defaults]`"),
         key("destination", "table", "required", "where archives go: `[destination]`"),
         key("retention", "table", "all archives are kept", "which archives are kept: `[retention]`"),
+        key("verify", "table", "none is verified", "which archives each run verifies: `[verify]`"),
         key("report", "table", "no report but the program's output", "what is told to whom: `[report]`"),
     ],
 };
@@ -268,6 +269,22 @@ pub const RETENTION: Section =
 /// The same, of one source.
 pub const SOURCE_RETENTION: Section =
     Section { name: "source.retention", header: "[source.retention]", overrides: None, keys: RULES };
+
+/// The archives to verify.
+pub const VERIFY: Section = Section {
+    name: "verify",
+    header: "[verify]",
+    overrides: None,
+    keys: &[
+        key("newest", "boolean", "`false`", "the newest archive of each volume"),
+        key(
+            "sample",
+            "percent",
+            "none",
+            "a share of all archives, another one each day: `\"10%\"` has all of them within ten days",
+        ),
+    ],
+};
 
 /// What is told to whom.
 pub const REPORT: Section = Section {

@@ -144,8 +144,9 @@ fn plan(document: &DeTable<'_>, remarks: &mut Remarks) -> Option<Plan> {
     defaults.check_level(remarks);
     let report =
         root.table(&keys::REPORT, remarks).map(|table| report::read(&table, remarks)).unwrap_or_default();
+    let verify = root.table(&keys::VERIFY, remarks).and_then(|table| destination::verify(&table, remarks));
     let sources = source::read(&root, &defaults, &retention, remarks);
-    Some(Plan { sources, destination: destination?, lvm_command, report })
+    Some(Plan { sources, destination: destination?, lvm_command, report, verify })
 }
 
 /// A warning, where others than root and this user may change the configuration: its commands run with this user's rights.

@@ -3,6 +3,7 @@
 use std::fmt::{self, Write as _};
 use std::path::Path;
 
+use super::super::choice::Choice;
 use super::super::plan::{Free, Mail, MailWhen, Options, Plan, Security, Source, Transport, What};
 use super::super::retention::describe;
 use super::quantity::in_words;
@@ -19,6 +20,9 @@ pub fn summary(plan: &Plan) -> String {
         text.source(index.saturating_add(1), source);
     }
     text.destination(plan);
+    if let Some(choice) = &plan.verify {
+        text.line("verified", verified(choice));
+    }
     text.report(plan);
     text.0
 }
@@ -156,6 +160,13 @@ fn snapshot(options: &Options) -> String {
         Size::Bytes(bytes) => Bytes(bytes).to_string(),
     };
     if options.extend { format!("{size}, extended when it gets full") } else { size }
+}
+
+fn verified(choice: &Choice) -> String {
+    let newest = choice.newest.then(|| "the newest archive of each volume".to_owned());
+    let sample = choice.sample.map(|share| format!("{share} of all (others each day)"));
+    let parts: Vec<String> = newest.into_iter().chain(sample).collect();
+    format!("{}, after each run", parts.join(", and "))
 }
 
 fn mail(mail: &Mail) -> String {

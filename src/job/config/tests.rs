@@ -35,6 +35,7 @@ fn right(text: &str) -> Loaded {
 fn every_key_comes_to_what_it_says() {
     let text = r#"
         lvm_command = ["sudo", "-n", "lvm"]
+        verify = { newest = true, sample = "10%" }
         [[source]]
         group = "cinder-volumes"
         include = ["volume-*"]
@@ -98,7 +99,7 @@ fn every_key_comes_to_what_it_says() {
         password_file = "/etc/voltar/password"
         ca_file = "/etc/voltar/ca.pem"
     "#;
-    let Plan { sources, destination, lvm_command, report } = right(text).plan;
+    let Plan { sources, destination, lvm_command, report, verify } = right(text).plan;
     assert_eq!(lvm_command, ["sudo", "-n", "lvm"]);
     let all: Vec<What> = sources.iter().map(|source| source.what.clone()).collect();
     let volume = VolumeName { group: "cinder-volumes".to_owned(), volume: "volume-1".to_owned() };
@@ -152,6 +153,7 @@ fn every_key_comes_to_what_it_says() {
 
     assert_eq!(destination.folder, PathBuf::from("/srv/backups"));
     assert_eq!((destination.require_mount, destination.minimum_free), (true, Some(Free::Percent(10))));
+    assert_eq!(verify, Some(super::super::choice::Choice { newest: true, sample: "10%".parse().ok() }));
     assert_eq!(report.json, Some(PathBuf::from("/r/a.json")));
     assert_eq!(report.html, Some(PathBuf::from("/r/a.html")));
     assert_eq!(report.metrics, Some(PathBuf::from("/r/a.prom")));
@@ -170,8 +172,8 @@ fn every_key_comes_to_what_it_says() {
 
 #[test]
 fn every_key_that_is_not_there_has_its_default() {
-    let Plan { sources, destination, lvm_command, report } = right(RIGHT).plan;
-    assert_eq!(lvm_command, ["lvm"]);
+    let Plan { sources, destination, lvm_command, report, verify } = right(RIGHT).plan;
+    assert_eq!((lvm_command, verify), (vec!["lvm".to_owned()], None));
     assert_eq!((destination.require_mount, destination.minimum_free), (false, None));
     assert!(
         report.json.is_none() && report.html.is_none() && report.metrics.is_none() && report.mail.is_none()

@@ -11,6 +11,7 @@ use super::words::summary;
 use crate::hex;
 use crate::job::archives::Archived;
 use crate::job::outcome::{Outcome, Published, VolumeOutcome};
+use crate::job::verified::Verified;
 
 /// Version of the form; it grows when a program that read the old one would misread the new one.
 const FORMAT: u32 = 1;
@@ -31,6 +32,8 @@ pub fn json(outcome: &Outcome) -> Value {
         "volume_count": outcome.volumes.len(),
         "failed_count": failed,
         "incomplete_count": incomplete,
+        "verified_count": outcome.verified.len(),
+        "damaged_count": outcome.damaged().count(),
         "archive_bytes": sum(published(outcome).map(|archive| archive.archive_bytes)),
     }));
     let mut destination = Map::new();
@@ -43,6 +46,8 @@ pub fn json(outcome: &Outcome) -> Value {
     report.insert("destination".to_owned(), Value::Object(destination));
     report.insert("errors".to_owned(), json!(outcome.errors));
     report.insert("cleaned".to_owned(), json!(outcome.cleaned));
+    let verified = outcome.verified.iter().map(verified_fields).collect();
+    report.insert("verified".to_owned(), Value::Array(verified));
     let volumes = outcome.volumes.iter().map(|volume| volume_fields(outcome, volume)).collect();
     report.insert("volumes".to_owned(), Value::Array(volumes));
     let history = outcome.history.iter().map(archived_fields).collect();
@@ -77,6 +82,24 @@ fn volume_fields(outcome: &Outcome, volume: &VolumeOutcome) -> Value {
         "next_to_expire": next,
         "notes": volume.notes,
     })
+}
+
+fn verified_fields(verified: &Verified) -> Value {
+    let judged = verified.result.as_ref().ok();
+    let mut fields = Map::new();
+    add_path(&mut fields, "path", &verified.path);
+    fields.extend(object(json!({
+        "volume": verified.folder,
+        "status": verified.status(),
+        "seconds": verified.elapsed.as_secs_f64(),
+        "error": verified.result.as_ref().err(),
+        "finding_count": judged.map(|judged| judged.finding_count),
+        "findings": judged.map(|judged| &judged.findings),
+        "notes": judged.map(|judged| &judged.notes),
+        "unchecked": judged.map(|judged| &judged.unchecked),
+        "next_step": verified.is_damaged().then(|| verified.next_step()),
+    })));
+    Value::Object(fields)
 }
 
 fn published_fields(published: &Published) -> Value {

@@ -14,7 +14,7 @@ type OfVolume = (&'static str, &'static str, fn(&Outcome, &VolumeOutcome) -> Opt
 /// A metric of the run.
 type OfRun = (&'static str, &'static str, fn(&Outcome) -> Option<String>);
 
-const OF_RUN: [OfRun; 9] = [
+const OF_RUN: [OfRun; 11] = [
     ("voltar_last_run_timestamp_seconds", "When the last run began.", |run| Some(run.started.to_string())),
     ("voltar_last_run_duration_seconds", "How long the last run took.", |run| {
         Some(run.elapsed.as_secs_f64().to_string())
@@ -25,6 +25,12 @@ const OF_RUN: [OfRun; 9] = [
     ("voltar_last_run_volumes", "Volumes of the last run.", |run| Some(run.volumes.len().to_string())),
     ("voltar_last_run_errors", "What failed in the last run besides volumes.", |run| {
         Some(run.errors.len().to_string())
+    }),
+    ("voltar_verified_archives", "Archives that the last run verified.", |run| {
+        Some(run.verified.len().to_string())
+    }),
+    ("voltar_damaged_archives", "Archives among them that are damaged, or could not be read.", |run| {
+        Some(run.damaged().count().to_string())
     }),
     ("voltar_destination_size_bytes", "Size of the destination's filesystem.", |run| {
         run.space.map(|space| space.total_bytes.to_string())

@@ -53,6 +53,7 @@ pub fn text_in(outcome: &Outcome, zone: &Zone) -> String {
         write_volume(outcome, volume, retention.is_none(), zone, &mut lines);
         lines.blank();
     }
+    verified(outcome, &mut lines);
     totals(outcome, &mut lines);
     lines.text
 }
@@ -68,12 +69,33 @@ fn trouble(outcome: &Outcome, lines: &mut Lines) {
     for error in &outcome.errors {
         lines.hang(2, LABEL, &format!("ERROR       {}", shown(error)));
     }
+    for verified in outcome.damaged() {
+        let (path, word) = (path(&verified.path), verified.word());
+        let reason = verified.reason().unwrap_or_default();
+        lines.hang(2, LABEL, &format!("{word:<12}{path}: {}", shown(&reason)));
+        lines.hang(LABEL, LABEL, &shown(&verified.next_step()));
+    }
     for volume in of(Verdict::Incomplete) {
         if let Ok(published) = &volume.result {
             let count = counted_u64(published.issue_count, "issue", "issues");
             lines.hang(2, LABEL, &format!("INCOMPLETE  {}: {count}", shown(&volume.name)));
         }
     }
+}
+
+/// Each archive that was verified, and how it is.
+fn verified(outcome: &Outcome, lines: &mut Lines) {
+    if outcome.verified.is_empty() {
+        return;
+    }
+    let damaged = outcome.damaged().count();
+    let count = counted(outcome.verified.len(), "archive", "archives");
+    let trouble = if damaged > 0 { format!(", {damaged} DAMAGED") } else { String::new() };
+    lines.add(0, &format!("Verified - {count}{trouble}"));
+    for verified in &outcome.verified {
+        lines.add(FOLDER, &format!("{} - {}", path(&verified.path), verified.word()));
+    }
+    lines.blank();
 }
 
 /// The retention that all volumes have, if they have the same.

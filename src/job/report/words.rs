@@ -22,9 +22,14 @@ pub fn summary(outcome: &Outcome) -> String {
         (_, (failed, 0)) => format!("{failed} of {total} FAILED"),
         (_, (failed, incomplete)) => format!("{failed} of {total} FAILED, {incomplete} incomplete"),
     };
-    if !outcome.errors.is_empty() {
+    let damaged = outcome.damaged().count();
+    let damaged =
+        (damaged > 0).then(|| format!("{} DAMAGED", counted(damaged, "archive is", "archives are")));
+    let others: Vec<String> =
+        damaged.into_iter().chain((!outcome.errors.is_empty()).then_some(errors)).collect();
+    if !others.is_empty() {
         let joint = if outcome.trouble() == (0, 0) && total > 0 { ", but" } else { ", and" };
-        let _ = write!(text, "{joint} {errors}");
+        let _ = write!(text, "{joint} {}", others.join(", "));
     }
     text
 }

@@ -108,6 +108,7 @@ mod tests {
             destination: Destination { folder: "/B".into(), require_mount: false, minimum_free: None },
             lvm_command: vec!["lvm".to_owned()],
             report: Report::default(),
+            verify: None,
         }
     }
 

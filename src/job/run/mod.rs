@@ -2,10 +2,11 @@
 
 mod preview;
 mod targets;
+mod verify;
 
 use std::time::{Duration, Instant};
 
-pub use self::preview::{Preview, Previewed, preview};
+pub use self::preview::{Preview, Previewed, WouldVerify, preview};
 pub use self::targets::{Target, Targets, expand};
 use super::archives::{self, Archived};
 use super::backup::{Backup, Finished};
@@ -34,6 +35,7 @@ pub fn run(plan: &Plan, provider: &dyn Provider, archiver: &dyn Archiver, witnes
         is_mounted: is_mounted(&plan.destination),
         volumes: Vec::new(),
         errors: Vec::new(),
+        verified: Vec::new(),
         is_refused: false,
         cleaned: Vec::new(),
         space: None,
@@ -85,11 +87,18 @@ impl Run<'_> {
             self.fault(outcome, error);
         }
         let count = targets.len();
+        let mut waiting = Vec::new();
         for (before, target) in targets.into_iter().enumerate() {
             self.witness.turn_begins(&target.name, before, count);
-            let volume = self.turn(target, outcome);
+            let rules = &target.source.retention;
+            let (volume, is_in_order) = self.turn(target, outcome);
             self.witness.turn_ends(&volume);
+            waiting.extend(is_in_order.then_some((outcome.volumes.len(), rules)));
             outcome.volumes.push(volume);
+        }
+        if let Some(choice) = &self.plan.verify {
+            let is_whole = self.verify(choice, outcome);
+            self.expire_waiting(&waiting, is_whole, outcome);
         }
     }
 
@@ -126,18 +135,19 @@ impl Run<'_> {
         }
     }
 
-    /// The turn of one volume.
-    fn turn(&self, target: Target<'_>, outcome: &mut Outcome) -> VolumeOutcome {
+    /// The turn of one volume. Its old archives are removed here, unless archives are verified
+    /// first. Gives back whether they may be removed.
+    fn turn(&self, target: Target<'_>, outcome: &mut Outcome) -> (VolumeOutcome, bool) {
         let began = Instant::now();
         let destination = &self.plan.destination;
         let retention = &target.source.retention;
         let mut volume = not_begun(&target, "not begun: the run was stopped by a signal before".to_owned());
         if let Some(fault) = target.fault {
             volume.result = Err(fault);
-            return volume;
+            return (volume, false);
         }
         if self.witness.stop_requested() {
-            return volume;
+            return (volume, false);
         }
         // What can't be listed now can't be listed afterwards either, and is told then.
         let before =
@@ -145,7 +155,7 @@ impl Run<'_> {
         volume.previous = before.last().cloned();
         if let Err(error) = origin::check(&before, &volume.name) {
             volume.result = Err(format!("not begun: {error}"));
-            return volume;
+            return (volume, false);
         }
         let Self { provider, archiver, witness, .. } = *self;
         let backup = Backup { provider, archiver, witness, destination };
@@ -155,11 +165,12 @@ impl Run<'_> {
         let is_in_order = errors.is_empty();
         outcome.errors.extend(errors);
         volume.result = result.map_err(|error| error.to_string());
-        if volume.result.is_ok() && is_in_order {
+        let may_expire = volume.result.is_ok() && is_in_order;
+        if may_expire && self.plan.verify.is_none() {
             self.expire(retention, &mut volume, outcome);
         }
         volume.elapsed = began.elapsed();
-        volume
+        (volume, may_expire)
     }
 
     /// Removes what the volume's retention does not keep. Called after success only, and where nothing is left to be put in order.

@@ -1,10 +1,11 @@
 //! What a run would do, without doing any of it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::super::archives::{self, Archived, Told};
 use super::super::backup::{Subject, describe};
 use super::super::calendar;
+use super::super::choice::Choice;
 use super::super::clean::{self, Mode};
 use super::super::destination;
 use super::super::origin;
@@ -12,6 +13,7 @@ use super::super::outcome::Removed;
 use super::super::plan::{Plan, What};
 use super::super::retention;
 use super::targets::{Target, Targets, expand};
+use super::verify::shelves;
 use crate::snapshot::{Foreseen, Provider, Wish};
 use crate::units::Bytes;
 use crate::worker::{Look, LookAt, ReadEnds};
@@ -23,8 +25,19 @@ pub struct Preview {
     pub cleaned: Vec<String>,
     /// Each volume, in order.
     pub volumes: Vec<Previewed>,
+    /// Archives that would be verified; `None` where none is asked for.
+    pub verified: Option<WouldVerify>,
     /// What would fail.
     pub errors: Vec<String>,
+}
+
+/// Archives that would be verified.
+#[derive(Debug, Default)]
+pub struct WouldVerify {
+    /// Whether the newest of each volume is among them. The run makes it.
+    pub newest: bool,
+    /// The archives of today's sample.
+    pub sample: Vec<PathBuf>,
 }
 
 /// What it would do with one volume.
@@ -64,6 +77,18 @@ pub fn preview(plan: &Plan, provider: &dyn Provider, workers: &(impl ReadEnds + 
     let Targets { targets, errors } = expand(plan, provider);
     preview.errors.extend(errors);
     preview.volumes = targets.into_iter().map(|target| volume(plan, provider, workers, target)).collect();
+    if let Some(choice) = plan.verify {
+        let mut would = WouldVerify { newest: choice.newest, sample: Vec::new() };
+        if choice.sample.is_some() {
+            match shelves(&plan.destination.folder, workers) {
+                Ok(shelves) => {
+                    would.sample = Choice { newest: false, ..choice }.of(&shelves, calendar::now())
+                }
+                Err(error) => preview.errors.push(error.to_string()),
+            }
+        }
+        preview.verified = Some(would);
+    }
     preview
 }
 

@@ -1,7 +1,9 @@
 //! Many volumes, some of which fail.
 
 use super::*;
+use crate::job::choice::Choice;
 use crate::job::fake::{Fake, name, volume};
+use crate::job::outcome::Verdict;
 use crate::job::plan::Free;
 use crate::snapshot::{Marked, Owner, VolumeName};
 
@@ -236,4 +238,78 @@ fn nothing_of_web_expires(fails: &'static str) {
     assert!(web.exists() && !db.exists(), "{outcome:?}");
     assert_eq!(outcome.volumes[1].removed.len(), 1);
     assert_eq!(outcome.volumes[1].previous.as_ref().map(|previous| &previous.path), Some(&db));
+}
+
+/// A plan of two volumes with an old archive each: all are verified, and the last one is kept.
+fn verified(fake: &Fake, web: &str) -> (Plan, [std::path::PathBuf; 2]) {
+    let mut plan = fake.plan([What::Volume(name("web")), What::Volume(name("db"))]);
+    plan.sources.iter_mut().for_each(|source| source.retention.keep_last = Some(1));
+    plan.verify = Some(Choice { newest: true, sample: "100%".parse().ok() });
+    let old = [("web", web), ("db", "old")].map(|(volume, content)| {
+        let folder = plan.destination.folder.join(volume);
+        std::fs::create_dir(&folder).unwrap();
+        let path = folder.join(format!("{volume}_2001-01-01T000000Z.tar.zst"));
+        std::fs::write(&path, content).unwrap();
+        path
+    });
+    (plan, old)
+}
+
+#[test]
+fn all_that_is_chosen_is_verified_before_an_old_archive_is_removed() {
+    let fake = Fake::default();
+    let (plan, [web, db]) = verified(&fake, "old");
+    let outcome = run(&plan, &fake, &fake, &fake);
+    assert_eq!((outcome.verified.len(), outcome.damaged().count()), (4, 0), "{outcome:?}");
+    assert_eq!(outcome.errors, [""; 0]);
+    assert!(!web.exists() && !db.exists());
+    let calls = fake.calls();
+    let first = calls.iter().position(|call| call.starts_with("verify")).unwrap();
+    assert!(calls[first..].iter().all(|call| call.starts_with("verify")), "{calls:?}");
+}
+
+#[test]
+fn a_damaged_archive_fails_the_run_and_nothing_of_its_volume_is_removed() {
+    let fake = Fake::default();
+    let (plan, [web, db]) = verified(&fake, "damaged");
+    let outcome = run(&plan, &fake, &fake, &fake);
+    assert_eq!(outcome.verdict(), Verdict::Failed);
+    assert_eq!((outcome.trouble(), outcome.errors.len()), ((0, 0), 0));
+    let damaged: Vec<_> = outcome.damaged().map(|verified| (&verified.path, verified.reason())).collect();
+    assert_eq!(damaged, [(&web, Some("its first frame".to_owned()))]);
+    assert!(web.exists() && !db.exists(), "{outcome:?}");
+    let told = "no old archive was removed, as one of this volume is damaged";
+    assert!(outcome.volumes[0].notes.iter().any(|note| note == told), "{outcome:?}");
+}
+
+#[test]
+fn an_archive_that_can_not_be_read_counts_as_damaged() {
+    let fake = Fake { fails: vec!["verify web_2001-01-01T000000Z.tar.zst"], ..Fake::default() };
+    let (plan, [web, db]) = verified(&fake, "old");
+    let outcome = run(&plan, &fake, &fake, &fake);
+    assert_eq!(outcome.verdict(), Verdict::Failed);
+    let seen: Vec<_> = outcome.damaged().map(|verified| (&verified.path, verified.status())).collect();
+    assert_eq!(seen, [(&web, "unreadable")]);
+    assert!(web.exists() && !db.exists());
+}
+
+#[test]
+fn a_signal_ends_the_verifying_and_nothing_is_removed() {
+    let fake = Fake { stops_after: Some("verify"), ..Fake::default() };
+    let (plan, [web, db]) = verified(&fake, "old");
+    let outcome = run(&plan, &fake, &fake, &fake);
+    assert_eq!(outcome.verified.len(), 1);
+    assert_eq!(outcome.errors, ["3 of 4 archives were not verified: the run was stopped by a signal"]);
+    assert!(web.exists() && db.exists());
+}
+
+#[test]
+fn a_preview_says_what_would_be_verified() {
+    let fake = Fake::default();
+    let (mut plan, [web, db]) = verified(&fake, "old");
+    let would = preview(&plan, &fake, &fake).verified.unwrap();
+    assert_eq!((would.newest, would.sample), (true, vec![db, web]));
+    plan.verify = Some(Choice { newest: true, sample: None });
+    let would = preview(&plan, &fake, &fake).verified.unwrap();
+    assert_eq!((would.newest, would.sample.len()), (true, 0));
 }

@@ -11,7 +11,8 @@ use crate::error::{Error, Kind, Result};
 use crate::place::Location;
 use crate::restore::{Blueprint, Output, Plan};
 use crate::worker::channel::Channel;
-use crate::worker::protocol::{Message, Onto, Order};
+use crate::worker::onto::Onto;
+use crate::worker::protocol::{Message, Order};
 
 pub(super) fn run(archive: &Path, has_sandbox: bool, mut channel: Channel, parent: &Parent) -> Result<()> {
     settle(archive)?;

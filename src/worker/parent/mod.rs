@@ -6,6 +6,7 @@ mod look;
 mod manifests;
 mod process;
 mod restore;
+mod verify;
 
 pub use archive::Worker;
 pub use broker::Broker;
@@ -15,3 +16,4 @@ pub use manifests::Here;
 pub use manifests::{Manifests, ReadEnds};
 pub use process::Program;
 pub use restore::Restorer;
+pub use verify::Verifier;

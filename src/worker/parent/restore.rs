@@ -9,7 +9,8 @@ use crate::archive::Observer;
 use crate::error::{Error, Kind, Result};
 use crate::printable::harmless;
 use crate::restore::{Plan, Restored, TargetFile};
-use crate::worker::protocol::{Message, Onto, Order};
+use crate::worker::onto::Onto;
+use crate::worker::protocol::{Message, Order};
 
 /// How often signals are asked for.
 const BEAT: Duration = Duration::from_millis(100);

@@ -64,6 +64,7 @@ fn page(outcome: &Outcome, zone: &Zone, charts: bool) -> String {
     if charts {
         runs(&mut html, outcome, zone);
     }
+    verified(&mut html, outcome);
     cleaned(&mut html, outcome);
     let version = env!("CARGO_PKG_VERSION");
     let _ = write!(html, "</main>\n<footer>voltar {version}</footer>\n</body>\n</html>\n");
@@ -117,6 +118,16 @@ fn trouble(html: &mut String, outcome: &Outcome, zone: &Zone) {
             html,
             "<li class=\"failed\">{failed}<div><p class=\"reason\">{}</p></div></li>",
             Text::new(error)
+        );
+    }
+    for verified in outcome.damaged() {
+        let (path, word) = (Text::path(&verified.path), verified.word());
+        let (reason, next) = (verified.reason().unwrap_or_default(), verified.next_step());
+        let _ = writeln!(
+            html,
+            "<li class=\"failed\">{failed}<div><h3><bdi>{path}</bdi></h3><p class=\"reason\">{word}: {}</p><p class=\"quiet\">{}</p></div></li>",
+            Text::new(&reason),
+            Text::new(&next)
         );
     }
     for volume in &outcome.volumes {
@@ -195,6 +206,17 @@ fn runs(html: &mut String, outcome: &Outcome, zone: &Zone) {
         html.push_str(&volume::runs(outcome, volume, id, is_open, zone));
     }
     html.push_str("</section>\n");
+}
+
+fn verified(html: &mut String, outcome: &Outcome) {
+    if outcome.verified.is_empty() {
+        return;
+    }
+    html.push_str("<section>\n<h2>Verified archives</h2>\n<ul>\n");
+    for verified in &outcome.verified {
+        let _ = writeln!(html, "<li><bdi>{}</bdi>: {}</li>", Text::path(&verified.path), verified.word());
+    }
+    html.push_str("</ul>\n</section>\n");
 }
 
 fn cleaned(html: &mut String, outcome: &Outcome) {

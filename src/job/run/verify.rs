@@ -1,0 +1,96 @@
+//! Archives that are verified when all volumes have had their turn, before an old one is removed.
+
+use std::mem;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use super::super::archives;
+use super::super::choice::Choice;
+use super::super::outcome::Outcome;
+use super::super::plan::{Plan, Retention};
+use super::super::scope::Shelf;
+use super::super::verified::Verified;
+use super::Run;
+use crate::error::{Kind, Result};
+use crate::printable::Printable;
+use crate::worker::ReadEnds;
+
+/// The archives in a destination that are ours, folder by folder, oldest first.
+pub(super) fn shelves(destination: &Path, manifests: &dyn ReadEnds) -> Result<Vec<Shelf>> {
+    let shelf = |volume: String| {
+        let archives = archives::of_volume(destination, &volume, manifests)?;
+        let archives = archives.into_iter().map(|archived| archived.path).collect();
+        Ok(Shelf { folder: destination.join(volume), archives })
+    };
+    archives::volumes(destination)?.into_iter().map(shelf).collect()
+}
+
+/// Whether archives are read in the sandbox: a source that has none is on a kernel that has none.
+fn has_sandbox(plan: &Plan) -> bool {
+    plan.sources.iter().all(|source| source.options.has_sandbox)
+}
+
+impl Run<'_> {
+    /// Verifies the chosen archives of the destination, and says whether all had their turn.
+    pub(super) fn verify(&self, choice: &Choice, outcome: &mut Outcome) -> bool {
+        let chosen: Vec<PathBuf> = match shelves(&self.plan.destination.folder, self.archiver) {
+            Ok(shelves) => choice.of(&shelves, outcome.started),
+            Err(error) => {
+                self.fault(outcome, format!("the archives to verify can't be listed: {error}"));
+                return false;
+            }
+        };
+        let count = chosen.len();
+        for (before, path) in chosen.into_iter().enumerate() {
+            let left = count.saturating_sub(before);
+            let stopped =
+                format!("{left} of {count} archives were not verified: the run was stopped by a signal");
+            if self.witness.stop_requested() {
+                self.fault(outcome, stopped);
+                return false;
+            }
+            self.witness.verify_begins(&path, before, count);
+            let began = Instant::now();
+            let result = self.archiver.verify(&path, has_sandbox(self.plan), self.witness);
+            if result.as_ref().is_err_and(|error| error.kind() == Kind::Interrupted) {
+                self.fault(outcome, stopped);
+                return false;
+            }
+            let folder = path.parent().and_then(Path::file_name).unwrap_or_default();
+            let verified = Verified {
+                folder: folder.to_string_lossy().into_owned(),
+                elapsed: began.elapsed(),
+                result: result.map_err(|error| error.to_string()),
+                path,
+            };
+            if let Some(reason) = verified.reason() {
+                let (path, word) = (Printable::path(&verified.path), verified.word());
+                self.witness.fault(&format!("{path}: {word}: {reason}; {}", verified.next_step()));
+            }
+            outcome.verified.push(verified);
+        }
+        true
+    }
+
+    /// Removes expired archives, but none of a volume that has a damaged one.
+    pub(super) fn expire_waiting(
+        &self,
+        waiting: &[(usize, &Retention)],
+        is_whole: bool,
+        outcome: &mut Outcome,
+    ) {
+        let mut volumes = mem::take(&mut outcome.volumes);
+        for (index, rules) in waiting {
+            let Some(volume) = volumes.get_mut(*index) else { continue };
+            let is_damaged = outcome.damaged().any(|verified| verified.folder == volume.folder);
+            if is_damaged {
+                volume.notes.push("no old archive was removed, as one of this volume is damaged".to_owned());
+            } else if !is_whole {
+                volume.notes.push("no old archive was removed, as not all were verified".to_owned());
+            } else {
+                self.expire(rules, volume, outcome);
+            }
+        }
+        outcome.volumes = volumes;
+    }
+}
