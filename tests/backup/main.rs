@@ -110,6 +110,10 @@ fn json() {
     let summary = lines.last().unwrap();
     assert_eq!((&summary["issues"], &summary["complete"]), (&2.into(), &false.into()));
     assert_eq!(summary["snapshot_percent"], 12.5);
+    let progress = lines.iter().rfind(|line| line["type"] == "progress").unwrap();
+    let data = &summary["data_bytes"];
+    assert!(data.as_u64() > Some(0), "{text}");
+    assert_eq!([&progress["done_bytes"], &progress["total_bytes"]], [data; 2], "{text}");
 }
 
 fn overflow() {
@@ -131,7 +135,7 @@ fn overflow_in_the_middle() {
     assert!(output.status.code() == Some(1) && said.contains("snapshot overflowed"), "{said}");
     let mut lines = said.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
     let last = lines.rfind(|line| line["type"] == "progress");
-    let is_whole = last.is_some_and(|line| line["done_bytes"].as_u64() >= Some(64 << 20));
+    let is_whole = last.is_some_and(|line| line["done_bytes"].as_u64() >= line["total_bytes"].as_u64());
     assert!(!is_whole, "it was read to its end: {said}");
     assert_eq!(place.files(), [""; 0]);
     assert_eq!(place.snapshots(), [""; 0]);
