@@ -45,7 +45,7 @@ fn main() -> ExitCode {
         trial("a copy that its checksum refuses ends a longer log", &[], damaged_copy),
         trial("where the replay leaves no root, what lies there is read", &[], damaged_commit_of_all),
         trial(
-            "without its journal on another device, a filesystem to be replayed is refused",
+            "without its journal on another device, a filesystem to be replayed is a raw image and an issue",
             &[],
             no_journal,
         ),
@@ -198,7 +198,7 @@ fn damaged_commit_of_all() {
 }
 
 fn no_journal() {
-    let made = Made::of(recorded("dirty-external-journal").path(), &[], 1);
+    let made = Made::of(recorded("dirty-external-journal").path(), &[], 3);
     assert!(
         made.said.contains("the journal must be replayed") && made.said.contains("--journal"),
         "{}",
@@ -206,7 +206,7 @@ fn no_journal() {
     );
     let other = recorded("dirty-orphan-list");
     let made =
-        Made::of(recorded("dirty-external-journal").path(), &[Path::new("--journal"), other.path()], 1);
+        Made::of(recorded("dirty-external-journal").path(), &[Path::new("--journal"), other.path()], 3);
     assert!(made.said.contains("the device of the journal holds none"), "{}", made.said);
 }
 
