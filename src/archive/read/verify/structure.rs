@@ -23,6 +23,9 @@ pub(super) trait Checked: TarStream {
     fn go_on(&mut self) -> Result<bool>;
 }
 
+/// Bytes that are passed over before we look whether the run shall go on.
+const SKIPPED_AT_ONCE: u64 = 64 << 20;
+
 /// Checks all members. Gives their number, and back the stream, behind the last of them.
 pub(super) fn check<S: Checked>(members: &mut Members<S>) -> Result<u64> {
     let mut count = 0_u64;
@@ -148,12 +151,19 @@ impl TarStream for Alone<'_> {
     }
 
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
+        (self.progress)()?;
         self.stream.read(buffer)
     }
 
-    fn skip(&mut self, len_bytes: u64) -> Result<()> {
-        (self.progress)()?;
-        self.stream.skip(len_bytes)
+    fn skip(&mut self, mut len_bytes: u64) -> Result<()> {
+        // A member may be terabytes long.
+        while len_bytes > 0 {
+            (self.progress)()?;
+            let piece = len_bytes.min(SKIPPED_AT_ONCE);
+            self.stream.skip(piece)?;
+            len_bytes = len_bytes.saturating_sub(piece);
+        }
+        Ok(())
     }
 
     fn finish(&mut self) -> Result<()> {
