@@ -29,7 +29,7 @@ impl Budget {
         Self { left: bytes }
     }
 
-    /// Takes this many bytes, and [`OVERHEAD`]. `false` when fewer are left.
+    /// Takes this many bytes and the fixed cost of an entry. `false` when fewer are left.
     pub fn has(&mut self, bytes: usize) -> bool {
         match self.left.checked_sub(bytes.saturating_add(OVERHEAD)) {
             Some(left) => {
