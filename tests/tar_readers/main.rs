@@ -27,7 +27,7 @@ const PYTHON: Needs = Needs::Tool("python3", "python3");
 fn main() -> ExitCode {
     let go = Needs::Tool("go", "golang-go");
     let borg = Needs::Tool("borg", "borgbackup");
-    let seven_zip = Needs::Tool("7z", "7zip");
+    let seven_zip = Needs::Tool("7z", "p7zip-full");
     let busybox = Needs::Tool("busybox", "busybox");
     let bsdtar = Needs::Tool("bsdtar", "libarchive-tools");
     let gnu = Needs::Tool("tar", "tar");
