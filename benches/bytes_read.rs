@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use voltar::archive::{Compression, Output, Report, Request, create};
 use voltar::device::{self, Device, Io};
-use voltar::disk::{Held, Volume};
+use voltar::volume::{Held, Volume};
 use voltar::{Disk, Result};
 
 #[path = "bytes_read/journal.rs"]

@@ -12,9 +12,9 @@ use std::io;
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
 use voltar::archive::{Algorithm, Compression, Output, create};
-use voltar::disk::Volume;
 use voltar::filesystem::{Content, Extent, Filesystem};
 use voltar::tree::{Body, Exclude, Step, Walk};
+use voltar::volume::Volume;
 use voltar::{Disk, device, error};
 
 #[path = "parts/encoders.rs"]

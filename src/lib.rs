@@ -5,7 +5,7 @@
 //! permission on the device is all it needs.
 //!
 //! ```text
-//! temporary ▶ device ▶ partition ▶ filesystem ▶ tree ▶ disk ▶ archive ▶ place
+//! temporary ▶ device ▶ partition ▶ filesystem ▶ tree ▶ volume ▶ archive ▶ view
 //!   ▶ sandbox ▶ extract ▶ restore ▶ snapshot ▶ worker ▶ job ▶ cli
 //! ```
 //!
@@ -32,7 +32,6 @@
 pub mod archive;
 pub mod cli;
 pub mod device;
-pub mod disk;
 pub mod error;
 pub mod extract;
 mod fields;
@@ -40,7 +39,6 @@ pub mod filesystem;
 mod hex;
 pub mod job;
 pub mod partition;
-pub mod place;
 pub mod printable;
 pub mod restore;
 pub mod sandbox;
@@ -48,7 +46,9 @@ pub mod snapshot;
 pub mod temporary;
 pub mod tree;
 pub mod units;
+pub mod view;
+pub mod volume;
 pub mod worker;
 
-pub use disk::Disk;
 pub use error::{Error, Issue, Kind, Result};
+pub use volume::Disk;

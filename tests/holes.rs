@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::Value;
-use voltar::place::{Contents, Location, Place, Way};
+use voltar::view::{Contents, Location, Place, Way};
 use voltar::{Error, Kind};
 
 /// 15 TiB.

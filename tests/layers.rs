@@ -1,7 +1,7 @@
 //! Holds the layers of `src/` in order, and a few rules that every file there keeps.
 //!
 //! ```text
-//! temporary ▶ device ▶ partition ▶ filesystem ▶ tree ▶ disk ▶ archive ▶ place
+//! temporary ▶ device ▶ partition ▶ filesystem ▶ tree ▶ volume ▶ archive ▶ view
 //!   ▶ sandbox ▶ extract ▶ restore ▶ snapshot ▶ worker ▶ job ▶ cli
 //! ```
 //!
@@ -24,9 +24,9 @@ const LAYERS: [&str; 15] = [
     "partition",
     "filesystem",
     "tree",
-    "disk",
+    "volume",
     "archive",
-    "place",
+    "view",
     "sandbox",
     "extract",
     "restore",
@@ -98,7 +98,7 @@ fn no_file_is_long() {
 #[test]
 fn a_use_of_a_layer_to_the_right_is_found_with_its_line() {
     let exported =
-        exports("pub mod disk;\npub use disk::Disk;\npub use error::{Error, Result as Outcome};\n");
+        exports("pub mod volume;\npub use volume::Disk;\npub use error::{Error, Result as Outcome};\n");
     let cases: [(&str, &str, &[&str]); 18] = [
         ("src/device/mod.rs", "use crate::error::Result;\nuse crate::units::ByteRange;\n", &[]),
         ("src/tree/walk.rs", "use crate::filesystem::{Inode, Listing};\nuse super::Entry;\n", &[]),
@@ -112,11 +112,15 @@ fn a_use_of_a_layer_to_the_right_is_found_with_its_line() {
             "use crate::{\n    error::Result,\n    archive::{self, run::{Raw, Request}},\n    cli,\n};\n",
             &["src/tree/walk.rs:3: tree uses archive", "src/tree/walk.rs:4: tree uses cli"],
         ),
-        ("src/disk/mod.rs", "fn f() {\n    crate::cli::main();\n}\n", &["src/disk/mod.rs:2: disk uses cli"]),
         (
-            "src/disk/mod.rs",
+            "src/volume/mod.rs",
+            "fn f() {\n    crate::cli::main();\n}\n",
+            &["src/volume/mod.rs:2: volume uses cli"],
+        ),
+        (
+            "src/volume/mod.rs",
             "fn f() -> Vec<crate :: archive\n:: Report> {}",
-            &["src/disk/mod.rs:1: disk uses archive"],
+            &["src/volume/mod.rs:1: volume uses archive"],
         ),
         // Up to the root, and down again.
         ("src/tree/mod.rs", "use super::cli::main;", &["src/tree/mod.rs:1: tree uses cli"]),
@@ -134,8 +138,8 @@ fn a_use_of_a_layer_to_the_right_is_found_with_its_line() {
         ),
         (
             "src/tree/walk.rs",
-            "use super::{super::{archive, disk}, Entry};",
-            &["src/tree/walk.rs:1: tree uses archive", "src/tree/walk.rs:1: tree uses disk"],
+            "use super::{super::{archive, volume}, Entry};",
+            &["src/tree/walk.rs:1: tree uses archive", "src/tree/walk.rs:1: tree uses volume"],
         ),
         // The vocabulary uses no layer, and a name that the root gives again is its layer's.
         (
@@ -146,7 +150,7 @@ fn a_use_of_a_layer_to_the_right_is_found_with_its_line() {
         (
             "src/filesystem/mod.rs",
             "use crate::{Outcome, Disk};",
-            &["src/filesystem/mod.rs:1: filesystem uses disk"],
+            &["src/filesystem/mod.rs:1: filesystem uses volume"],
         ),
         ("src/cli/mod.rs", "use crate::Nothing;", &["src/cli/mod.rs:1: cli uses Nothing, which is no layer"]),
         ("src/cli/mod.rs", "use crate::*;", &["src/cli/mod.rs:1: cli uses *, which is no layer"]),

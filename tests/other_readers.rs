@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use voltar::Disk;
-use voltar::disk::Volume;
+use voltar::volume::Volume;
 
 #[path = "other_readers/known.rs"]
 mod known;

@@ -24,9 +24,9 @@ use serde_json::{Value, json};
 use voltar::archive::read::{Head, Manifest};
 use voltar::device::{Io, Target, WritableWindow, open_writable};
 use voltar::filesystem::ext::Geometry;
-use voltar::place::{Item, ItemKind, Location, Place};
 use voltar::restore::ext::{self, Outcome};
 use voltar::units::ByteRange;
+use voltar::view::{Item, ItemKind, Location, Place};
 
 const MKE2FS: Needs = Needs::Tool("mke2fs", "e2fsprogs");
 const NEEDS: &[Needs] = &[

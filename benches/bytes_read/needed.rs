@@ -18,9 +18,9 @@ use std::collections::BTreeSet;
 
 use voltar::Result;
 use voltar::device::Device;
-use voltar::disk::Volume;
 use voltar::filesystem::FileKind;
 use voltar::tree::{Exclude, Step, Walk};
+use voltar::volume::Volume;
 
 use super::journal;
 use super::layout::{Inode, Layout, Map, SECTOR_BYTES};

@@ -10,10 +10,10 @@ use super::base64;
 use super::manifest;
 use super::part::{Becomes, Part};
 use crate::device::{ReadAt, read_vec};
-use crate::disk::{Disk, Held};
 use crate::error::{Error, Kind, Result};
 use crate::partition::Table;
 use crate::units::{ByteRange, Bytes};
+use crate::volume::{Disk, Held};
 
 /// Bytes of one record, before they become text.
 pub(super) const RECORD_BYTES: usize = 48 << 10;

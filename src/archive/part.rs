@@ -3,10 +3,10 @@
 use super::observer::Observer;
 use super::{Raw, Request, image};
 use crate::device::Device;
-use crate::disk::{Disk, Held, Volume, WHOLE};
 use crate::error::{Error, Issue, Kind, Result};
 use crate::filesystem::{Contents, Extent, Filesystem};
 use crate::units::Bytes;
+use crate::volume::{Disk, Held, Volume, WHOLE};
 
 /// A first pass over a volume that is longer than this takes so long that it is announced.
 const SILENT_BYTES: u64 = 1 << 30;

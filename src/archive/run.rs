@@ -20,9 +20,9 @@ use super::report::Report;
 use super::work::{Bench, Shared};
 use super::writing::{Writing, stopped};
 use crate::device::Device;
-use crate::disk::Disk;
 use crate::error::{Error, Issue, Kind, Result};
 use crate::tree::{Exclude, Step, Walk};
+use crate::volume::Disk;
 
 /// Which volumes go in as they are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -12,9 +12,9 @@ use super::manifest;
 use super::report::Report;
 use super::run::{Output, Request};
 use super::work::{Done, Event};
-use crate::disk::Disk;
 use crate::error::{Error, Issue, Kind, Result};
 use crate::printable::Printable;
+use crate::volume::Disk;
 
 /// The error of a run that somebody ended.
 pub(super) fn stopped() -> Error {

@@ -3,8 +3,8 @@
 
 use crate::archive::base64;
 use crate::fields::{u16_at, u32_at};
-use crate::place::Item;
 use crate::printable::harmless;
+use crate::view::Item;
 
 /// Names of ACLs, and what stands before each of their lines.
 const ACLS: [(&[u8], &str); 2] =

@@ -11,9 +11,9 @@ use super::formats::content_size;
 use super::places::{Named, Reading, Session};
 use super::{INCOMPLETE, speech};
 use crate::error::{Error, Kind, Result};
-use crate::place::{Item, ItemKind};
 use crate::printable::Printable;
 use crate::units::ByteRange;
+use crate::view::{Item, ItemKind};
 
 /// Write files of an archive, an image or a device to stdout
 ///

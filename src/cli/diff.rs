@@ -13,7 +13,7 @@ use super::speech::{self, typed};
 use super::{FAILED, INCOMPLETE, USAGE, shown};
 use crate::error::{Error, Kind, Result};
 use crate::filesystem::Timestamp;
-use crate::place::{Budget, Contents, GoOn, Item, ItemKind, clean, is_below};
+use crate::view::{Budget, Contents, GoOn, Item, ItemKind, clean, is_below};
 
 const EXIT_CODES: &str = "\
 Exit codes:

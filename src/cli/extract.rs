@@ -18,10 +18,10 @@ use super::{INCOMPLETE, print, signals};
 use crate::archive::{Observer as _, threads};
 use crate::error::{Error, Kind, Result};
 use crate::extract::{Existing, Report, Request, Source, Target, extract};
-use crate::place::{Location, clean};
 use crate::printable::Printable;
 use crate::tree::Exclude;
 use crate::units::Bytes;
+use crate::view::{Location, clean};
 
 const EXAMPLES: &str = "\
 Examples:

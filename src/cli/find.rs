@@ -13,9 +13,9 @@ use super::{formats, shown};
 use crate::archive::Algorithm;
 use crate::error::{Issue, Kind, Result};
 use crate::job::scope::shelves;
-use crate::place::{Item, ItemKind, base_name};
 use crate::printable::Printable;
 use crate::tree::{Exclude, Pattern};
+use crate::view::{Item, ItemKind, base_name};
 
 /// Find entries in archives, images and devices
 ///

@@ -5,9 +5,9 @@ use std::ffi::OsStr;
 use super::speech::note;
 use crate::archive::Algorithm;
 use crate::error::{Error, Kind, Result};
-use crate::place::{Contents, Item, ItemKind, Place, Way};
 use crate::printable::Printable;
 use crate::units::Bytes;
+use crate::view::{Contents, Item, ItemKind, Place, Way};
 
 /// Digests of a place's files, of whatever kind is asked for.
 pub(super) struct Digests<'a> {

@@ -15,8 +15,8 @@ use super::{INCOMPLETE, shown};
 use crate::archive::Algorithm;
 use crate::error::{Error, Kind, Result};
 use crate::job::scope::{Shelf, shelves};
-use crate::place::{Contents, Item, Place, Way, clean};
 use crate::printable::Printable;
+use crate::view::{Contents, Item, Place, Way, clean};
 
 /// Show which archives have which version of a file
 ///

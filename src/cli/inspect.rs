@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 use super::args::{InspectArguments, SourceArguments};
 use super::speech::{document, note};
 use super::{INCOMPLETE, print, table};
-use crate::disk::{Disk, Held, Volume, WHOLE};
 use crate::error::{Error, Result};
 use crate::filesystem::{Contents, Summary};
 use crate::partition::{Partition, Scheme};
 use crate::printable::Printable;
 use crate::sandbox::Writing;
 use crate::units::Bytes;
+use crate::volume::{Disk, Held, Volume, WHOLE};
 use crate::worker::child::Source;
 
 /// Which columns are numbers.

@@ -11,8 +11,8 @@ use super::speech::note;
 use super::{INCOMPLETE, formats, shown};
 use crate::archive::Algorithm;
 use crate::error::{Issue, Result};
-use crate::place::{Budget, Item, ItemKind, base_name};
 use crate::units::Bytes;
+use crate::view::{Budget, Item, ItemKind, base_name};
 
 /// Bytes of entries that are sorted at once; showing them takes as much again.
 const SORTED_BYTES: usize = 128 << 20;

@@ -12,9 +12,9 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use super::INCOMPLETE;
 use super::speech::{self, note};
 use crate::error::{Error, Issue, Kind, Result};
-use crate::place::{Item, Location, Opened, Place};
 use crate::printable::Printable;
 use crate::sandbox;
+use crate::view::{Item, Location, Opened, Place};
 
 /// Files that a place takes at most: itself twice, its manifest, and a journal.
 const FILES_EACH: u64 = 4;

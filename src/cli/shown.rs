@@ -6,8 +6,8 @@ use serde_json::{Map, Value, json};
 
 use crate::filesystem::Timestamp;
 use crate::hex;
-use crate::place::{Item, ItemKind};
 use crate::printable::{Printable, harmless};
+use crate::view::{Item, ItemKind};
 
 /// `-rw-r-xr--`, with the letters that ls(1) has for set-user-id and the like.
 pub(super) fn mode(item: &Item) -> String {

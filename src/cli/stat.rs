@@ -10,7 +10,7 @@ use super::places::{Out, Reading, Session};
 use super::{attributes, shown};
 use crate::error::Result;
 use crate::filesystem::Timestamp;
-use crate::place::{Item, ItemKind};
+use crate::view::{Item, ItemKind};
 
 /// Show all that is known of an entry: times, attributes, flags, digest
 #[derive(Debug, Args)]

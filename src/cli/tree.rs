@@ -14,8 +14,8 @@ use super::shown;
 use super::speech::typed;
 use super::table::count as counted;
 use crate::error::{Error, Kind, Result};
-use crate::place::{Item, ItemKind, Place};
 use crate::printable::Printable;
+use crate::view::{Item, ItemKind, Place};
 
 /// Deepest tree that is shown.
 const DEPTH_MOST: usize = 4096;

@@ -23,10 +23,10 @@ use crate::archive::kind_name;
 use crate::archive::read::{Files, Finding, Verdict, verify};
 use crate::error::{Error, Kind, Result};
 use crate::job::choice::{Choice, Share};
-use crate::place::{GoOn, Location, Opened};
 use crate::printable::Printable;
 use crate::sandbox;
 use crate::units::ByteRange;
+use crate::view::{GoOn, Location, Opened};
 
 /// Findings that are shown to people: of a frame that is lost there may be one for each file in it.
 const FINDINGS_SHOWN: usize = 40;

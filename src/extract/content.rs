@@ -7,7 +7,7 @@ use rustix::io::Errno;
 
 use super::run::{Run, refused};
 use crate::error::{Error, Result};
-use crate::place::{Check, Item, ItemKind, TakeAt};
+use crate::view::{Check, Item, ItemKind, TakeAt};
 
 /// What gives the data of a file to what takes them.
 pub(super) type Read<'a> = dyn FnMut(&mut TakeAt<'_>) -> Result<()> + 'a;

@@ -16,8 +16,8 @@ use super::folding::Folding;
 use super::run::{Run, refused, stat_of};
 use super::target::{changed, created, modified, open_in};
 use crate::error::{Error, Kind, Result};
-use crate::place::{Item, ItemKind};
 use crate::temporary;
+use crate::view::{Item, ItemKind};
 
 const OPEN: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY);
 
@@ -63,9 +63,8 @@ impl Branch {
         item: Option<&Item>,
         ready: &mut dyn FnMut(&[u8]),
     ) -> Result<Arc<Directory>> {
-        let is_on_the_way = |(directory, name): &(&Arc<Directory>, &&[u8])| {
-            crate::place::base_name(&directory.path) == **name
-        };
+        let is_on_the_way =
+            |(directory, name): &(&Arc<Directory>, &&[u8])| crate::view::base_name(&directory.path) == **name;
         let same = self.0.iter().skip(1).zip(names).take_while(is_on_the_way).count();
         while self.0.len() > same.saturating_add(1) {
             if let Some(directory) = self.0.pop() {

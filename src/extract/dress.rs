@@ -15,7 +15,7 @@ use super::run::{Run, refused};
 use crate::archive::flags_of_text;
 use crate::error::Result;
 use crate::filesystem::{Attribute, Timestamp};
-use crate::place::{Item, ItemKind};
+use crate::view::{Item, ItemKind};
 
 const ACCESS_ACL: &[u8] = b"system.posix_acl_access";
 const DEFAULT_ACL: &[u8] = b"system.posix_acl_default";

@@ -12,8 +12,8 @@ use super::run::{Run, refused, stat_at};
 use super::target::{changed, modified};
 use crate::error::{Error, Kind, Result};
 use crate::filesystem::Timestamp;
-use crate::place::{Item, ItemKind};
 use crate::printable::Printable;
+use crate::view::{Item, ItemKind};
 
 /// Latest time that filesystems with 32 bits of seconds have.
 const CLIPPED: i64 = 0x7fff_ffff;

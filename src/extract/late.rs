@@ -6,7 +6,7 @@ use super::left::What;
 use super::name::names;
 use super::run::Run;
 use crate::archive::flags_of_text;
-use crate::place::{Item, ItemKind};
+use crate::view::{Item, ItemKind};
 
 /// `FS_APPEND_FL` and `FS_IMMUTABLE_FL` (`linux/fs.h`).
 pub(super) const LATE: u32 = 0x30;

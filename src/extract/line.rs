@@ -9,8 +9,8 @@ use crossbeam_channel::Receiver;
 use super::directory::Directory;
 use super::run::Run;
 use crate::error::{Error, Result};
-use crate::place::Item;
 use crate::units::ByteRange;
+use crate::view::Item;
 
 /// An entry to be made.
 pub(super) struct Step {

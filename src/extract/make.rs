@@ -19,7 +19,7 @@ use super::left::What;
 use super::name;
 use super::run::{Run, refused, stat_at, stat_of};
 use crate::error::{Error, Kind, Result};
-use crate::place::{Item, ItemKind};
+use crate::view::{Item, ItemKind};
 
 const NEW_FILE: OFlags =
     OFlags::WRONLY.union(OFlags::CREATE).union(OFlags::EXCL).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);

@@ -30,8 +30,8 @@ use std::collections::BTreeMap;
 
 use crate::archive::Observer;
 use crate::error::Result;
-use crate::place::Place;
 use crate::tree::Exclude;
+use crate::view::Place;
 
 pub use self::target::{Source, Target};
 

@@ -1,7 +1,7 @@
 //! Which names of members lead to a place below the target, and which do not.
 
 use crate::error::{Error, Kind, Result};
-use crate::place::Item;
+use crate::view::Item;
 
 /// Longest name, `NAME_MAX` in the kernel.
 const NAME_MOST: usize = 255;

@@ -10,7 +10,7 @@ use super::left::What;
 use super::run::{Run, stat_of};
 use super::target::modified;
 use crate::filesystem::{Attribute, Timestamp};
-use crate::place::Item;
+use crate::view::Item;
 
 /// Attributes that the kernel gives back as they were set. It rewrites others: an ACL that says no
 /// more than the mode becomes the mode.

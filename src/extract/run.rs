@@ -15,8 +15,8 @@ use super::left::Left;
 use super::target::Target;
 use super::{Report, Request};
 use crate::error::{Error, Issue, Kind, Result};
-use crate::place::Place;
 use crate::temporary::{Names, is_full};
+use crate::view::Place;
 
 /// What this process may set.
 #[derive(Debug)]

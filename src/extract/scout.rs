@@ -15,9 +15,9 @@ use super::run::{Run, stat_of};
 use super::target::{STATE, Target};
 use super::{Existing, Report, Request};
 use crate::error::{Error, Kind, Result};
-use crate::place::{AtHand, Item, ItemKind, Place, is_below};
 use crate::printable::Printable;
 use crate::temporary;
+use crate::view::{AtHand, Item, ItemKind, Place, is_below};
 
 /// Entries, and bytes of their content, that are handed over at once. The files in a frame of an archive are a batch, more or less.
 const BATCH_ENTRIES: usize = 64;

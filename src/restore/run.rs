@@ -18,10 +18,10 @@ use crate::device::{Target, WritableWindow, WriteAt, from_file, read_vec};
 use crate::error::{Error, Kind, Result};
 use crate::filesystem::ext::Geometry;
 use crate::filesystem::ext::writer::{self, Veil};
-use crate::place::{Check, Item, ItemKind, Place};
 use crate::printable::Printable;
 use crate::temporary::scratch;
 use crate::units::{ByteRange, Bytes};
+use crate::view::{Check, Item, ItemKind, Place};
 
 /// Position of an ext filesystem's superblock.
 const SUPERBLOCK_AT: u64 = 1024;

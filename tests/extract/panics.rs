@@ -6,7 +6,7 @@ use std::thread;
 
 use voltar::archive::Observer;
 use voltar::extract::{Existing, Request, Source, Target, extract};
-use voltar::place::Location;
+use voltar::view::Location;
 use voltar::{Issue, Kind};
 
 use crate::{Hostile, both_ways};

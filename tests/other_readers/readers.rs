@@ -8,9 +8,9 @@ use ext4_view::{Ext4, FileType};
 use fs_ext4::Filesystem as FsExt4;
 use fs_ext4::block_io::BlockDevice;
 use voltar::archive::Algorithm;
-use voltar::disk::Volume;
 use voltar::filesystem::{Content, FileKind, Filesystem, Timestamp};
 use voltar::tree::{Body, Entry, Exclude, Step, Walk};
+use voltar::volume::Volume;
 
 use super::seen::{Seen, Tree, join, sha1, told, unreadable};
 

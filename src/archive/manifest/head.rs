@@ -6,9 +6,9 @@ use super::FORMAT;
 use crate::archive::areas::Areas;
 use crate::archive::part::{self, Becomes, Part};
 use crate::archive::run::Request;
-use crate::disk::{Disk, Volume};
 use crate::filesystem::Contents;
 use crate::printable::Printable;
+use crate::volume::{Disk, Volume};
 
 /// The manifest's first record.
 pub(in crate::archive) fn head(

@@ -5,7 +5,7 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
 
 use crate::error::{Error, Kind, Result};
-use crate::place::{Budget, ItemKind};
+use crate::view::{Budget, ItemKind};
 
 /// Bytes of a node in the list and in the index.
 const NODE_BYTES: usize = 96;

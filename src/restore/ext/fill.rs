@@ -8,9 +8,9 @@ use crate::error::{Error, Kind, Result, Salvaged};
 use crate::filesystem::ext::Geometry;
 use crate::filesystem::ext::writer::{Folder, Made, NewInode, Writer};
 use crate::filesystem::{FileKind, Flags, Timestamp};
-use crate::place::{Check, Item, ItemKind, Place, base_name, parent};
 use crate::printable::Printable;
 use crate::units::ByteRange;
+use crate::view::{Check, Item, ItemKind, Place, base_name, parent};
 
 /// Issues that are told one by one.
 const ISSUES_MOST: usize = 1000;

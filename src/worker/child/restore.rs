@@ -8,8 +8,8 @@ use crate::archive::read::{Manifest, Packed};
 use crate::archive::{Algorithm, Target, settle};
 use crate::device::{self, Io};
 use crate::error::{Error, Kind, Result};
-use crate::place::Location;
 use crate::restore::{Blueprint, Output, Plan};
+use crate::view::Location;
 use crate::worker::channel::Channel;
 use crate::worker::onto::Onto;
 use crate::worker::protocol::{Message, Order};
@@ -51,7 +51,7 @@ pub(super) fn run(archive: &Path, has_sandbox: bool, mut channel: Channel, paren
 
 fn write(
     plan: &Plan,
-    opened: crate::place::Opened,
+    opened: crate::view::Opened,
     output: Output,
     archive: &Path,
     parent: &Parent,

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use crate::archive::read::Packed;
 use crate::device::{self, Device, Io};
-use crate::disk::Disk;
 use crate::error::{Error, Kind, Result};
 use crate::sandbox::{self, Writing};
+use crate::volume::Disk;
 
 /// How a source is read.
 #[derive(Debug)]

@@ -8,10 +8,10 @@ use super::Archive;
 use super::firsts::Firsts;
 use crate::archive::read::{Manifest, ManifestEntry, Member, Members, Record, TarStream, differences};
 use crate::error::{Error, Issue, Kind, Result};
-use crate::place::Each;
-use crate::place::item::{Item, ItemKind};
-use crate::place::name::{is_below, of_entry};
 use crate::printable::Printable;
+use crate::view::Each;
+use crate::view::item::{Item, ItemKind};
+use crate::view::name::{is_below, of_entry};
 
 /// The members of a tar are padded to a multiple of this.
 const BLOCK: u64 = 512;

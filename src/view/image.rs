@@ -8,10 +8,10 @@ use super::name::{base_name, clean, is_below, parent};
 use super::{Data, Each, EachWith, Place, missing, no_content};
 use crate::archive::is_empty;
 use crate::device::ReadAt;
-use crate::disk::{Disk, Held, Volume};
 use crate::error::{Error, Issue, Kind, Result};
 use crate::filesystem::{Content, FileKind, Filesystem, Inode};
 use crate::tree::{self, Exclude, Step, Walk};
+use crate::volume::{Disk, Held, Volume};
 
 /// Runs of data of a volume that are kept; what lies behind them is read, holes and all.
 const RUNS_MOST: usize = 1 << 20;

@@ -12,8 +12,8 @@ use super::name::clean;
 use crate::archive::read::{Manifest, Packed};
 use crate::archive::{Algorithm, Compression, Target, settle};
 use crate::device::{self, Device, Io};
-use crate::disk::Disk;
 use crate::error::{Error, Kind, Result};
+use crate::volume::Disk;
 
 /// A file or device, and a path in it: `FILE`, or `FILE:PATH`.
 #[derive(Clone, Debug, PartialEq, Eq)]

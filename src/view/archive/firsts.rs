@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::place::{Budget, Item, ItemKind};
+use crate::view::{Budget, Item, ItemKind};
 
 /// Bytes of symbolic links and devices that are remembered for their further names.
 const BYTES_MOST: usize = 64 << 20;
