@@ -9,6 +9,8 @@
 //! # Ok::<(), voltar::Error>(())
 //! ```
 
+mod id;
+pub mod layer;
 mod volume;
 
 use std::path::{Path, PathBuf};
@@ -20,7 +22,11 @@ use crate::filesystem::{Contents, probe};
 use crate::partition::{self, Scheme, Table};
 use crate::units::ByteRange;
 
+pub use id::VolumeId;
 pub use volume::{Held, Volume, WHOLE};
+
+/// The name of a volume of which the probe knows nothing.
+const UNKNOWN: &str = "unknown";
 
 /// Bytes of the smallest sector that a disk has.
 const LEAST_SECTOR_BYTES: u64 = 512;

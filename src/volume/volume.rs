@@ -85,7 +85,7 @@ impl Volume {
     pub fn name(&self) -> &str {
         match &self.contents {
             Contents::Known(signature) => signature.name,
-            Contents::Unknown => "unknown",
+            Contents::Unknown => super::UNKNOWN,
         }
     }
 
