@@ -10,9 +10,9 @@ use rustix::fs::{AtFlags, Mode, OFlags, Timespec, Timestamps, futimens, mkdirat,
 use rustix::io::Errno;
 
 use super::Existing;
-use super::dress::{Open, has_default_acl};
 use super::existing::Then;
 use super::folding::Folding;
+use super::metadata::{Open, has_default_acl};
 use super::run::{Run, refused, stat_of};
 use super::target::{changed, created, modified, open_in};
 use crate::error::{Error, Kind, Result};

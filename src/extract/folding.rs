@@ -10,8 +10,8 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use rustix::fs::Dir;
 
+use super::deferred::identity;
 use super::directory::Directory;
-use super::late::identity;
 use super::run::{Run, stat_at};
 use crate::error::{Error, Kind, Result};
 use crate::printable::Printable;

@@ -11,13 +11,13 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use super::content::Read;
+use super::deferred::identity;
 use super::directory::Directory;
-use super::dress::Open;
 use super::existing::{Then, kind_of};
-use super::late::identity;
-use super::left::What;
+use super::metadata::Open;
 use super::name;
 use super::run::{Run, refused, stat_at, stat_of};
+use super::unsupported::What;
 use crate::error::{Error, Kind, Result};
 use crate::view::{Item, ItemKind};
 

@@ -11,20 +11,20 @@
 //! A file is made under a temporary name and gets its own when all of it is there. What has its name is whole.
 
 mod content;
+mod deferred;
 mod directory;
-mod dress;
 mod enclosure;
 mod existing;
 mod folding;
-mod late;
-mod left;
 mod line;
 mod make;
+mod metadata;
 mod name;
+mod planner;
 mod read_back;
 mod run;
-mod scout;
 mod target;
+mod unsupported;
 
 use std::collections::BTreeMap;
 
@@ -102,5 +102,5 @@ impl Report {
 /// [`crate::error::Kind::Interrupted`] when the observer wants it to end; and when the place can't be read. What was complete by then stays, and the same call
 /// goes on from there.
 pub fn extract(place: &dyn Place, target: &Target, request: &Request<'_>) -> Result<Report> {
-    scout::extract(place, target, request)
+    planner::extract(place, target, request)
 }

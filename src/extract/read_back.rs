@@ -5,10 +5,10 @@ use std::os::fd::AsFd as _;
 
 use rustix::fs::{Statx, fgetxattr, ioctl_getflags};
 
-use super::dress::Open;
-use super::left::What;
+use super::metadata::Open;
 use super::run::{Run, stat_of};
 use super::target::modified;
+use super::unsupported::What;
 use crate::filesystem::{Attribute, Timestamp};
 use crate::view::Item;
 

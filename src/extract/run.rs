@@ -10,9 +10,9 @@ use rustix::fs::{AtFlags, Statx, StatxFlags, statx};
 use rustix::io::Errno;
 use rustix::process::{getegid, geteuid, getgroups};
 
-use super::late::Late;
-use super::left::Left;
+use super::deferred::Deferred;
 use super::target::Target;
+use super::unsupported::Unsupported;
 use super::{Report, Request};
 use crate::error::{Error, Issue, Kind, Result};
 use crate::temporary::{Names, is_full};
@@ -46,7 +46,7 @@ pub(super) struct Run<'a> {
     pub target: &'a Target,
     pub request: &'a Request<'a>,
     pub rights: Rights,
-    pub left: Left,
+    pub left: Unsupported,
     /// Bytes of content so far, and about how many there are; zero where nobody asked.
     pub written: AtomicU64,
     total: AtomicU64,
@@ -57,7 +57,7 @@ pub(super) struct Run<'a> {
     entries: Mutex<BTreeMap<&'static str, u64>>,
     /// Names of entries that are not whole yet.
     pub names: Names,
-    late: Mutex<Vec<Late>>,
+    late: Mutex<Vec<Deferred>>,
     /// Paths that some thread is busy with.
     busy: Mutex<HashSet<Vec<u8>>>,
     less_busy: Condvar,
@@ -72,7 +72,7 @@ impl<'a> Run<'a> {
             target,
             request,
             rights: Rights::of_this_process(),
-            left: Left::default(),
+            left: Unsupported::default(),
             written: AtomicU64::new(0),
             total: AtomicU64::new(0),
             verified: AtomicU64::new(0),
@@ -174,7 +174,7 @@ impl<'a> Run<'a> {
         self.fatal.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    pub(super) fn late(&self) -> MutexGuard<'_, Vec<Late>> {
+    pub(super) fn late(&self) -> MutexGuard<'_, Vec<Deferred>> {
         self.late.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -63,12 +63,12 @@ const ALL: [(What, bool, &str); 14] = [
 
 /// How often each was left, and of which entry first.
 #[derive(Debug, Default)]
-pub(super) struct Left {
+pub(super) struct Unsupported {
     counts: [AtomicU64; ALL.len()],
     first: Mutex<BTreeMap<usize, Vec<u8>>>,
 }
 
-impl Left {
+impl Unsupported {
     /// Counts one.
     pub(super) fn add(&self, what: What) {
         let places = ALL.iter().zip(&self.counts);
@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn each_is_said_once_with_its_number() {
-        let left = Left::default();
+        let left = Unsupported::default();
         left.add(What::Device);
         left.add(What::Flags);
         left.add(What::Device);

@@ -46,7 +46,7 @@ pub(super) fn extract(place: &dyn Place, target: &Target, request: &Request<'_>)
         for _ in 0..request.threads.max(1) {
             scope.spawn(|| run.work(&receiver));
         }
-        let mut scout = Scout {
+        let mut planner = Planner {
             run: &run,
             wanted: &wanted,
             sender,
@@ -56,14 +56,14 @@ pub(super) fn extract(place: &dyn Place, target: &Target, request: &Request<'_>)
             moved: BTreeMap::new(),
             seen: BTreeSet::new(),
         };
-        let gone = catch_unwind(AssertUnwindSafe(|| scout.go()));
+        let gone = catch_unwind(AssertUnwindSafe(|| planner.go()));
         let gone = gone.unwrap_or_else(|panic| Err(panicked(panic.as_ref())));
         let root = gone.unwrap_or_else(|error| {
             run.fail(error);
             None
         });
         let missing =
-            wanted.paths.iter().filter(|path| !scout.seen.contains(*path)).cloned().collect::<Vec<_>>();
+            wanted.paths.iter().filter(|path| !planner.seen.contains(*path)).cloned().collect::<Vec<_>>();
         (missing, root)
     });
     if let Some(error) = run.take_fatal() {
@@ -182,7 +182,7 @@ fn survey(run: &Run<'_>, wanted: &Wanted<'_>, must_be_new: bool) -> Result<()> {
     Ok(())
 }
 
-struct Scout<'a> {
+struct Planner<'a> {
     run: &'a Run<'a>,
     wanted: &'a Wanted<'a>,
     sender: Sender<Vec<Step>>,
@@ -195,7 +195,7 @@ struct Scout<'a> {
     seen: BTreeSet<Vec<u8>>,
 }
 
-impl Scout<'_> {
+impl Planner<'_> {
     /// Goes through all of it; gives back the target, which is open still.
     fn go(&mut self) -> Result<Option<Arc<Directory>>> {
         let run = self.run;

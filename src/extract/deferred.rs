@@ -2,21 +2,21 @@
 
 use rustix::fs::{IFlags, Mode, OFlags, Statx, ioctl_getflags, ioctl_setflags};
 
-use super::left::What;
 use super::name::names;
 use super::run::Run;
+use super::unsupported::What;
 use crate::archive::flags_of_text;
 use crate::view::{Item, ItemKind};
 
 /// `FS_APPEND_FL` and `FS_IMMUTABLE_FL` (`linux/fs.h`).
-pub(super) const LATE: u32 = 0x30;
+pub(super) const DEFERRED: u32 = 0x30;
 
 /// Entries with such flags that are remembered. There are few of them on a system.
 const MOST: usize = 1 << 20;
 
 /// An entry that gets such flags.
 #[derive(Debug)]
-pub(super) struct Late {
+pub(super) struct Deferred {
     path: Vec<u8>,
     kind: ItemKind,
     flags: u32,
@@ -32,7 +32,7 @@ pub(super) fn identity(stat: &Statx) -> (u32, u32, u64) {
 impl Run<'_> {
     /// Remembers an entry, if it has such flags.
     pub(super) fn later(&self, item: &Item, stat: &Statx) {
-        let flags = item.flags.as_ref().map_or(0, |text| flags_of_text(text).0 & LATE);
+        let flags = item.flags.as_ref().map_or(0, |text| flags_of_text(text).0 & DEFERRED);
         if flags == 0 {
             return;
         }
@@ -42,7 +42,7 @@ impl Run<'_> {
         }
         let mut late = self.late();
         if late.len() < MOST {
-            late.push(Late { path: item.path.clone(), kind: item.kind, flags, inode: identity(stat) });
+            late.push(Deferred { path: item.path.clone(), kind: item.kind, flags, inode: identity(stat) });
         } else {
             self.left.add(What::Flags);
         }
@@ -52,7 +52,7 @@ impl Run<'_> {
     pub(super) fn set_late(&self, with_root: bool) {
         let mut late = std::mem::take(&mut *self.late());
         late.sort_by_key(|one| std::cmp::Reverse(one.path.len()));
-        let (now, then) = late.into_iter().partition(|one: &Late| with_root || !one.path.is_empty());
+        let (now, then) = late.into_iter().partition(|one: &Deferred| with_root || !one.path.is_empty());
         *self.late() = then;
         for one in &now {
             if !self.set_one(one) {
@@ -61,7 +61,7 @@ impl Run<'_> {
         }
     }
 
-    fn set_one(&self, one: &Late) -> bool {
+    fn set_one(&self, one: &Deferred) -> bool {
         let flags = match one.kind {
             ItemKind::Directory => OFlags::RDONLY | OFlags::DIRECTORY,
             _ => OFlags::WRONLY | OFlags::NONBLOCK,

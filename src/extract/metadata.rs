@@ -8,10 +8,10 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use super::late::LATE;
-use super::left::What;
+use super::deferred::DEFERRED;
 use super::read_back::Wanted;
 use super::run::{Run, refused};
+use super::unsupported::What;
 use crate::archive::flags_of_text;
 use crate::error::Result;
 use crate::filesystem::{Attribute, Timestamp};
@@ -174,7 +174,7 @@ impl Run<'_> {
         if open.is_place || !matches!(item.kind, ItemKind::File | ItemKind::Directory | ItemKind::Image) {
             return;
         }
-        let now = flags & !LATE;
+        let now = flags & !DEFERRED;
         let set = |wanted: u32| {
             let there = ioctl_getflags(open.file)?;
             ioctl_setflags(open.file, there | IFlags::from_bits_retain(wanted))
