@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustix::time::{ClockId, clock_gettime};
 use voltar::archive::{Algorithm, Compression, Output, Request, create};
-use voltar::{Disk, Result, error};
+use voltar::{Disk, Result};
 
 #[path = "parts/encoders.rs"]
 mod archive;

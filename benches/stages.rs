@@ -15,7 +15,7 @@ use voltar::archive::{Algorithm, Compression, Output, create};
 use voltar::filesystem::{Content, Extent, Filesystem};
 use voltar::tree::{Body, Exclude, Step, Walk};
 use voltar::volume::Volume;
-use voltar::{Disk, device, error};
+use voltar::{Disk, device};
 
 #[path = "parts/encoders.rs"]
 mod archive;

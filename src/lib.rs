@@ -5,7 +5,7 @@
 //! permission on the device is all it needs.
 //!
 //! ```text
-//! temporary ▶ device ▶ partition ▶ filesystem ▶ tree ▶ volume ▶ archive ▶ view
+//! temporary ▶ device ▶ partition ▶ filesystem ▶ tree ▶ volume ▶ format ▶ archive ▶ view
 //!   ▶ sandbox ▶ extract ▶ restore ▶ snapshot ▶ worker ▶ job ▶ cli
 //! ```
 //!
@@ -36,6 +36,7 @@ pub mod error;
 pub mod extract;
 mod fields;
 pub mod filesystem;
+pub mod format;
 mod hex;
 pub mod job;
 pub mod partition;

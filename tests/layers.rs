@@ -1,7 +1,7 @@
 //! Holds the layers of `src/` in order, and a few rules that every file there keeps.
 //!
 //! ```text
-//! temporary ▶ device ▶ partition ▶ filesystem ▶ tree ▶ volume ▶ archive ▶ view
+//! temporary ▶ device ▶ partition ▶ filesystem ▶ tree ▶ volume ▶ format ▶ archive ▶ view
 //!   ▶ sandbox ▶ extract ▶ restore ▶ snapshot ▶ worker ▶ job ▶ cli
 //! ```
 //!
@@ -18,13 +18,14 @@ mod source;
 use source::{Written, paths, tokens, tree};
 
 /// From left to right.
-const LAYERS: [&str; 15] = [
+const LAYERS: [&str; 16] = [
     "temporary",
     "device",
     "partition",
     "filesystem",
     "tree",
     "volume",
+    "format",
     "archive",
     "view",
     "sandbox",

@@ -1,12 +1,7 @@
-//! The encoders are no part of the library's interface: they are compiled here once more, from the same source.
+//! The encoders of frames.
 
-#[allow(dead_code, unused_imports)]
-#[path = "../../src/archive/codec/mod.rs"]
-mod codec;
-
-pub use codec::Compression;
-
-use super::error::Result;
+use voltar::Result;
+pub use voltar::format::codec::Compression;
 
 /// What compresses one frame after the other, at the usual level.
 pub fn encoder(compression: Compression) -> Result<impl FnMut(&[u8], &mut Vec<u8>) -> Result<()>> {

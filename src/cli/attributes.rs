@@ -1,8 +1,8 @@
 //! Extended attributes as people know them: ACLs as getfacl(1) shows them, all else as getfattr(1)
 //! does.
 
-use crate::archive::base64;
 use crate::fields::{u16_at, u32_at};
+use crate::format::base64;
 use crate::printable::harmless;
 use crate::view::Item;
 

@@ -9,6 +9,7 @@ mod file;
 pub mod foreign;
 mod mapped;
 mod open;
+mod reader;
 mod window;
 mod write;
 
@@ -20,6 +21,7 @@ use crate::units::ByteRange;
 
 pub use counting::Counting;
 pub use open::{Io, of_file, open};
+pub(crate) use reader::Reader;
 pub use window::Window;
 pub use write::{Target, WritableWindow, WriteAt, from_file, from_known, open_writable};
 

@@ -30,7 +30,7 @@ pub(super) use target::checksum_line;
 pub use writers::{Digests, Writers};
 
 use self::transaction::Transaction;
-use super::writing::write_error;
+use super::write::writing::write_error;
 use crate::error::{Error, Kind, Result};
 use crate::temporary::{Folder, Temporary, told_full};
 

@@ -10,7 +10,7 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::Path;
 
 use super::target::Target;
-use crate::archive::digest::Algorithm;
+use crate::format::digest::Algorithm;
 use crate::temporary::Name;
 
 /// The role of the record's own name.

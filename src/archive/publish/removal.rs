@@ -10,8 +10,8 @@ use std::path::Path;
 
 use super::record::MOST_BYTES;
 use super::target::Target;
-use crate::archive::digest::Algorithm;
 use crate::error::{Error, Kind, Result};
+use crate::format::digest::Algorithm;
 use crate::temporary::{Folder, Name, Temporary};
 
 /// The role of a mark's name.

@@ -10,8 +10,8 @@ use super::record::{MOST_BYTES, ROLE, Record, State};
 use super::removal;
 use super::target::Target;
 use super::transaction::Steps;
-use crate::archive::digest::Algorithm;
 use crate::error::{Error, Kind, Result};
+use crate::format::digest::Algorithm;
 use crate::printable::Printable;
 use crate::temporary::{Folder, Name};
 

@@ -6,8 +6,8 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::archive::digest::Algorithm;
 use crate::error::{Error, Kind, Result};
+use crate::format::digest::Algorithm;
 use crate::printable::Printable;
 use crate::temporary::{Standing, standing_for_stream};
 

@@ -23,7 +23,7 @@ use rustix::fs::FileType;
 use super::record::{Record, Slot, State};
 use super::target::{Target, exists};
 use super::{failed, settle};
-use crate::archive::writing::write_error;
+use crate::archive::write::writing::write_error;
 use crate::error::{Error, Kind, Result};
 use crate::temporary::{Folder, Over, Standing, Temporary, standing};
 

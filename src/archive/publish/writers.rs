@@ -8,10 +8,10 @@ use std::os::unix::fs::FileExt as _;
 use rustix::fs::{Advice, fadvise};
 use serde::{Deserialize, Serialize};
 
-use crate::archive::codec::ManifestWriter;
-use crate::archive::digest::{Algorithm, Digest};
-use crate::archive::writing::write_error;
+use crate::archive::write::writing::write_error;
 use crate::error::{Error, Result};
+use crate::format::codec::ManifestWriter;
+use crate::format::digest::{Algorithm, Digest};
 use crate::temporary::told_full;
 
 /// The digests that the checksum file names.

@@ -6,11 +6,11 @@ use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use super::frames::{Frames, Span};
-use super::unpack::Unpacker;
-use crate::archive::codec::Compression;
 use crate::device::Device;
 use crate::error::{Error, Result};
+use crate::format::codec::Compression;
+use crate::format::codec::Unpacker;
+use crate::format::codec::{Frames, Span};
 
 /// Frames that are kept for each thread that may read, and besides.
 const PER_THREAD: usize = 2;

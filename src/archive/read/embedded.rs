@@ -6,14 +6,14 @@
 use std::fmt;
 use std::fs::File;
 
+use super::container::Packed;
 use super::members::{self, BLOCK_LEN, Plain};
-use super::packed::Packed;
-use super::seek_table;
-use crate::archive::codec::Compression;
-use crate::archive::embedded::is_member;
-use crate::archive::manifest::{self, Ends};
+use crate::archive::write::embedded::is_member;
 use crate::device::{Device, ReadAt, Window, read_vec};
 use crate::error::{Error, Kind, Result};
+use crate::format::codec::Compression;
+use crate::format::codec::seek_table;
+use crate::format::manifest::{self, Ends};
 use crate::units::ByteRange;
 
 /// Bytes at the end of a tar in which something must not be zero. There are two blocks of zeros,

@@ -10,8 +10,8 @@ use std::sync::OnceLock;
 
 use super::manifest::{EntryKind, ManifestEntry};
 use super::members::{self, Member, MemberKind};
-use crate::archive::{acl, fflags};
 use crate::filesystem::{Attribute, Timestamp};
+use crate::format::tar::{acl_text as acl, flags as fflags};
 
 /// Permission bits of a partition that is stored as a raw image.
 const IMAGE_MODE: u16 = 0o600;
@@ -42,7 +42,7 @@ type Fact = Option<u64>;
 
 /// All fields, in the order of their names.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Facts([Fact; NAMES.len()]);
+pub(crate) struct Facts([Fact; NAMES.len()]);
 
 /// In what a member differs from what the manifest says of it: names of fields.
 #[must_use]
@@ -51,7 +51,7 @@ pub fn differences(member: &Member, entry: &ManifestEntry) -> Vec<&'static str> 
 }
 
 impl Facts {
-    pub(super) fn of_member(member: &Member) -> Self {
+    pub(crate) fn of_member(member: &Member) -> Self {
         let is_link = member.kind == MemberKind::Link;
         let device = match member.kind {
             MemberKind::CharacterDevice { major, minor } | MemberKind::BlockDevice { major, minor } => {
@@ -87,7 +87,7 @@ impl Facts {
         ])
     }
 
-    pub(super) fn of_entry(entry: &ManifestEntry) -> Self {
+    pub(crate) fn of_entry(entry: &ManifestEntry) -> Self {
         let is_image = entry.kind == EntryKind::Image;
         let place = entry.place.as_ref();
         let owner = entry.uid.zip(entry.gid).map(|(uid, gid)| (u64::from(uid), u64::from(gid)));
@@ -115,7 +115,7 @@ impl Facts {
     }
 
     /// The names of the fields that the member tells, and the entry not, or in another way.
-    pub(super) fn differences(&self, entry: &Self) -> Vec<&'static str> {
+    pub(crate) fn differences(&self, entry: &Self) -> Vec<&'static str> {
         let pairs = NAMES.iter().zip(self.0.iter().zip(&entry.0));
         pairs.filter(|(_, (told, said))| told.is_some() && told != said).map(|(name, _)| *name).collect()
     }

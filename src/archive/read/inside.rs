@@ -5,8 +5,8 @@
 
 use std::sync::Arc;
 
+use super::container::Packed;
 use super::members;
-use super::packed::Packed;
 use super::stream::TarStream as _;
 use crate::device::{Device, read_vec};
 use crate::error::{Error, Kind, Result};

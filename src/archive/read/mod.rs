@@ -8,31 +8,24 @@
 //! An archive is as hostile as a disk: it may come from anywhere.
 
 mod cache;
+pub(super) mod container;
 mod embedded;
-mod facts;
-mod frames;
-mod gzip;
-mod gzip_table;
+pub(super) mod facts;
 mod inside;
-mod manifest;
-mod members;
-mod packed;
-mod seek_table;
-mod sidecars;
-mod stream;
-mod unpack;
-mod verify;
+pub(super) mod manifest;
+pub(super) mod members;
+pub(super) mod sidecars;
+pub(super) mod stream;
 
+pub use super::verify::{Counts, Finding, Verdict, Which, verify};
+pub use crate::format::codec::{Frames, Span};
+pub use container::Packed;
 pub use embedded::ends_inside;
 pub use facts::differences;
-pub use frames::{Frames, Span};
 pub use manifest::{
     Area, AreasOf, AreasRecord, Content, EntryKind, FilesystemRecord, Head, Manifest, ManifestEntry, Place,
     Record, Records, SourceRecord, TableRecord, Tail, VolumeRecord,
 };
 pub use members::{End, Member, MemberKind, MemberPlace, Members};
-pub use packed::Packed;
 pub use sidecars::{Checksum, Files};
-pub(super) use stream::FromDevice;
 pub use stream::TarStream;
-pub use verify::{Counts, Finding, Verdict, Which, verify};

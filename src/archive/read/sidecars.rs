@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
 
-use crate::archive::digest::Algorithm;
 use crate::archive::publish::{Target, settle};
 use crate::device::{self, Device, Io};
 use crate::error::{Error, Kind, Result};
+use crate::format::digest::Algorithm;
 
 /// Bytes that are read of a checksum file; there are two lines in it.
 const CHECKSUM_MOST: u64 = 64 << 10;

@@ -4,9 +4,8 @@ use std::io::{self, Read};
 use std::sync::Arc;
 
 use super::cache::Cache;
-use crate::archive::codec::Compression;
-use crate::device::Device;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
+use crate::format::codec::Compression;
 
 /// Bytes that are read at a time only to be passed.
 const PASSED_LEN: usize = 256 << 10;
@@ -62,7 +61,7 @@ pub trait TarStream {
 const BEHIND_LEN: usize = 64 << 10;
 
 /// Reads a stream to its end. Gives the position of the first byte that is not zero.
-pub(super) fn drain(stream: &mut (impl TarStream + ?Sized)) -> Result<Option<u64>> {
+pub(crate) fn drain(stream: &mut (impl TarStream + ?Sized)) -> Result<Option<u64>> {
     let (mut buffer, mut found) = (vec![0; BEHIND_LEN], None);
     loop {
         let at = stream.position();
@@ -97,12 +96,12 @@ impl<S: TarStream + ?Sized> TarStream for Box<S> {
 }
 
 /// The error of a stream that ends too early.
-pub(super) fn cut_off(position: u64) -> Error {
+pub(crate) fn cut_off(position: u64) -> Error {
     Error::corrupt("the archive ends in the middle: it is cut off").at_byte(position)
 }
 
 /// A stream out of frames that can be unpacked in any order: passing costs nothing.
-pub(super) struct InFrames {
+pub(crate) struct InFrames {
     cache: Arc<Cache>,
     position: u64,
     /// The frame that was read last, and its number.
@@ -117,7 +116,7 @@ impl InFrames {
     }
 
     /// All up to `end` will be read: where that is long, frames are unpacked ahead, by other threads.
-    pub(super) fn up_to(mut self, end: u64) -> Self {
+    pub(crate) fn up_to(mut self, end: u64) -> Self {
         let is_long = end.saturating_sub(self.position) >= AHEAD_LEAST;
         if is_long && self.cache.compression() != Compression::None {
             let last = self.cache.frames().at(end.saturating_sub(1));
@@ -196,14 +195,14 @@ impl TarStream for InFrames {
 }
 
 /// A stream that can only be read from front to back.
-pub(super) struct InOneGo {
+pub(crate) struct InOneGo {
     reader: Box<dyn Read + Send>,
     position: u64,
     passed: Vec<u8>,
 }
 
 impl InOneGo {
-    pub(super) fn new(reader: Box<dyn Read + Send>) -> Self {
+    pub(crate) fn new(reader: Box<dyn Read + Send>) -> Self {
         Self { reader, position: 0, passed: Vec::new() }
     }
 }
@@ -245,34 +244,5 @@ impl TarStream for InOneGo {
     fn finish(&mut self) -> Result<()> {
         // Tars ignore what follows their end; the checksum of the stream stands behind it.
         drain(self).map(drop)
-    }
-}
-
-/// A device as a reader, from the front.
-pub(in crate::archive) struct FromDevice {
-    device: Device,
-    position: u64,
-    /// Where it ends.
-    end: u64,
-}
-
-impl FromDevice {
-    pub(in crate::archive) fn new(device: Device) -> Self {
-        let end = device.len_bytes();
-        Self { device, position: 0, end }
-    }
-}
-
-impl Read for FromDevice {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let rest = self.end.saturating_sub(self.position);
-        let len = usize::try_from(rest).unwrap_or(usize::MAX).min(buffer.len());
-        let part = buffer.get_mut(..len).unwrap_or_default();
-        self.device.read_at(self.position, part).map_err(|error| match error.kind() {
-            Kind::Read => io::Error::other(error),
-            _ => io::Error::new(io::ErrorKind::UnexpectedEof, error),
-        })?;
-        self.position = self.position.saturating_add(u64::try_from(len).unwrap_or(u64::MAX));
-        Ok(len)
     }
 }

@@ -3,25 +3,25 @@
 //! A manifest of a million entries is hundreds of megabytes of text. To find one path, the text is searched and one line of it is
 //! understood.
 
-mod disk;
-mod escape;
-mod record;
 mod text;
 
 use memchr::memmem::Finder;
 use memchr::{memchr, memrchr};
 
 use self::text::{Lines, Pieces, Text};
-use super::frames::Frames;
-use super::packed::Packed;
-use crate::archive::areas::KEPT_MOST;
-use crate::archive::codec::Compression;
+use super::container::Packed;
 use crate::device::Device;
 use crate::error::{Error, Kind, Result};
+use crate::format::codec::Compression;
+use crate::format::codec::Frames;
+use crate::format::manifest::KEPT_MOST;
 use crate::hex;
 
-pub use self::record::{Content, EntryKind, Head, ManifestEntry, Place, Record, Tail};
-pub use disk::{Area, AreasOf, AreasRecord, FilesystemRecord, SourceRecord, TableRecord, VolumeRecord};
+use crate::format::manifest::record;
+pub use crate::format::manifest::record::{Content, EntryKind, Head, ManifestEntry, Place, Record, Tail};
+pub use crate::format::manifest::{
+    Area, AreasOf, AreasRecord, FilesystemRecord, SourceRecord, TableRecord, VolumeRecord,
+};
 
 /// Areas of one manifest at most: each is a sector at least.
 const AREAS_MOST: usize = 1 << 16;
@@ -30,7 +30,7 @@ const AREAS_MOST: usize = 1 << 16;
 const REPEATED_MOST: usize = 16;
 
 /// The form that is understood here.
-const FORMAT: u32 = crate::archive::manifest::FORMAT;
+const FORMAT: u32 = crate::format::manifest::FORMAT;
 
 /// A manifest that is open.
 #[derive(Clone, Debug)]
@@ -42,7 +42,7 @@ pub struct Manifest {
 
 /// What stands at the two ends of a manifest.
 #[derive(Debug, Default)]
-pub(super) struct Ends {
+pub(crate) struct Ends {
     pub head: Option<Box<Head>>,
     /// Bytes of the tar stream in each frame but the last, and of each in the archive.
     pub frames: Option<(u64, Vec<u64>)>,
@@ -94,7 +94,7 @@ impl Manifest {
     }
 
     /// What is wrong with the table of its frames.
-    pub(super) fn table_fault(&self) -> Option<&Error> {
+    pub(crate) fn table_fault(&self) -> Option<&Error> {
         self.packed.table_fault()
     }
 
@@ -176,7 +176,7 @@ impl Manifest {
     }
 
     /// What stands at both ends. All of the text is unpacked.
-    pub(super) fn ends(&self) -> Result<Ends> {
+    pub(crate) fn ends(&self) -> Result<Ends> {
         let mut lines = Lines::new(self.text()?);
         let mut ends = Ends::default();
         while let Some(line) = lines.next()? {
@@ -285,7 +285,7 @@ impl Ends {
     }
 
     /// The archive's frames.
-    pub(super) fn frames(&self, archive_bytes: u64) -> Result<Frames> {
+    pub(crate) fn frames(&self, archive_bytes: u64) -> Result<Frames> {
         let (Some((frame_bytes, packed)), Some(tail)) = (&self.frames, &self.tail) else {
             return Err(Error::corrupt("the manifest is not whole: it has no end"));
         };

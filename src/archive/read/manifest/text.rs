@@ -7,12 +7,10 @@ use std::sync::Arc;
 use memchr::{memchr, memrchr};
 use rayon::prelude::*;
 
-use crate::archive::codec::Compression;
-use crate::archive::read::frames::Frames;
-use crate::archive::read::packed::Packed;
-use crate::archive::read::unpack::Unpacker;
+use crate::archive::read::container::Packed;
 use crate::device::{Device, read_vec};
 use crate::error::{Error, Kind, Result};
+use crate::format::codec::{Compression, Frames, Span, Unpacker};
 
 /// Longest line. The longest that are written list the holes of a file or the frames of an archive.
 const LINE_MOST: usize = 128 << 20;
@@ -92,7 +90,7 @@ impl Text {
 }
 
 /// One frame of the text.
-pub(super) fn frame(device: &Device, span: crate::archive::read::frames::Span) -> Result<Vec<u8>> {
+pub(super) fn frame(device: &Device, span: Span) -> Result<Vec<u8>> {
     let at = span.packed.start();
     let len = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
     let packed = read_vec(device.as_ref(), at, len(span.packed.len()))?;

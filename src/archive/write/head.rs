@@ -1,0 +1,75 @@
+//! The manifest's first record: what was archived, and how.
+
+use serde_json::{Value, json};
+
+use super::areas::Areas;
+use super::run::Request;
+use super::volumes::{self, Becomes, Part};
+use crate::filesystem::Contents;
+use crate::format::manifest::FORMAT;
+use crate::printable::Printable;
+use crate::volume::{Disk, Volume};
+
+/// The manifest's first record.
+pub(super) fn head(
+    disk: &Disk,
+    request: &Request<'_>,
+    level: i32,
+    parts: &[Part<'_>],
+    areas: &Areas,
+) -> Value {
+    let exclude: Vec<String> = request.exclude.patterns().map(|p| Printable(p).to_string()).collect();
+    json!({
+        "record": "head",
+        "format": FORMAT,
+        "tool": concat!("voltar ", env!("CARGO_PKG_VERSION")),
+        "started": request.started,
+        "source": {
+            "path": Printable::path(disk.path()).to_string(),
+            "len_bytes": disk.len_bytes(),
+            "sector_bytes": disk.device().sector_bytes(),
+        },
+        "snapshot_of": request.snapshot_of,
+        "host": request.host.map(|host| Printable(host.as_bytes()).to_string()),
+        "table": disk.table().map(|table| json!({
+            "scheme": table.scheme, "id": table.id, "sector_bytes": table.sector_bytes,
+        })),
+        "warnings": disk.warnings().iter().chain(&areas.warnings).collect::<Vec<_>>(),
+        "areas": areas.summary(),
+        "volumes": parts.iter().map(volume).collect::<Vec<_>>(),
+        "compression": request.compression.name(),
+        "level": level,
+        "digest": request.digest.name(),
+        "file_digest": request.file_digest.name(),
+        "exclude": exclude,
+    })
+}
+
+fn volume(part: &Part<'_>) -> Value {
+    let volume: &Volume = part.volume;
+    let member = || String::from_utf8_lossy(&volumes::member(volume.number())).into_owned();
+    let (member, summary) = match &part.becomes {
+        Becomes::Files(filesystem) => {
+            (Some(String::from_utf8_lossy(&part.folder).into_owned()), Some(filesystem.summary()))
+        }
+        Becomes::Image(_) => (Some(member()), None),
+        Becomes::Empty | Becomes::Nothing => (None, None),
+    };
+    let signature = match volume.contents() {
+        Contents::Known(signature) => Some(signature),
+        Contents::Unknown => None,
+    };
+    json!({
+        "number": volume.number(),
+        "member": member,
+        "start_bytes": volume.range().start(),
+        "len_bytes": volume.range().len(),
+        "type": volume.entry().map(|entry| entry.type_id.clone()),
+        "name": volume.entry().map(|entry| entry.name.clone()),
+        "uuid": volume.entry().map(|entry| entry.uuid.clone()),
+        "holds": if matches!(part.becomes, Becomes::Empty) { "nothing" } else { volume.name() },
+        "label": signature.map(|signature| signature.label.clone()),
+        "volume_uuid": signature.map(|signature| signature.uuid.clone()),
+        "filesystem": summary,
+    })
+}

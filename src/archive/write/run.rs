@@ -1,0 +1,278 @@
+//! One run: from the volumes of a disk to the last byte of the archive.
+
+use std::cell::{OnceCell, RefCell};
+use std::fs::File;
+use std::io::Write;
+
+use serde::{Deserialize, Serialize};
+
+use super::areas::Areas;
+use super::encode::{Bench, Shared};
+use super::frame::{Cutter, Item};
+use super::head::head;
+use super::layout::{Image, Layout, Naming};
+use super::pipeline;
+use super::report::Report;
+use super::volumes::{self, Becomes, Part};
+use super::writing::{Writing, stopped};
+use crate::archive::observer::Observer;
+use crate::device::Device;
+use crate::error::{Error, Issue, Kind, Result};
+use crate::format::codec::Compression;
+use crate::format::digest::Algorithm;
+use crate::format::manifest;
+use crate::format::tar::form::Form;
+use crate::tree::{Exclude, Step, Walk};
+use crate::volume::Disk;
+
+/// Which volumes go in as they are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Raw {
+    /// Those that can't be read as files.
+    #[default]
+    Auto,
+    /// None: each that can't be read as files is an issue.
+    Never,
+    /// All, also those that could be read as files.
+    Always,
+}
+
+/// What is to be archived, and how.
+pub struct Request<'a> {
+    /// Numbers of the volumes; all where there is none.
+    pub partitions: Vec<u32>,
+    /// What is left out.
+    pub exclude: Exclude,
+    /// How it is compressed.
+    pub compression: Compression,
+    /// How much; the usual where it is not said.
+    pub level: Option<i32>,
+    /// Threads that make frames.
+    pub threads: usize,
+    /// Which digest, of the archive.
+    pub digest: Algorithm,
+    /// Which digest, of each file.
+    pub file_digest: Algorithm,
+    /// Choices for the tar, where readers differ.
+    pub form: Form,
+    /// What becomes of volumes that can't be read as files.
+    pub raw: Raw,
+    /// Whether the first issue ends the run.
+    pub strict: bool,
+    /// Whether what the device fails to read becomes zeros and an issue, instead of ending the run.
+    pub keep_going: bool,
+    /// Longest tar stream in bytes; in relation to the device where it is not said.
+    pub max_output: Option<u64>,
+    /// When the run began, in seconds since 1970.
+    pub started: u64,
+    /// What the device is a snapshot of, for the manifest.
+    pub snapshot_of: Option<&'a str>,
+    /// What tells when the run is over, in seconds since 1970.
+    pub clock: fn() -> u64,
+    /// Name of this host, for the manifest of an archive that lies where other hosts have theirs.
+    pub host: Option<&'a str>,
+    /// Who watches.
+    pub observer: &'a dyn Observer,
+}
+
+/// Where the archive and its manifest go.
+pub struct Output<'a> {
+    /// The archive.
+    pub archive: &'a mut (dyn Write + Send),
+    /// The manifest, where one is wanted: a record each write, a flush where it is to be parted.
+    pub manifest: Option<&'a mut (dyn Write + Send)>,
+    /// An empty file, where the manifest shall be the last member of the archive too: it is
+    /// gathered there, as all of it comes before that member.
+    pub embedded: Option<File>,
+}
+
+/// Bytes of tar for each byte of a volume, and a fixed number more. A header takes more space than
+/// a name on the disk. A filesystem with as many inodes as it can have, all of them empty files,
+/// comes to twice its length. With shared attributes it comes to seven times.
+const OUTPUT_PER_BYTE: u64 = 8;
+const OUTPUT_FREE: u64 = 64 << 20;
+
+/// Bytes of metadata that may be read for each byte of a volume, and a fixed number more. In a
+/// sound volume each byte is read once or twice.
+const METADATA_PER_BYTE: u64 = 8;
+const METADATA_FREE: u64 = 256 << 20;
+
+/// Archives volumes of a disk.
+///
+/// # Errors
+///
+/// When nothing of what was written is of any use: the device fails, the output can't be written, the disk can't be
+/// understood, or somebody wants it to stop. What costs single entries is in the report.
+pub fn create<'a>(disk: &'a Disk, request: &'a Request<'a>, output: Output<'a>) -> Result<Report> {
+    let locate = |error: Error| match error.kind() {
+        Kind::Write | Kind::Usage | Kind::Interrupted => error,
+        _ => error.on(disk.path()),
+    };
+    archive(disk, request, output).map_err(locate)
+}
+
+fn archive<'a>(disk: &'a Disk, request: &'a Request<'a>, output: Output<'a>) -> Result<Report> {
+    let level = request.compression.level(request.level)?;
+    let observer = request.observer;
+    let volumes = disk.select(&request.partitions)?;
+    let is_bare = volumes.len() == 1 && (disk.table().is_none() || !request.partitions.is_empty());
+    let prepared = volumes::prepare(&volumes, is_bare, request)?;
+    disk.warnings().iter().for_each(|warning| observer.note(warning));
+    let parts = prepared.parts;
+    let areas = Areas::read(disk, &parts, is_bare, request.keep_going)?;
+    areas.warnings.iter().for_each(|warning| observer.note(warning));
+    let total = parts.iter().fold(0_u64, |sum, part| sum.saturating_add(part.used_bytes()));
+    observer.begin(total);
+
+    let mut writing = Writing::new(disk, request, output)?;
+    writing.manifest(&manifest::line(&head(disk, request, level, &parts, &areas)))?;
+    writing.part_manifest()?;
+    areas.areas.iter().try_for_each(|area| writing.manifest(&area.line()))?;
+    for error in areas.faults {
+        writing.issue(Issue { path: None, error: error.on(disk.path()) })?;
+    }
+    // Who says which partitions are meant has them all, and no doubt about the table.
+    let asks_for_all = request.partitions.is_empty();
+    let doubts = disk.doubts().iter().filter(|_| asks_for_all);
+    let doubts = doubts.map(|doubt| Error::new(Kind::Ambiguous, doubt.clone()).on(disk.path()));
+    let fault = disk.table_fault().filter(|_| asks_for_all);
+    let fault = fault.map(|fault| Error::corrupt(fault.to_owned()).on(disk.path()));
+    let doubts = doubts.chain(fault).map(|error| Issue { path: None, error });
+    let unreadable = disk.unreadable().cloned();
+    if let Some(error) = unreadable {
+        if !request.keep_going {
+            return Err(error);
+        }
+        writing.issue(Issue { path: None, error: error.on(disk.path()) })?;
+    }
+    for issue in doubts.chain(prepared.issues) {
+        writing.issue(issue)?;
+    }
+
+    let devices: Vec<Device> = parts.iter().map(Part::device).collect();
+    let shared = Shared { devices: &devices, algorithm: request.file_digest, keep_going: request.keep_going };
+    let layout = RefCell::new(Layout::new(request.max_output, request.form));
+    let is_embedding = writing.is_embedding();
+    let items =
+        parts.iter().enumerate().flat_map(|(source, part)| items(disk, part, source, request, &layout));
+    // A manifest in the archive comes before the end, when all else is known.
+    let end = Some(()).filter(|()| !is_embedding).into_iter().map(|()| {
+        layout.borrow_mut().begin_part(u64::MAX);
+        layout.borrow_mut().end().map(Item::Pieces)
+    });
+    let items = items.chain(end);
+    let frame_len = usize::try_from(request.compression.frame_bytes()).unwrap_or(usize::MAX);
+    let frames =
+        Cutter::new(items, frame_len).inspect(|frame| frame.iter().for_each(|frame| shared.announce(frame)));
+    let bench = || {
+        let encoder = request.compression.encoder(level)?;
+        Ok(Bench { raw: Vec::new(), packed: Vec::new(), encoder })
+    };
+    pipeline::run(frames, request.threads, bench, &shared, |done| writing.frame(done))?;
+    let mut layout = layout.into_inner();
+    let data_bytes = layout.data_bytes();
+    layout.begin_part(u64::MAX);
+    let name = layout.taken().member();
+    let position = name.as_ref().map(|_| layout.position());
+    if let Some(embedding) = writing.end_embedding(position, data_bytes)? {
+        let (pieces, manifest) = embedding.pieces(&mut layout, name.as_deref(), request.started)?;
+        let devices: [Device; 1] = [manifest];
+        let shared = Shared { devices: &devices, algorithm: request.file_digest, keep_going: false };
+        let frames = Cutter::new(std::iter::once(Ok(Item::Pieces(pieces))), frame_len);
+        pipeline::run(frames, request.threads, bench, &shared, |done| writing.frame(done))?;
+    }
+    writing.finish(disk, data_bytes)
+}
+
+/// What the archive has of one part, in order.
+fn items<'a>(
+    disk: &'a Disk,
+    part: &'a Part<'_>,
+    source: usize,
+    request: &'a Request<'_>,
+    layout: &'a RefCell<Layout>,
+) -> Box<dyn Iterator<Item = Result<Item>> + 'a> {
+    let number = part.volume.number();
+    match &part.becomes {
+        Becomes::Empty | Becomes::Nothing => Box::new(std::iter::empty()),
+        Becomes::Image(extents) => {
+            let name = volumes::member(number);
+            let len_bytes = part.volume.device().len_bytes();
+            let image = move || {
+                layout.borrow_mut().begin_part(u64::MAX);
+                let image = Image { name: &name, len_bytes, extents, source };
+                layout.borrow_mut().image(&image).map(Item::Pieces)
+            };
+            Box::new(std::iter::once_with(image))
+        }
+        Becomes::Files(filesystem) => {
+            let naming = Naming { folder: part.folder.clone(), source };
+            let folder: &[u8] = if part.folder == b"." { b"" } else { &part.folder };
+            let faults = filesystem.faults().iter().map(|fault| {
+                let error = part.volume.locate(fault.clone());
+                match fault.kind() == Kind::Read && !request.keep_going {
+                    true => Err(error),
+                    false => Ok(Item::Issue(Issue { path: None, error })),
+                }
+            });
+            let len_bytes = part.volume.device().len_bytes();
+            let most = len_bytes.saturating_mul(OUTPUT_PER_BYTE).saturating_add(OUTPUT_FREE);
+            let before = OnceCell::new();
+            let may_go_on = move || {
+                if request.observer.stop_requested() {
+                    return Err(stopped());
+                }
+                let metadata = disk.bytes_read().saturating_sub(layout.borrow().data_bytes());
+                let before = *before.get_or_init(|| {
+                    layout.borrow_mut().begin_part(most);
+                    metadata
+                });
+                check_metadata(metadata.saturating_sub(before), len_bytes)
+            };
+            let walk = Walk::new(filesystem.as_ref(), &request.exclude, folder)
+                .keep_going(request.keep_going)
+                .asking(may_go_on);
+            let laid_out = move |step: Step| match step {
+                Step::Entry(entry) => layout.borrow_mut().entry(&naming, *entry).map(Item::Pieces),
+                Step::Issue(issue) => {
+                    let path = issue.path.map(|path| naming.shown(&path));
+                    layout.borrow_mut().weigh(path.as_ref().map_or(0, Vec::len))?;
+                    Ok(Item::Issue(Issue { path, error: issue.error }))
+                }
+            };
+            let mut is_over = false;
+            let entries = walk.map_while(move |step| {
+                if is_over {
+                    return None;
+                }
+                // A limit that somebody asked for is one of the run.
+                let is_of_run = step.is_ok() && request.max_output.is_some();
+                let item = step.and_then(&laid_out).map_err(|error| part.volume.locate(error));
+                is_over = item.is_err();
+                Some(match item {
+                    Err(error) if !is_of_run && volumes::costs_itself(&error, request.keep_going) => {
+                        Ok(Item::Issue(given_up(error)))
+                    }
+                    item => item,
+                })
+            });
+            Box::new(faults.chain(entries))
+        }
+    }
+}
+
+/// The issue of a volume of which the rest is not read.
+fn given_up(error: Error) -> Issue {
+    Issue { path: None, error: error.because("", "; the rest of its files is not in the archive") }
+}
+
+/// Checks that the metadata that are read are in some relation to the volume: inodes may share
+/// whole trees.
+fn check_metadata(metadata: u64, len_bytes: u64) -> Result<()> {
+    let most = len_bytes.saturating_mul(METADATA_PER_BYTE).saturating_add(METADATA_FREE);
+    if metadata <= most {
+        return Ok(());
+    }
+    Err(Error::new(Kind::Limit, "its metadata are read over and over: many inodes share the same blocks"))
+}

@@ -1,0 +1,235 @@
+//! What becomes of each volume: a folder of files, an image, or nothing.
+
+use super::{Raw, Request, image};
+use crate::archive::observer::Observer;
+use crate::device::Device;
+use crate::error::{Error, Issue, Kind, Result};
+use crate::filesystem::{Contents, Extent, Filesystem};
+use crate::units::Bytes;
+use crate::volume::{Disk, Held, Volume, WHOLE};
+
+/// A first pass over a volume that is longer than this takes so long that it is announced.
+const SILENT_BYTES: u64 = 1 << 30;
+
+/// A volume, ready to be archived.
+pub(super) struct Part<'a> {
+    pub volume: &'a Volume,
+    /// What stands for its root in the archive: `p1`, or `.`.
+    pub folder: Vec<u8>,
+    pub becomes: Becomes,
+}
+
+/// What becomes of a volume.
+pub(super) enum Becomes {
+    /// The files of its filesystem.
+    Files(Box<dyn Filesystem>),
+    /// One member that holds these parts of it.
+    Image(Vec<Extent>),
+    /// Nothing: it is all zeros.
+    Empty,
+    /// Nothing: it was skipped.
+    Nothing,
+}
+
+/// The parts of a disk, and what was wrong with some of them.
+pub(super) struct Parts<'a> {
+    pub parts: Vec<Part<'a>>,
+    pub issues: Vec<Issue>,
+}
+
+/// Decides what becomes of each volume. `is_bare` tells that the only one has no folder of its own.
+///
+/// A volume that can't be read costs itself: it becomes an image, and an issue.
+pub(super) fn prepare<'a>(volumes: &[&'a Volume], is_bare: bool, request: &Request<'_>) -> Result<Parts<'a>> {
+    let Request { raw, observer, keep_going, .. } = *request;
+    let mut parts = Parts { parts: Vec::new(), issues: Vec::new() };
+    if volumes.is_empty() {
+        observer.note("the partition table has no partitions: the archive has no files");
+    }
+    for volume in volumes {
+        let number = volume.number();
+        let folder = if is_bare { b".".to_vec() } else { format!("p{number}").into_bytes() };
+        let how = How { raw, keep_going, observer, is_asked_for: request.partitions.contains(&number) };
+        let is_excluded = |name: &[u8]| request.exclude.excludes(name, b"");
+        let is_excluded = match held(volume, raw) {
+            Held::Filesystem => is_excluded(if is_bare { b"" } else { &folder }),
+            // Only its own name leaves an image out: a pattern for files is not meant for it.
+            Held::Other | Held::Swap => is_excluded(&member(number)),
+        };
+        let becomes = if is_excluded {
+            observer.note(&format!("{}: excluded", title(volume)));
+            Becomes::Nothing
+        } else {
+            decide(volume, &how, &mut parts.issues)?
+        };
+        parts.parts.push(Part { volume, folder, becomes });
+    }
+    Ok(parts)
+}
+
+/// How volumes are treated.
+struct How<'a> {
+    raw: Raw,
+    keep_going: bool,
+    observer: &'a dyn Observer,
+    /// Whether the volume was asked for by its number.
+    is_asked_for: bool,
+}
+
+/// How a volume is stored, where `raw` may ask for an image.
+fn held(volume: &Volume, raw: Raw) -> Held {
+    match volume.held() {
+        Held::Filesystem if raw == Raw::Always => Held::Other,
+        held => held,
+    }
+}
+
+fn decide(volume: &Volume, how: &How<'_>, issues: &mut Vec<Issue>) -> Result<Becomes> {
+    let (title, number, observer) = (title(volume), volume.number(), how.observer);
+    let whole = |error| Issue { path: None, error };
+    match held(volume, how.raw) {
+        Held::Swap if !how.is_asked_for => {
+            observer.note(&format!("{title}: swap, skipped"));
+            return Ok(Becomes::Nothing);
+        }
+        Held::Swap | Held::Other => {}
+        Held::Filesystem => match volume.with_root() {
+            Ok(filesystem) => {
+                for warning in &filesystem.summary().warnings {
+                    observer.note(&format!("{title}: {warning}"));
+                }
+                // All of the filesystem is there, whatever the table says. Another partition may
+                // have written to it.
+                issues.extend(volume.past_end().into_iter().chain(volume.fault()).map(whole));
+                return Ok(Becomes::Files(filesystem));
+            }
+            Err(error) if costs_itself(&error, how.keep_going) => {
+                issues.push(Issue { path: Some(member(number)), error });
+            }
+            Err(error) => return Err(error),
+        },
+    }
+    let cut = volume.past_end();
+    // An image has all of the bytes, also those that two partitions share.
+    match volume.fault() {
+        Some(fault) if volume.device().len_bytes() == 0 => issues.push(whole(fault)),
+        Some(fault) => observer.note(&format!("{title}: {}", fault.cause())),
+        None => {}
+    }
+    let becomes = as_image(volume, how, issues)?;
+    issues.extend(cut.map(whole));
+    Ok(becomes)
+}
+
+/// Whether an error costs only its own volume. The others are worth as much as before.
+pub(super) fn costs_itself(error: &Error, keep_going: bool) -> bool {
+    match error.kind() {
+        Kind::Read => keep_going,
+        Kind::Limit => true,
+        _ => !error.ends_the_run(),
+    }
+}
+
+/// Foresees how each volume would be stored, a line each. No volume is searched for its data.
+///
+/// # Errors
+///
+/// When a partition is not there, or the disk can be read in two ways.
+pub(crate) fn foresee(disk: &Disk, partitions: &[u32], raw: Raw) -> Result<Vec<String>> {
+    let volumes = disk.select(partitions)?;
+    if volumes.is_empty() {
+        return Ok(vec!["the partition table has no partitions: the archive has no files".to_owned()]);
+    }
+    Ok(volumes.into_iter().map(|volume| foreseen(volume, partitions, raw)).collect())
+}
+
+fn foreseen(volume: &Volume, partitions: &[u32], raw: Raw) -> String {
+    let (title, name) = (title(volume), volume.name());
+    let why = match held(volume, raw) {
+        Held::Filesystem => match volume.with_root() {
+            Ok(_) => return format!("{title}: {name}, its files"),
+            Err(error) => format!(" ({})", error.cause()),
+        },
+        Held::Swap if !partitions.contains(&volume.number()) => return format!("{title}: swap, skipped"),
+        Held::Swap | Held::Other => String::new(),
+    };
+    match volume.device().next_data(0) {
+        None => format!("{title}: empty, nothing of it is stored"),
+        Some(_) if raw == Raw::Never => format!("{title}: {name}{why}, skipped, an issue"),
+        Some(_) if volume.contents() == &Contents::Unknown => {
+            format!("{title}: unknown{why}, stored as an image unless it is all zeros")
+        }
+        Some(_) => format!("{title}: {name}{why}, stored as an image"),
+    }
+}
+
+/// The name of a raw image's member.
+pub(super) fn member(number: u32) -> Vec<u8> {
+    format!("p{number}.img").into_bytes()
+}
+
+fn as_image(volume: &Volume, how: &How<'_>, issues: &mut Vec<Issue>) -> Result<Becomes> {
+    let How { raw, keep_going, observer, .. } = *how;
+    let (title, name, device) = (title(volume), volume.name(), volume.device().as_ref());
+    let go_on = || match observer.stop_requested() {
+        true => Err(Error::new(Kind::Interrupted, "stopped by a signal")),
+        false => Ok(()),
+    };
+    let empty = || {
+        observer.note(&format!("{title}: empty, nothing of it is stored"));
+        Ok(Becomes::Empty)
+    };
+    if raw == Raw::Never {
+        // What has a signature is not empty; of anything else the first byte that is no zero tells.
+        let is_unknown = volume.contents() == &Contents::Unknown;
+        if is_unknown && image::is_empty(device, go_on).map_err(|error| volume.locate(error))? {
+            return empty();
+        }
+        let error = Error::new(Kind::Unsupported, format!("{name} can't be read yet, and was skipped"));
+        issues.push(Issue { path: Some(member(volume.number())), error: volume.locate(error) });
+        return Ok(Becomes::Nothing);
+    }
+    if device.len_bytes() > SILENT_BYTES {
+        observer.note(&format!("{title}: {name}, looking for what of it holds data"));
+    }
+    let extents = image::extents(device, keep_going, go_on).map_err(|error| volume.locate(error))?;
+    if extents.is_empty() {
+        return empty();
+    }
+    let bytes = data_bytes(&extents);
+    let member = String::from_utf8_lossy(&member(volume.number())).into_owned();
+    observer.note(&format!("{title}: {name}, stored as a raw image ({member}), {} of data", Bytes(bytes)));
+    Ok(Becomes::Image(extents))
+}
+
+/// What messages call a volume.
+fn title(volume: &Volume) -> String {
+    match volume.number() {
+        WHOLE => "the whole device".to_owned(),
+        number => format!("partition {number}"),
+    }
+}
+
+/// Bytes in all of the extents.
+fn data_bytes(extents: &[Extent]) -> u64 {
+    extents.iter().fold(0, |sum, extent| sum.saturating_add(extent.len_bytes))
+}
+
+impl Part<'_> {
+    /// Where the positions of its extents count from.
+    pub(super) fn device(&self) -> Device {
+        match &self.becomes {
+            Becomes::Files(filesystem) => filesystem.device().clone(),
+            Becomes::Image(_) | Becomes::Empty | Becomes::Nothing => self.volume.device().clone(),
+        }
+    }
+
+    /// Bytes in use, as far as one can know before they are read.
+    pub(super) fn used_bytes(&self) -> u64 {
+        match &self.becomes {
+            Becomes::Files(filesystem) => filesystem.summary().used_bytes,
+            Becomes::Image(extents) => data_bytes(extents),
+            Becomes::Empty | Becomes::Nothing => 0,
+        }
+    }
+}
