@@ -1,0 +1,312 @@
+//! A disk: its partition table, and in each volume what the probe finds.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::device::{self, Counting, Device, Io, ReadAt as _, Window};
+use crate::error::{Error, Kind, Result};
+use crate::filesystem::{Contents, probe};
+use crate::partition::{self, Scheme, Table};
+use crate::units::ByteRange;
+
+use super::node::{Volume, WHOLE};
+
+/// Bytes of the smallest sector that a disk has.
+const LEAST_SECTOR_BYTES: u64 = 512;
+
+/// A device or image file, with its partition table read.
+pub struct Disk {
+    path: PathBuf,
+    device: Arc<Counting>,
+    table: Option<Table>,
+    volumes: Vec<Volume>,
+    warnings: Vec<String>,
+    doubts: Vec<String>,
+    unreadable: Option<Error>,
+}
+
+impl Disk {
+    /// Opens a block device or a raw image file, read-only.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be opened or read.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Self::open_with(path.as_ref(), Io::default())
+    }
+
+    /// As [`Disk::open`], with a say in how the bytes are read.
+    ///
+    /// # Errors
+    ///
+    /// As [`Disk::open`].
+    pub fn open_with(path: &Path, io: Io) -> Result<Self> {
+        let device = device::open(path, io)?;
+        Self::from_device(path, device).map_err(|error| error.on(path))
+    }
+
+    /// Reads the table of a device that is open already; `path` is what messages call it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Disk::open`].
+    pub fn from_device(path: &Path, device: Device) -> Result<Self> {
+        Self::from_device_with(path, device, None)
+    }
+
+    /// As [`Disk::from_device`], with a say in how many bytes the sectors have that the partition
+    /// table counts in.
+    ///
+    /// # Errors
+    ///
+    /// As [`Disk::open`].
+    pub fn from_device_with(path: &Path, device: Device, sector_bytes: Option<u32>) -> Result<Self> {
+        let device = Arc::new(Counting::new(device));
+        let whole: Device = Arc::<Counting>::clone(&device);
+        let probed = probe(&whole);
+        let whole = Volume::whole(path, whole, or_unknown(&probed));
+        let mut disk = Self {
+            path: path.to_path_buf(),
+            device,
+            table: None,
+            volumes: Vec::new(),
+            warnings: Vec::new(),
+            doubts: Vec::new(),
+            unreadable: None,
+        };
+        let Some(table) = disk.read_table(&whole, sector_bytes)? else {
+            if whole.contents() == &Contents::Unknown {
+                probed?;
+            }
+            disk.volumes = vec![whole];
+            return Ok(disk);
+        };
+        let volumes = disk.partitions(&table)?;
+        if is_left_over(&table, &volumes, &whole) {
+            let name = whole.name();
+            disk.doubts.push(format!(
+                "taken as {name} over the whole device, and the partition table as a leftover: no partition holds anything known"
+            ));
+            disk.volumes = vec![whole];
+            return Ok(disk);
+        }
+        disk.warnings.extend(table.warnings.iter().cloned());
+        disk.volumes = volumes;
+        if table.scheme == Scheme::Mbr && whole.is_readable() && whole.filesystem().is_ok() {
+            disk.volumes.push(whole);
+        }
+        disk.table = Some(table);
+        Ok(disk)
+    }
+
+    /// The partition table. A damaged one that leads to no partition counts as none, and is a
+    /// doubt: then the device is one volume, of which nothing is lost.
+    fn read_table(&mut self, whole: &Volume, sector_bytes: Option<u32>) -> Result<Option<Table>> {
+        let device: Device = Arc::<Counting>::clone(&self.device);
+        let is_known = |range: ByteRange| {
+            let Ok(window) = Window::new(Device::clone(&device), range) else { return false };
+            let window: Device = Arc::new(window);
+            probe(&window).is_ok_and(|found| found != Contents::Unknown)
+        };
+        let fault = match partition::read_with(device.as_ref(), sector_bytes, &is_known) {
+            // The place of a partition table can't be read. A filesystem that has the whole device
+            // needs no table.
+            Err(error) if error.kind() == Kind::Read && whole.is_readable() => {
+                self.unreadable = Some(error);
+                return Ok(None);
+            }
+            Err(error) if error.kind() == Kind::Corrupt => error.to_string(),
+            Ok(Some(Table { fault: Some(fault), partitions, .. }))
+                if partitions.iter().all(|partition| partition.is_container) =>
+            {
+                fault
+            }
+            read => return read,
+        };
+        self.doubts.push(format!("{fault}; the device is taken as one volume, without partitions"));
+        Ok(None)
+    }
+
+    /// Says which device has the journal, for filesystems that have it on another one.
+    #[must_use]
+    pub fn with_journal(mut self, journal: &Device) -> Self {
+        self.volumes.iter_mut().for_each(|volume| volume.set_journal(journal));
+        self
+    }
+
+    fn partitions(&self, table: &Table) -> Result<Vec<Volume>> {
+        let mut volumes = Vec::new();
+        for partition in table.partitions.iter().filter(|partition| !partition.is_container) {
+            // A partition that reaches past the end of the device is probed as far as it goes.
+            let end = partition.range.end().min(self.device.len_bytes());
+            let range = ByteRange::between(partition.range.start().min(end), end);
+            let Some(range) = range else { continue };
+            let device: Device = Arc::<Counting>::clone(&self.device);
+            let window: Device = Arc::new(Window::new(device, range)?);
+            let contents = match range.is_empty() {
+                true => Contents::Unknown,
+                false => or_unknown(&probe(&window)),
+            };
+            volumes.push(Volume::partition(&self.path, window, partition, contents));
+        }
+        Ok(volumes)
+    }
+
+    /// The path that the disk was opened with.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The bytes of all of it.
+    #[must_use]
+    pub fn device(&self) -> &dyn device::ReadAt {
+        self.device.as_ref()
+    }
+
+    /// Length in bytes.
+    #[must_use]
+    pub fn len_bytes(&self) -> u64 {
+        self.device.len_bytes()
+    }
+
+    /// Bytes that were read from the device so far, by everything that reads through this disk.
+    #[must_use]
+    pub fn bytes_read(&self) -> u64 {
+        self.device.bytes_read()
+    }
+
+    /// The partition table; `None` where one filesystem has the whole device.
+    #[must_use]
+    pub fn table(&self) -> Option<&Table> {
+        self.table.as_ref()
+    }
+
+    /// What should be known of the disk, though nothing is lost by it.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// How the disk was understood where it could be understood in another way: then something else would be lost.
+    #[must_use]
+    pub fn doubts(&self) -> &[String] {
+        &self.doubts
+    }
+
+    /// Why it is not known whether there is a partition table, though one filesystem seems to have the whole device.
+    #[must_use]
+    pub fn unreadable(&self) -> Option<&Error> {
+        self.unreadable.as_ref()
+    }
+
+    /// The partitions, without those that only hold others; or the whole device as [`WHOLE`], where it has no table.
+    ///
+    /// A device that can be read both ways has its partitions and [`WHOLE`].
+    #[must_use]
+    pub fn volumes(&self) -> &[Volume] {
+        &self.volumes
+    }
+
+    /// The volume with this number: a partition, or [`WHOLE`].
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Usage`] when there is none.
+    pub fn volume(&self, number: u32) -> Result<&Volume> {
+        self.volumes.iter().find(|volume| volume.number() == number).ok_or_else(|| {
+            let numbers: Vec<String> =
+                self.volumes.iter().map(|volume| volume.number().to_string()).collect();
+            let list = if numbers.is_empty() { "none".to_owned() } else { numbers.join(", ") };
+            let partitions = self.table.iter().flat_map(|table| &table.partitions);
+            let message = match partitions.filter(|partition| partition.number == number).count() {
+                0 if self.table.is_none() => {
+                    format!(
+                        "there is no partition {number}: there is no partition table; 0 is the whole device"
+                    )
+                }
+                0 => format!("there is no partition {number}; there are: {list}"),
+                _ => format!(
+                    "partition {number} is an extended one, which only holds others; there are: {list}"
+                ),
+            };
+            Error::new(Kind::Usage, message).on(&self.path)
+        })
+    }
+
+    /// Why there may be partitions that nobody knows of.
+    #[must_use]
+    pub fn table_fault(&self) -> Option<&str> {
+        self.table.as_ref().and_then(|table| table.fault.as_deref())
+    }
+
+    /// Whether the device holds a partition table, or anything else that is known.
+    #[must_use]
+    pub fn is_recognised(&self) -> bool {
+        self.table.is_some() || self.volumes.iter().any(|volume| volume.contents() != &Contents::Unknown)
+    }
+
+    /// Whether all that is known of the device is a filesystem's signature, and that can't be
+    /// opened: two bytes may be chance.
+    #[must_use]
+    pub fn is_damaged_filesystem(&self) -> bool {
+        let damaged = |volume: &Volume| volume.is_readable() && volume.filesystem().is_err();
+        self.table.is_none() && self.volumes.iter().all(damaged)
+    }
+
+    /// Checks that a device of unknown contents may be a disk: a disk has a whole number of
+    /// sectors.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Unrecognised`] when it can't be.
+    pub fn require_disk(&self) -> Result<()> {
+        let has_sectors = self.len_bytes().checked_rem(LEAST_SECTOR_BYTES) == Some(0);
+        if self.is_recognised() || has_sectors || self.device.sector_bytes().is_some() {
+            return Ok(());
+        }
+        let message = "has no partition table and no known filesystem, and a length that no disk has: \
+                       is it a disk image?";
+        Err(Error::new(Kind::Unrecognised, message).on(&self.path))
+    }
+
+    /// The volumes that make up the disk: those with the given numbers, or all where none is given.
+    ///
+    /// # Errors
+    ///
+    /// When a number is not there, or when, for all of them, the device can be read in two ways.
+    pub fn select(&self, numbers: &[u32]) -> Result<Vec<&Volume>> {
+        if !numbers.is_empty() {
+            let mut numbers = numbers.to_vec();
+            numbers.sort_unstable();
+            numbers.dedup();
+            return numbers.into_iter().map(|number| self.volume(number)).collect();
+        }
+        if self.table.is_some()
+            && let Some(whole) = self.volumes.iter().find(|volume| volume.number() == WHOLE)
+        {
+            let message = format!(
+                "there is a partition table, and {} over the whole device; --partition 0 takes the latter, \
+                 --partition N a partition",
+                whole.name()
+            );
+            return Err(Error::new(Kind::Ambiguous, message).on(&self.path));
+        }
+        Ok(self.volumes.iter().collect())
+    }
+}
+
+/// What the probe found; nothing, where it could not read what it had to. Then it is as unknown as can be, and whoever reads the
+/// volume comes to the same error.
+fn or_unknown(probed: &Result<Contents>) -> Contents {
+    probed.as_ref().map_or(Contents::Unknown, Contents::clone)
+}
+
+/// Whether an MBR is what is left of an earlier use of the device: a filesystem has all of it, and in none of the
+/// partitions there is anything known.
+fn is_left_over(table: &Table, volumes: &[Volume], whole: &Volume) -> bool {
+    table.scheme == Scheme::Mbr
+        && whole.is_readable()
+        && volumes.iter().all(|volume| volume.contents() == &Contents::Unknown)
+        && whole.filesystem().is_ok()
+}
