@@ -12,7 +12,7 @@ use super::issues::Issues;
 use super::item::{Body, Item, ItemKind};
 use super::name::{clean, depth_below, goes_up, is_below, of_entry, parent};
 use super::{AtHand, Budget, Check, Data, Each, EachWith, Place, Take, TakeAt, missing, no_content, zeros};
-use crate::archive::read::{End, Manifest, Member, Members, Packed, Record, TarStream};
+use crate::archive::read::{Container, End, Manifest, Member, Members, Record, TarStream};
 use crate::archive::{Compression, is_embedded_manifest};
 use crate::error::{Error, Issue, Kind, Result};
 use crate::printable::Printable;
@@ -23,17 +23,17 @@ const MAX_LINKS: u32 = 40;
 
 /// An archive.
 pub(super) struct Archive {
-    packed: Packed,
+    packed: Container,
     manifest: Option<Manifest>,
     /// The same archive with the frames that the manifest tells, once they are needed.
-    with_frames: OnceLock<Packed>,
+    with_frames: OnceLock<Container>,
     /// Set when the manifest turned out to be damaged: then the archive's headers tell.
     without_manifest: OnceLock<()>,
     issues: Issues,
 }
 
 impl Archive {
-    pub(super) fn new(packed: Packed, manifest: Result<Option<Manifest>>) -> Self {
+    pub(super) fn new(packed: Container, manifest: Result<Option<Manifest>>) -> Self {
         let issues = Issues::default();
         let archive_bytes = packed.device().len_bytes();
         let manifest = manifest.and_then(|manifest| {
@@ -60,7 +60,7 @@ impl Archive {
     }
 
     /// The archive, with its frames where they are known.
-    fn packed(&self) -> &Packed {
+    fn packed(&self) -> &Container {
         self.with_frames.get_or_init(|| {
             let packed = self.packed.clone();
             match self.manifest() {

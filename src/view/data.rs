@@ -1,7 +1,7 @@
 //! The content of one file, open for reading: runs of data, and where each of them is.
 
 use super::{AtHand, Take, TakeAt, zeros};
-use crate::archive::read::{Packed, TarStream as _};
+use crate::archive::read::{Container, TarStream as _};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::units::ByteRange;
@@ -23,7 +23,7 @@ pub struct Data {
 /// Where the runs are.
 #[derive(Clone, Debug)]
 enum Source {
-    Stream(Packed),
+    Stream(Container),
     Device(Device),
     Here(Vec<u8>),
 }
@@ -31,7 +31,7 @@ enum Source {
 impl Data {
     /// Runs that stand one after the other in an archive's tar stream, from `start_bytes` on.
     pub(super) fn in_stream(
-        packed: Packed,
+        packed: Container,
         start_bytes: u64,
         runs: Vec<(u64, u64)>,
         size_bytes: u64,

@@ -9,7 +9,7 @@ use super::Place;
 use super::archive::Archive;
 use super::image::Image;
 use super::name::clean;
-use crate::archive::read::{Manifest, Packed};
+use crate::archive::read::{Container, Manifest};
 use crate::archive::{Algorithm, Compression, Target, settle};
 use crate::device::{self, Device, Io};
 use crate::error::{Error, Kind, Result};
@@ -114,8 +114,8 @@ impl Opened {
             return self.disk(disk?);
         }
         let is_disk = |disk: &Disk| disk.is_recognised() && !disk.is_damaged_filesystem();
-        if Packed::is_archive(&self.device)? {
-            let packed = Packed::open(Device::clone(&self.device))?;
+        if Container::is_archive(&self.device)? {
+            let packed = Container::open(Device::clone(&self.device))?;
             // A file that can't be unpacked is an archive: a damaged one.
             return match (disk, packed.check_is_tar()) {
                 (Ok(disk), Err(error)) if is_disk(&disk) && error.kind() == Kind::Unrecognised => {
@@ -134,7 +134,7 @@ impl Opened {
         match disk? {
             disk if disk.is_recognised() => self.disk(disk),
             // Zeros, as long as the shortest tar has at its end.
-            _ if Packed::of_zeros(&self.device)? => self.archive(),
+            _ if Container::of_zeros(&self.device)? => self.archive(),
             _ if Compression::of_name(&self.file.to_string_lossy()).is_some() => {
                 let message = "is named like an archive, but neither zstd, nor gzip, nor a tar is in \
                                it: is it damaged?";
@@ -156,7 +156,7 @@ impl Opened {
     }
 
     fn archive(self) -> Result<Box<dyn Place>> {
-        let packed = Packed::open(self.device)?;
+        let packed = Container::open(self.device)?;
         packed.check_is_tar()?;
         let manifest = Manifest::of_archive(&packed, self.manifest);
         Ok(Box::new(Archive::new(packed, manifest)))

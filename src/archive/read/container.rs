@@ -28,7 +28,7 @@ const READ_LEN: usize = 1 << 20;
 
 /// An archive that is open.
 #[derive(Clone, Debug)]
-pub struct Packed {
+pub struct Container {
     device: Device,
     compression: Compression,
     /// The frames, where they are known; those that were unpacked last are shared by all clones.
@@ -37,7 +37,7 @@ pub struct Packed {
     table_fault: Option<Arc<Error>>,
 }
 
-impl Packed {
+impl Container {
     /// Looks at the first bytes of a file, and at the table of its frames where it has one.
     ///
     /// # Errors
@@ -140,7 +140,7 @@ impl Packed {
     ///
     /// # Errors
     ///
-    /// As [`Packed::stream`] and [`TarStream::skip`].
+    /// As [`Container::stream`] and [`TarStream::skip`].
     pub fn stream_at(&self, position_bytes: u64) -> Result<Box<dyn TarStream + Send>> {
         let mut stream = self.stream()?;
         stream.skip(position_bytes)?;
@@ -151,7 +151,7 @@ impl Packed {
     ///
     /// # Errors
     ///
-    /// As [`Packed::stream_at`].
+    /// As [`Container::stream_at`].
     pub fn stream_between(&self, start_bytes: u64, end_bytes: u64) -> Result<Box<dyn TarStream + Send>> {
         match &self.frames {
             Some(cache) if start_bytes <= cache.frames().raw_bytes() => {

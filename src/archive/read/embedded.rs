@@ -6,7 +6,7 @@
 use std::fmt;
 use std::fs::File;
 
-use super::container::Packed;
+use super::container::Container;
 use super::members::{self, BLOCK_LEN, Plain};
 use crate::archive::write::embedded::is_member;
 use crate::device::{Device, ReadAt, Window, read_vec};
@@ -36,7 +36,7 @@ pub(super) struct Embedded {
 /// # Errors
 ///
 /// When the end of the archive can't be read.
-pub(super) fn find(packed: &Packed) -> Result<Option<Embedded>> {
+pub(super) fn find(packed: &Container) -> Result<Option<Embedded>> {
     let Some(frames) = packed.frames() else { return Ok(None) };
     let stream = ByteRange::new(0, frames.raw_bytes()).unwrap_or(ByteRange::EMPTY);
     let Some(whole) = section(packed, stream) else { return Ok(None) };
@@ -71,7 +71,7 @@ pub(super) fn find(packed: &Packed) -> Result<Option<Embedded>> {
 pub fn ends_inside(archive: File) -> Result<Ends> {
     let device = manifest::regular(archive)?;
     let len_bytes = device.len_bytes();
-    let Some(found) = find(&Packed::open(device)?)? else {
+    let Some(found) = find(&Container::open(device)?)? else {
         return Err(Error::new(Kind::NotFound, "has no manifest in it"));
     };
     let mut ends = manifest::ends_of_device(&found.content)?;
@@ -84,7 +84,7 @@ pub fn ends_inside(archive: File) -> Result<Ends> {
 }
 
 /// A range of the tar stream as a device.
-fn section(packed: &Packed, range: ByteRange) -> Option<Device> {
+fn section(packed: &Container, range: ByteRange) -> Option<Device> {
     if packed.compression() == Compression::None {
         let window = Window::new(Device::clone(packed.device()), range).ok()?;
         return Some(std::sync::Arc::new(window));
@@ -94,7 +94,7 @@ fn section(packed: &Packed, range: ByteRange) -> Option<Device> {
 
 /// A range of a tar stream whose frames are known.
 struct Section {
-    packed: Packed,
+    packed: Container,
     range: ByteRange,
 }
 

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::container::Packed;
+use super::container::Container;
 use super::members;
 use super::stream::TarStream as _;
 use crate::device::{Device, read_vec};
@@ -23,7 +23,7 @@ const NOTHING_LEAST: usize = 2 * members::BLOCK_LEN;
 const BOOT_SECTOR_END: std::ops::Range<usize> = 510..512;
 const BOOT_SIGNATURE: [u8; 2] = [0x55, 0xaa];
 
-impl Packed {
+impl Container {
     /// Whether a file begins as an archive does. A tar of nothing begins as many filesystems do,
     /// with zeros, and does not count.
     ///

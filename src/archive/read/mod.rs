@@ -19,7 +19,7 @@ pub(super) mod stream;
 
 pub use super::verify::{Counts, Finding, Verdict, Which, verify};
 pub use crate::format::codec::{Frames, Span};
-pub use container::Packed;
+pub use container::Container;
 pub use embedded::ends_inside;
 pub use facts::differences;
 pub use manifest::{

@@ -11,13 +11,13 @@ use crate::format::digest::{Algorithm, Hasher};
 use crate::units::ByteRange;
 
 /// What a frame in flight needs, used again and again.
-pub(super) struct Bench {
+pub(super) struct Buffers {
     pub packed: Vec<u8>,
     pub raw: Vec<u8>,
     unpacker: Unpacker,
 }
 
-impl Bench {
+impl Buffers {
     pub(super) fn new(compression: Compression) -> Result<Self> {
         Ok(Self { packed: Vec::new(), raw: Vec::new(), unpacker: Unpacker::new(compression)? })
     }
@@ -25,7 +25,7 @@ impl Bench {
 
 /// A frame that was looked at.
 pub(super) struct Done {
-    pub bench: Bench,
+    pub buffers: Buffers,
     pub index: usize,
     pub packed: ByteRange,
     pub raw: ByteRange,
@@ -65,37 +65,37 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn check(&self, task: Task, mut bench: Bench) -> Done {
-        let Task { index, span, steps, members, inherited, bequest, .. } = task;
-        let fault = self.fill(span.packed, span.raw.len(), &mut bench).err();
+    pub(super) fn check(&self, task: Task, mut buffers: Buffers) -> Done {
+        let Task { index, span, steps, members, digest_in, digest_out, .. } = task;
+        let fault = self.fill(span.packed, span.raw.len(), &mut buffers).err();
         let mut hashing =
             Hashing { algorithm: self.algorithm, hasher: None, lost: false, digests: Vec::new() };
-        if let Some(inherited) = inherited {
+        if let Some(digest_in) = digest_in {
             // It comes from a worker that has begun already.
-            match inherited.recv() {
+            match digest_in.recv() {
                 Ok(Some(hasher)) => hashing.hasher = Some(hasher),
                 Ok(None) | Err(_) => hashing.lost = true,
             }
         }
-        let raw = fault.is_none().then_some(bench.raw.as_slice());
+        let raw = fault.is_none().then_some(buffers.raw.as_slice());
         for step in steps {
             hashing.step(step, raw);
         }
-        if let Some(bequest) = bequest {
+        if let Some(digest_out) = digest_out {
             let running = if hashing.lost { None } else { Some(hashing.take()) };
             // Nobody takes it when the run is over already.
-            let _ = bequest.send(running);
+            let _ = digest_out.send(running);
         }
         let digests = hashing.digests;
-        Done { bench, index, packed: span.packed, raw: span.raw, fault, members, digests }
+        Done { buffers, index, packed: span.packed, raw: span.raw, fault, members, digests }
     }
 
-    fn fill(&self, packed: ByteRange, raw_bytes: u64, bench: &mut Bench) -> Result<(), Fault> {
+    fn fill(&self, packed: ByteRange, raw_bytes: u64, buffers: &mut Buffers) -> Result<(), Fault> {
         let len = |len: u64| usize::try_from(len).unwrap_or(usize::MAX);
-        bench.packed.resize(len(packed.len()), 0);
-        self.device.read_at(packed.start(), &mut bench.packed).map_err(Fault::Unread)?;
+        buffers.packed.resize(len(packed.len()), 0);
+        self.device.read_at(packed.start(), &mut buffers.packed).map_err(Fault::Unread)?;
         self.device.done_with(packed);
-        bench.unpacker.unpack(&bench.packed, &mut bench.raw, len(raw_bytes)).map_err(Fault::Damaged)
+        buffers.unpacker.unpack(&buffers.packed, &mut buffers.raw, len(raw_bytes)).map_err(Fault::Damaged)
     }
 }
 

@@ -59,8 +59,8 @@ pub(super) struct Task {
     pub members: Vec<Expected>,
     /// Bytes of their paths.
     name_bytes: u64,
-    pub inherited: Option<Receiver<Running>>,
-    pub bequest: Option<Sender<Running>>,
+    pub digest_in: Option<Receiver<Running>>,
+    pub digest_out: Option<Sender<Running>>,
 }
 
 enum Piece {
@@ -161,15 +161,15 @@ impl Plan {
 
     /// What is to be done with the next frame.
     pub(super) fn task(&mut self, index: usize, span: Span) -> Task {
-        let inherited = self.handed_over.take();
+        let digest_in = self.handed_over.take();
         let mut task = Task {
             index,
             span,
             steps: Vec::new(),
             members: Vec::new(),
             name_bytes: 0,
-            inherited,
-            bequest: None,
+            digest_in,
+            digest_out: None,
         };
         let end = span.raw.end();
         loop {
@@ -191,7 +191,7 @@ impl Plan {
         }
         if self.in_content {
             let (sender, receiver) = bounded(1);
-            task.bequest = Some(sender);
+            task.digest_out = Some(sender);
             self.handed_over = Some(receiver);
         }
         task

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender};
 
-use super::check::{Bench, Digest, Done, Fault};
+use super::check::{Buffers, Digest, Done, Fault};
 use super::expected::Expected;
 use super::symptom::{Symptom, Symptoms};
 use crate::archive::observer::Observer;
@@ -45,7 +45,7 @@ impl Whole {
 pub(super) struct InOrder<'a> {
     /// Nothing of a frame at which a worker gave up.
     results: Receiver<Option<Done>>,
-    free: Sender<Bench>,
+    free: Sender<Buffers>,
     early: BTreeMap<usize, Done>,
     next: usize,
     held: Option<Done>,
@@ -70,7 +70,7 @@ pub(super) struct InOrder<'a> {
 impl<'a> InOrder<'a> {
     pub(super) fn new(
         results: Receiver<Option<Done>>,
-        free: Sender<Bench>,
+        free: Sender<Buffers>,
         whole: Whole,
         symptoms: Symptoms,
         has_manifest: bool,
@@ -138,7 +138,7 @@ impl<'a> InOrder<'a> {
         if let Some(held) = self.held.take() {
             self.position = self.position.max(held.raw.end());
             // Nobody takes it when all frames are on their way.
-            let _ = self.free.send(held.bench);
+            let _ = self.free.send(held.buffers);
         }
         if self.observer.stop_requested() {
             return Err(Error::new(Kind::Interrupted, "stopped by a signal"));
@@ -172,12 +172,12 @@ impl<'a> InOrder<'a> {
                 self.symptoms.add(Symptom::frame(index, packed, raw, format!("can't be read: {error}")));
             }
             Some(Fault::Damaged(error)) => {
-                self.whole.add(&done.bench.packed);
+                self.whole.add(&done.buffers.packed);
                 self.symptoms.add(Symptom::frame(index, packed, raw, error.cause().to_string()));
             }
             None => {
-                self.whole.add(&done.bench.packed);
-                self.symptoms.header(index, &done.bench.packed);
+                self.whole.add(&done.buffers.packed);
+                self.symptoms.header(index, &done.buffers.packed);
             }
         }
         let mut lost: BTreeSet<Arc<[u8]>> = BTreeSet::new();
@@ -211,7 +211,7 @@ impl<'a> InOrder<'a> {
     fn rest(&self) -> Option<&[u8]> {
         let held = self.held.as_ref()?;
         let from = usize::try_from(self.position.checked_sub(held.raw.start())?).ok()?;
-        held.bench.raw.get(from..)
+        held.buffers.raw.get(from..)
     }
 }
 

@@ -22,7 +22,7 @@ use self::judge::Evidence;
 use self::pipeline::Seen;
 use self::symptom::{Symptom, Symptoms};
 use crate::archive::observer::Observer;
-use crate::archive::read::container::Packed;
+use crate::archive::read::container::Container;
 use crate::archive::read::manifest::{Ends, Manifest};
 use crate::archive::read::sidecars::Files;
 use crate::device::Device;
@@ -162,7 +162,7 @@ struct Beside {
 fn run(files: &Files, observer: &dyn Observer) -> Result<Verdict> {
     observer.begin(files.archive.len_bytes());
     let mut symptoms = Symptoms::default();
-    let opened = Packed::open(Device::clone(&files.archive));
+    let opened = Container::open(Device::clone(&files.archive));
     let beside = beside(files, opened.as_ref().ok(), &mut symptoms)?;
     let tail = beside.ends.tail.as_deref();
     let mut algorithms: Vec<Algorithm> = files.checksums.iter().map(|checksum| checksum.algorithm).collect();
@@ -200,7 +200,7 @@ fn run(files: &Files, observer: &dyn Observer) -> Result<Verdict> {
 }
 
 /// Reads what stands beside the archive.
-fn beside(files: &Files, archive: Option<&Packed>, symptoms: &mut Symptoms) -> Result<Beside> {
+fn beside(files: &Files, archive: Option<&Container>, symptoms: &mut Symptoms) -> Result<Beside> {
     let mut beside = Beside::default();
     let device = match &files.manifest {
         // When the end of the archive can't be read, its frames tell.
@@ -266,7 +266,7 @@ impl Beside {
 
 /// Reads the archive, in the best way that there is.
 fn look(
-    packed: &Packed,
+    packed: &Container,
     beside: &Beside,
     algorithms: &[Algorithm],
     mut symptoms: Symptoms,
@@ -294,7 +294,7 @@ fn look(
 }
 
 /// The archive's frames, from its own table or from the manifest.
-fn frames(packed: &Packed, beside: &Beside, symptoms: &mut Symptoms) -> Option<Frames> {
+fn frames(packed: &Container, beside: &Beside, symptoms: &mut Symptoms) -> Option<Frames> {
     let told = beside.manifest.as_ref().filter(|_| !beside.is_embedded);
     let told = told.map(|_| beside.ends.frames(packed.device().len_bytes()));
     let own = packed.frames();

@@ -10,13 +10,13 @@ use std::thread;
 use crossbeam_channel::{bounded, unbounded};
 use rayon::ThreadPoolBuilder;
 
-use super::check::{Bench, Shared};
+use super::check::{Buffers, Shared};
 use super::expected::{Faults, Plan, Totals};
 use super::in_order::{InOrder, Whole};
 use super::structure::{Alone, check};
 use super::symptom::{Symptom, Symptoms};
 use crate::archive::observer::Observer;
-use crate::archive::read::container::Packed;
+use crate::archive::read::container::Container;
 use crate::archive::read::members::Members;
 use crate::archive::read::stream::InOneGo;
 use crate::device::Device;
@@ -29,7 +29,7 @@ use crate::units::ByteRange;
 const WAITING: usize = 3;
 
 /// Bytes of all frames in flight, packed and unpacked.
-const BENCHES_BYTES_MOST: u64 = 192 << 20;
+const BUFFERS_BYTES_MOST: u64 = 192 << 20;
 
 /// What reading all of an archive came to.
 pub(super) struct Seen {
@@ -45,7 +45,7 @@ pub(super) struct Seen {
 
 /// Reads an archive whose frames are known.
 pub(super) fn in_frames(
-    packed: &Packed,
+    packed: &Container,
     frames: &Frames,
     plan: Plan,
     shared: Shared,
@@ -60,13 +60,13 @@ pub(super) fn in_frames(
         .build()
         .map_err(|source| Error::new(Kind::System, source))?;
     let longest = frames.spans().iter().map(|span| span.raw.len().saturating_add(span.packed.len())).max();
-    let fit = usize::try_from(BENCHES_BYTES_MOST.checked_div(longest.unwrap_or(0).max(1)).unwrap_or(0))
+    let fit = usize::try_from(BUFFERS_BYTES_MOST.checked_div(longest.unwrap_or(0).max(1)).unwrap_or(0))
         .unwrap_or(usize::MAX);
     let count = threads.saturating_add(WAITING).min(fit.max(2));
-    let (free, benches) = bounded(count);
+    let (free, free_buffers) = bounded(count);
     for _ in 0..count {
         // There is space for all of them, and somebody who takes them.
-        let _ = free.send(Bench::new(packed.compression())?);
+        let _ = free.send(Buffers::new(packed.compression())?);
     }
     let (done, results) = unbounded();
     let (has_manifest, manifest_at) = (plan.has_manifest(), shared.manifest_at);
@@ -80,12 +80,12 @@ pub(super) fn in_frames(
         });
         pool.in_place_scope_fifo(|pool| {
             for (index, span) in frames.spans().iter().enumerate() {
-                // When the reader has given up there are no more benches.
-                let Ok(bench) = benches.recv() else { break };
+                // When the reader has given up there are no more buffers.
+                let Ok(buffers) = free_buffers.recv() else { break };
                 let task = plan.task(index, *span);
                 let (done, shared) = (done.clone(), &shared);
                 pool.spawn_fifo(move |_| {
-                    let checked = catch_unwind(AssertUnwindSafe(|| shared.check(task, bench)));
+                    let checked = catch_unwind(AssertUnwindSafe(|| shared.check(task, buffers)));
                     let (result, panic) = match checked {
                         Ok(checked) => (Some(checked), None),
                         // The reader must not wait for it: then the panic goes on, out of the pool.
@@ -108,7 +108,7 @@ pub(super) fn in_frames(
     Ok(Seen { totals: has_manifest.then(|| plan.finish()), ..seen })
 }
 
-fn look(in_order: InOrder<'_>, packed: &Packed, frames_end: u64) -> Result<Seen> {
+fn look(in_order: InOrder<'_>, packed: &Container, frames_end: u64) -> Result<Seen> {
     let mut members = Members::new(in_order).checking_padding();
     let count = check(&mut members)?;
     let mut in_order = members.into_stream();
@@ -155,7 +155,7 @@ pub(super) fn digests(device: &Device, algorithms: &[Algorithm]) -> Result<BTree
 
 /// Reads an archive from front to back.
 pub(super) fn in_one_go(
-    packed: &Packed,
+    packed: &Container,
     algorithms: &[Algorithm],
     symptoms: Symptoms,
     observer: &dyn Observer,

@@ -6,7 +6,7 @@
 
 use serde_json::{Value, json};
 
-use super::volumes::{Becomes, Part};
+use super::volumes::{Part, Treatment};
 use crate::device::{ReadAt, read_vec};
 use crate::error::{Error, Kind, Result};
 use crate::format::base64;
@@ -170,13 +170,13 @@ fn gaps(table: &Table, device_bytes: u64) -> Vec<ByteRange> {
 /// What of a volume is kept besides its files.
 fn header(device: &dyn ReadAt, part: &Part<'_>) -> Option<ByteRange> {
     let range = part.volume.range();
-    let len = match &part.becomes {
-        Becomes::Files(_) => EXT_BOOT_BYTES,
-        Becomes::Image(_) => return None,
-        Becomes::Nothing if part.volume.held() == Held::Swap => {
+    let len = match &part.treatment {
+        Treatment::Files(_) => EXT_BOOT_BYTES,
+        Treatment::Image(_) => return None,
+        Treatment::Nothing if part.volume.held() == Held::Swap => {
             PAGES.into_iter().find(|page| is_swap(device, range, *page))?
         }
-        Becomes::Empty | Becomes::Nothing => return None,
+        Treatment::Empty | Treatment::Nothing => return None,
     };
     ByteRange::new(range.start(), len.min(range.len()))
 }

@@ -18,7 +18,7 @@ const PAGE_BYTES: u64 = 4096;
 
 /// What a frame in flight needs: two buffers and an encoder, used again and again. There are as many as frames may
 /// be in flight, which bounds the memory.
-pub(super) struct Bench {
+pub(super) struct Buffers {
     pub raw: Vec<u8>,
     pub packed: Vec<u8>,
     pub encoder: Box<dyn Encoder>,
@@ -26,7 +26,7 @@ pub(super) struct Bench {
 
 /// A frame that is done.
 pub(super) struct Done {
-    pub bench: Bench,
+    pub buffers: Buffers,
     /// Bytes that came from the device.
     pub data_bytes: u64,
     /// What the frame says for the manifest and the report, in order.
@@ -88,27 +88,27 @@ impl Shared<'_> {
     }
 
     /// Makes a frame.
-    pub(super) fn make(&self, frame: Frame, mut bench: Bench) -> Result<Done> {
-        bench.raw.resize(frame.len, 0);
-        let filled = self.fill(frame.fills, &mut bench.raw)?;
+    pub(super) fn make(&self, frame: Frame, mut buffers: Buffers) -> Result<Done> {
+        buffers.raw.resize(frame.len, 0);
+        let filled = self.fill(frame.fills, &mut buffers.raw)?;
         let mut hashing = Hashing { algorithm: self.algorithm, hasher: None, events: filled.unreadable };
-        if let Some(inherited) = frame.inherited {
+        if let Some(digest_in) = frame.digest_in {
             // The frame before this one failed, if it hands nothing over: its error is the one that counts.
             let lost = |_| Error::new(Kind::Interrupted, "an earlier part of this file could not be read");
-            hashing.hasher = Some(inherited.recv().map_err(lost)?);
+            hashing.hasher = Some(digest_in.recv().map_err(lost)?);
         }
         for step in frame.steps {
-            hashing.step(step, &bench.raw);
+            hashing.step(step, &buffers.raw);
         }
-        if let Some(bequest) = frame.bequest {
+        if let Some(digest_out) = frame.digest_out {
             // Nobody takes it when the run is over already.
-            let _ = bequest.send(hashing.take());
+            let _ = digest_out.send(hashing.take());
         }
-        let Bench { raw, packed, encoder } = &mut bench;
+        let Buffers { raw, packed, encoder } = &mut buffers;
         if !raw.is_empty() {
             encoder.encode(raw, packed)?;
         }
-        Ok(Done { bench, data_bytes: filled.data_bytes, events: hashing.events })
+        Ok(Done { buffers, data_bytes: filled.data_bytes, events: hashing.events })
     }
 
     /// Fills the frame, reading in the order in which the data lie on the device.

@@ -27,9 +27,9 @@ pub(super) struct Frame {
     /// What to do when it is filled, in order.
     pub steps: Vec<Step>,
     /// The digest of the file that the frame before this one ends in.
-    pub inherited: Option<Receiver<Hasher>>,
+    pub digest_in: Option<Receiver<Hasher>>,
     /// Where the digest of the file that this frame ends in goes.
-    pub bequest: Option<Sender<Hasher>>,
+    pub digest_out: Option<Sender<Hasher>>,
 }
 
 /// Bytes of a frame.
@@ -119,7 +119,7 @@ impl<I: Iterator<Item = Result<Item>>> Cutter<I> {
     fn cut(&mut self) -> Result<Frame> {
         let mut frame = match self.set_aside.take() {
             Some(frame) => frame,
-            None => Frame { inherited: self.handed_over.take(), ..Frame::default() },
+            None => Frame { digest_in: self.handed_over.take(), ..Frame::default() },
         };
         while frame.len < self.frame_len {
             if self.notes > NOTES_MOST {
@@ -152,7 +152,7 @@ impl<I: Iterator<Item = Result<Item>>> Cutter<I> {
         self.notes = 0;
         if self.in_content {
             let (sender, receiver) = bounded(1);
-            frame.bequest = Some(sender);
+            frame.digest_out = Some(sender);
             self.handed_over = Some(receiver);
         }
         Ok(frame)

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::areas::Areas;
 use super::run::Request;
-use super::volumes::{self, Becomes, Part};
+use super::volumes::{self, Part, Treatment};
 use crate::filesystem::Contents;
 use crate::format::manifest::FORMAT;
 use crate::printable::Printable;
@@ -48,12 +48,12 @@ pub(super) fn head(
 fn volume(part: &Part<'_>) -> Value {
     let volume: &Volume = part.volume;
     let member = || String::from_utf8_lossy(&volumes::member(volume.number())).into_owned();
-    let (member, summary) = match &part.becomes {
-        Becomes::Files(filesystem) => {
+    let (member, summary) = match &part.treatment {
+        Treatment::Files(filesystem) => {
             (Some(String::from_utf8_lossy(&part.folder).into_owned()), Some(filesystem.summary()))
         }
-        Becomes::Image(_) => (Some(member()), None),
-        Becomes::Empty | Becomes::Nothing => (None, None),
+        Treatment::Image(_) => (Some(member()), None),
+        Treatment::Empty | Treatment::Nothing => (None, None),
     };
     let signature = match volume.contents() {
         Contents::Known(signature) => Some(signature),
@@ -67,7 +67,7 @@ fn volume(part: &Part<'_>) -> Value {
         "type": volume.entry().map(|entry| entry.type_id.clone()),
         "name": volume.entry().map(|entry| entry.name.clone()),
         "uuid": volume.entry().map(|entry| entry.uuid.clone()),
-        "holds": if matches!(part.becomes, Becomes::Empty) { "nothing" } else { volume.name() },
+        "holds": if matches!(part.treatment, Treatment::Empty) { "nothing" } else { volume.name() },
         "label": signature.map(|signature| signature.label.clone()),
         "volume_uuid": signature.map(|signature| signature.uuid.clone()),
         "filesystem": summary,

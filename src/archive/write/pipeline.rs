@@ -1,6 +1,6 @@
 //! The line that every archive goes through: cut, then fill, hash and compress in parallel, then write in order.
 //!
-//! Frames in flight are bounded by the benches they are made on, and a bench is free again when its frame is written.
+//! Frames in flight are bounded by the buffers that they are made in. Buffers are free again when its frame is written.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -10,7 +10,7 @@ use std::thread;
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use rayon::ThreadPoolBuilder;
 
-use super::encode::{Bench, Done, Shared};
+use super::encode::{Buffers, Done, Shared};
 use super::frame::Frame;
 use crate::error::{Error, Kind, Result};
 
@@ -29,7 +29,7 @@ pub fn threads(asked: Option<NonZeroUsize>) -> usize {
 pub(super) fn run(
     frames: impl Iterator<Item = Result<Frame>>,
     threads: usize,
-    bench: impl Fn() -> Result<Bench>,
+    buffers: impl Fn() -> Result<Buffers>,
     shared: &Shared<'_>,
     mut write: impl FnMut(&mut Done) -> Result<()> + Send,
 ) -> Result<()> {
@@ -39,10 +39,10 @@ pub(super) fn run(
         .build()
         .map_err(|source| Error::new(Kind::System, source))?;
     let count = threads.saturating_add(WAITING);
-    let (free, benches) = bounded(count);
+    let (free, free_buffers) = bounded(count);
     for _ in 0..count {
         // There is space for all of them, and somebody who takes them.
-        let _ = free.send(bench()?);
+        let _ = free.send(buffers()?);
     }
     let (done, results) = unbounded();
     thread::scope(|scope| {
@@ -50,13 +50,13 @@ pub(super) fn run(
         // From the first to the last: a frame may wait for the digest of the one before, which has begun already.
         pool.in_place_scope_fifo(|pool| {
             for (index, frame) in (0..).zip(frames) {
-                // When the writer has given up there are no more benches.
-                let Ok(bench) = benches.recv() else { break };
+                // When the writer has given up there are no more buffers.
+                let Ok(buffers) = free_buffers.recv() else { break };
                 match frame {
                     Ok(frame) => {
                         let done = done.clone();
                         pool.spawn_fifo(move |_| {
-                            let made = catch_unwind(AssertUnwindSafe(|| shared.make(frame, bench)));
+                            let made = catch_unwind(AssertUnwindSafe(|| shared.make(frame, buffers)));
                             let (result, panic) = match made {
                                 Ok(result) => (result, None),
                                 // The writer must not wait for it: then the panic goes on, out of the pool.
@@ -86,7 +86,7 @@ pub(super) fn run(
 /// Writes frames in order. Of several errors the first in the archive's order counts: others may follow from it.
 fn in_order(
     results: &Receiver<(u64, Result<Done>)>,
-    free: &Sender<Bench>,
+    free: &Sender<Buffers>,
     write: &mut impl FnMut(&mut Done) -> Result<()>,
 ) -> Result<()> {
     let mut early = BTreeMap::new();
@@ -97,7 +97,7 @@ fn in_order(
             let mut done = result?;
             write(&mut done)?;
             // Nobody takes it when all frames are cut.
-            let _ = free.send(done.bench);
+            let _ = free.send(done.buffers);
             next = next.saturating_add(1);
         }
     }

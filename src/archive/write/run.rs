@@ -7,13 +7,13 @@ use std::io::Write;
 use serde::{Deserialize, Serialize};
 
 use super::areas::Areas;
-use super::encode::{Bench, Shared};
+use super::encode::{Buffers, Shared};
 use super::frame::{Cutter, Item};
 use super::head::head;
 use super::layout::{Image, Layout, Naming};
 use super::pipeline;
 use super::report::Report;
-use super::volumes::{self, Becomes, Part};
+use super::volumes::{self, Part, Treatment};
 use super::writing::{Writing, stopped};
 use crate::archive::observer::Observer;
 use crate::device::Device;
@@ -165,11 +165,11 @@ fn archive<'a>(disk: &'a Disk, request: &'a Request<'a>, output: Output<'a>) -> 
     let frame_len = usize::try_from(request.compression.frame_bytes()).unwrap_or(usize::MAX);
     let frames =
         Cutter::new(items, frame_len).inspect(|frame| frame.iter().for_each(|frame| shared.announce(frame)));
-    let bench = || {
+    let buffers = || {
         let encoder = request.compression.encoder(level)?;
-        Ok(Bench { raw: Vec::new(), packed: Vec::new(), encoder })
+        Ok(Buffers { raw: Vec::new(), packed: Vec::new(), encoder })
     };
-    pipeline::run(frames, request.threads, bench, &shared, |done| writing.frame(done))?;
+    pipeline::run(frames, request.threads, buffers, &shared, |done| writing.frame(done))?;
     let mut layout = layout.into_inner();
     let data_bytes = layout.data_bytes();
     layout.begin_part(u64::MAX);
@@ -180,7 +180,7 @@ fn archive<'a>(disk: &'a Disk, request: &'a Request<'a>, output: Output<'a>) -> 
         let devices: [Device; 1] = [manifest];
         let shared = Shared { devices: &devices, algorithm: request.file_digest, keep_going: false };
         let frames = Cutter::new(std::iter::once(Ok(Item::Pieces(pieces))), frame_len);
-        pipeline::run(frames, request.threads, bench, &shared, |done| writing.frame(done))?;
+        pipeline::run(frames, request.threads, buffers, &shared, |done| writing.frame(done))?;
     }
     writing.finish(disk, data_bytes)
 }
@@ -194,9 +194,9 @@ fn items<'a>(
     layout: &'a RefCell<Layout>,
 ) -> Box<dyn Iterator<Item = Result<Item>> + 'a> {
     let number = part.volume.number();
-    match &part.becomes {
-        Becomes::Empty | Becomes::Nothing => Box::new(std::iter::empty()),
-        Becomes::Image(extents) => {
+    match &part.treatment {
+        Treatment::Empty | Treatment::Nothing => Box::new(std::iter::empty()),
+        Treatment::Image(extents) => {
             let name = volumes::member(number);
             let len_bytes = part.volume.device().len_bytes();
             let image = move || {
@@ -206,7 +206,7 @@ fn items<'a>(
             };
             Box::new(std::iter::once_with(image))
         }
-        Becomes::Files(filesystem) => {
+        Treatment::Files(filesystem) => {
             let naming = Naming { folder: part.folder.clone(), source };
             let folder: &[u8] = if part.folder == b"." { b"" } else { &part.folder };
             let faults = filesystem.faults().iter().map(|fault| {

@@ -16,11 +16,11 @@ pub(super) struct Part<'a> {
     pub volume: &'a Volume,
     /// What stands for its root in the archive: `p1`, or `.`.
     pub folder: Vec<u8>,
-    pub becomes: Becomes,
+    pub treatment: Treatment,
 }
 
 /// What becomes of a volume.
-pub(super) enum Becomes {
+pub(super) enum Treatment {
     /// The files of its filesystem.
     Files(Box<dyn Filesystem>),
     /// One member that holds these parts of it.
@@ -56,13 +56,13 @@ pub(super) fn prepare<'a>(volumes: &[&'a Volume], is_bare: bool, request: &Reque
             // Only its own name leaves an image out: a pattern for files is not meant for it.
             Held::Other | Held::Swap => is_excluded(&member(number)),
         };
-        let becomes = if is_excluded {
+        let treatment = if is_excluded {
             observer.note(&format!("{}: excluded", title(volume)));
-            Becomes::Nothing
+            Treatment::Nothing
         } else {
             decide(volume, &how, &mut parts.issues)?
         };
-        parts.parts.push(Part { volume, folder, becomes });
+        parts.parts.push(Part { volume, folder, treatment });
     }
     Ok(parts)
 }
@@ -84,13 +84,13 @@ fn held(volume: &Volume, raw: Raw) -> Held {
     }
 }
 
-fn decide(volume: &Volume, how: &How<'_>, issues: &mut Vec<Issue>) -> Result<Becomes> {
+fn decide(volume: &Volume, how: &How<'_>, issues: &mut Vec<Issue>) -> Result<Treatment> {
     let (title, number, observer) = (title(volume), volume.number(), how.observer);
     let whole = |error| Issue { path: None, error };
     match held(volume, how.raw) {
         Held::Swap if !how.is_asked_for => {
             observer.note(&format!("{title}: swap, skipped"));
-            return Ok(Becomes::Nothing);
+            return Ok(Treatment::Nothing);
         }
         Held::Swap | Held::Other => {}
         Held::Filesystem => match volume.with_root() {
@@ -101,7 +101,7 @@ fn decide(volume: &Volume, how: &How<'_>, issues: &mut Vec<Issue>) -> Result<Bec
                 // All of the filesystem is there, whatever the table says. Another partition may
                 // have written to it.
                 issues.extend(volume.past_end().into_iter().chain(volume.fault()).map(whole));
-                return Ok(Becomes::Files(filesystem));
+                return Ok(Treatment::Files(filesystem));
             }
             Err(error) if costs_itself(&error, how.keep_going) => {
                 issues.push(Issue { path: Some(member(number)), error });
@@ -116,9 +116,9 @@ fn decide(volume: &Volume, how: &How<'_>, issues: &mut Vec<Issue>) -> Result<Bec
         Some(fault) => observer.note(&format!("{title}: {}", fault.cause())),
         None => {}
     }
-    let becomes = as_image(volume, how, issues)?;
+    let treatment = as_image(volume, how, issues)?;
     issues.extend(cut.map(whole));
-    Ok(becomes)
+    Ok(treatment)
 }
 
 /// Whether an error costs only its own volume. The others are worth as much as before.
@@ -168,7 +168,7 @@ pub(super) fn member(number: u32) -> Vec<u8> {
     format!("p{number}.img").into_bytes()
 }
 
-fn as_image(volume: &Volume, how: &How<'_>, issues: &mut Vec<Issue>) -> Result<Becomes> {
+fn as_image(volume: &Volume, how: &How<'_>, issues: &mut Vec<Issue>) -> Result<Treatment> {
     let How { raw, keep_going, observer, .. } = *how;
     let (title, name, device) = (title(volume), volume.name(), volume.device().as_ref());
     let go_on = || match observer.stop_requested() {
@@ -177,7 +177,7 @@ fn as_image(volume: &Volume, how: &How<'_>, issues: &mut Vec<Issue>) -> Result<B
     };
     let empty = || {
         observer.note(&format!("{title}: empty, nothing of it is stored"));
-        Ok(Becomes::Empty)
+        Ok(Treatment::Empty)
     };
     if raw == Raw::Never {
         // What has a signature is not empty; of anything else the first byte that is no zero tells.
@@ -187,7 +187,7 @@ fn as_image(volume: &Volume, how: &How<'_>, issues: &mut Vec<Issue>) -> Result<B
         }
         let error = Error::new(Kind::Unsupported, format!("{name} can't be read yet, and was skipped"));
         issues.push(Issue { path: Some(member(volume.number())), error: volume.locate(error) });
-        return Ok(Becomes::Nothing);
+        return Ok(Treatment::Nothing);
     }
     if device.len_bytes() > SILENT_BYTES {
         observer.note(&format!("{title}: {name}, looking for what of it holds data"));
@@ -199,7 +199,7 @@ fn as_image(volume: &Volume, how: &How<'_>, issues: &mut Vec<Issue>) -> Result<B
     let bytes = data_bytes(&extents);
     let member = String::from_utf8_lossy(&member(volume.number())).into_owned();
     observer.note(&format!("{title}: {name}, stored as a raw image ({member}), {} of data", Bytes(bytes)));
-    Ok(Becomes::Image(extents))
+    Ok(Treatment::Image(extents))
 }
 
 /// What messages call a volume.
@@ -218,18 +218,18 @@ fn data_bytes(extents: &[Extent]) -> u64 {
 impl Part<'_> {
     /// Where the positions of its extents count from.
     pub(super) fn device(&self) -> Device {
-        match &self.becomes {
-            Becomes::Files(filesystem) => filesystem.device().clone(),
-            Becomes::Image(_) | Becomes::Empty | Becomes::Nothing => self.volume.device().clone(),
+        match &self.treatment {
+            Treatment::Files(filesystem) => filesystem.device().clone(),
+            Treatment::Image(_) | Treatment::Empty | Treatment::Nothing => self.volume.device().clone(),
         }
     }
 
     /// Bytes in use, as far as one can know before they are read.
     pub(super) fn used_bytes(&self) -> u64 {
-        match &self.becomes {
-            Becomes::Files(filesystem) => filesystem.summary().used_bytes,
-            Becomes::Image(extents) => data_bytes(extents),
-            Becomes::Empty | Becomes::Nothing => 0,
+        match &self.treatment {
+            Treatment::Files(filesystem) => filesystem.summary().used_bytes,
+            Treatment::Image(extents) => data_bytes(extents),
+            Treatment::Empty | Treatment::Nothing => 0,
         }
     }
 }

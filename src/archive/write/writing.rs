@@ -66,21 +66,22 @@ impl<'a> Writing<'a> {
                 Event::Issue(issue) => self.issue(issue)?,
             }
         }
-        if done.bench.raw.is_empty() {
+        if done.buffers.raw.is_empty() {
             // A frame that only says something.
             return Ok(());
         }
         let frame_bytes = self.request.compression.frame_bytes();
         if let Some(embedding) = &mut self.embedding
-            && u32::try_from(done.bench.raw.len()) != Ok(frame_bytes)
+            && u32::try_from(done.buffers.raw.len()) != Ok(frame_bytes)
         {
             // The last one: it is filled up with the manifest, and made again.
-            embedding.hold(std::mem::take(&mut done.bench.raw));
+            embedding.hold(std::mem::take(&mut done.buffers.raw));
             return Ok(());
         }
-        self.archive(&done.bench.packed)?;
+        self.archive(&done.buffers.packed)?;
         let len = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
-        let lengths = FrameLengths { packed: len(done.bench.packed.len()), raw: len(done.bench.raw.len()) };
+        let lengths =
+            FrameLengths { packed: len(done.buffers.packed.len()), raw: len(done.buffers.raw.len()) };
         self.report.frames.push(lengths);
         self.report.stream_bytes = self.report.stream_bytes.saturating_add(u64::from(lengths.raw));
         self.report.data_bytes = self.report.data_bytes.saturating_add(done.data_bytes);

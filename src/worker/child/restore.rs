@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use super::{Parent, next, out_of_turn};
-use crate::archive::read::{Manifest, Packed};
+use crate::archive::read::{Container, Manifest};
 use crate::archive::{Algorithm, Target, settle};
 use crate::device::{self, Io};
 use crate::error::{Error, Kind, Result};
@@ -90,7 +90,7 @@ impl Files {
             let archive_bytes = archive.len_bytes();
             let manifest = match manifest {
                 Some(manifest) => Some(Manifest::open(manifest)?),
-                None => Manifest::embedded(&Packed::open(archive)?)?,
+                None => Manifest::embedded(&Container::open(archive)?)?,
             };
             let manifest = manifest.ok_or_else(|| {
                 let message = "has no manifest in it or beside it, which says what the disk was like: files \

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::archive::read::Packed;
+use crate::archive::read::Container;
 use crate::device::{self, Device, Io};
 use crate::error::{Error, Kind, Result};
 use crate::sandbox::{self, Writing};
@@ -79,10 +79,10 @@ fn refuse_archive(disk: &Disk, device: Device) -> Result<()> {
     if disk.is_recognised() && !disk.is_damaged_filesystem() || device.sector_bytes().is_some() {
         return Ok(());
     }
-    if !Packed::is_archive(&device)? {
+    if !Container::is_archive(&device)? {
         return disk.require_disk();
     }
-    Packed::open(device)?.check_is_tar()?;
+    Container::open(device)?.check_is_tar()?;
     let message =
         "is an archive, not a disk: `voltar ls` shows what is in it, `voltar restore` makes a disk of it";
     Err(Error::new(Kind::Unrecognised, message))

@@ -9,7 +9,7 @@ use memchr::memmem::Finder;
 use memchr::{memchr, memrchr};
 
 use self::text::{Lines, Pieces, Text};
-use super::container::Packed;
+use super::container::Container;
 use crate::device::Device;
 use crate::error::{Error, Kind, Result};
 use crate::format::codec::Compression;
@@ -35,7 +35,7 @@ const FORMAT: u32 = crate::format::manifest::FORMAT;
 /// A manifest that is open.
 #[derive(Clone, Debug)]
 pub struct Manifest {
-    packed: Packed,
+    packed: Container,
     /// Position of its header in the tar stream, when it is in the archive.
     embedded_at: Option<u64>,
 }
@@ -56,11 +56,11 @@ impl Manifest {
     ///
     /// When the file can't be read or is not compressed as manifests are.
     pub fn open(device: Device) -> Result<Self> {
-        let is_zstd = Packed::recognise(&device)? == Some(Compression::Zstd);
+        let is_zstd = Container::recognise(&device)? == Some(Compression::Zstd);
         if !is_zstd {
             return Err(Error::corrupt("is no manifest: it does not begin as a zstd file does"));
         }
-        Ok(Self { packed: Packed::open(device)?, embedded_at: None })
+        Ok(Self { packed: Container::open(device)?, embedded_at: None })
     }
 
     /// Opens the manifest of an archive: the one beside it, or else the one in it; `None` where
@@ -69,7 +69,7 @@ impl Manifest {
     /// # Errors
     ///
     /// When it can't be read, or is no manifest.
-    pub fn of_archive(archive: &Packed, beside: Option<Device>) -> Result<Option<Self>> {
+    pub fn of_archive(archive: &Container, beside: Option<Device>) -> Result<Option<Self>> {
         match beside {
             Some(beside) => Self::open(beside).map(Some),
             None => Self::embedded(archive),
@@ -82,7 +82,7 @@ impl Manifest {
     /// # Errors
     ///
     /// When the end of the archive can't be read.
-    pub fn embedded(archive: &Packed) -> Result<Option<Self>> {
+    pub fn embedded(archive: &Container) -> Result<Option<Self>> {
         let Some(found) = super::embedded::find(archive)? else { return Ok(None) };
         Ok(Some(Self { embedded_at: Some(found.header), ..Self::open(found.content)? }))
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use memchr::{memchr, memrchr};
 use rayon::prelude::*;
 
-use crate::archive::read::container::Packed;
+use crate::archive::read::container::Container;
 use crate::device::{Device, read_vec};
 use crate::error::{Error, Kind, Result};
 use crate::format::codec::{Compression, Frames, Span, Unpacker};
@@ -31,7 +31,7 @@ pub(super) enum Text {
 }
 
 impl Text {
-    pub(super) fn new(packed: &Packed) -> Result<Self> {
+    pub(super) fn new(packed: &Container) -> Result<Self> {
         Ok(match packed.shared_frames() {
             Some(frames) => Self::Frames {
                 device: Device::clone(packed.device()),
