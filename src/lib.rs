@@ -5,8 +5,8 @@
 //! permission on the device is all it needs.
 //!
 //! ```text
-//! temporary ▶ device ▶ partition ▶ filesystem ▶ tree ▶ volume ▶ format ▶ archive ▶ view
-//!   ▶ sandbox ▶ extract ▶ restore ▶ snapshot ▶ worker ▶ job ▶ cli
+//! temporary ▶ device ▶ partition ▶ filesystem ▶ tree ▶ volume ▶ format ▶ archive ▶ snapshot
+//!   ▶ store ▶ view ▶ sandbox ▶ extract ▶ restore ▶ worker ▶ retention ▶ config ▶ report ▶ job ▶ cli
 //! ```
 //!
 //! Each of these is a module, and uses only those to its left.
@@ -30,7 +30,9 @@
 )]
 
 pub mod archive;
+pub mod calendar;
 pub mod cli;
+pub mod config;
 pub mod device;
 pub mod error;
 pub mod extract;
@@ -41,9 +43,12 @@ mod hex;
 pub mod job;
 pub mod partition;
 pub mod printable;
+pub mod report;
 pub mod restore;
+pub mod retention;
 pub mod sandbox;
 pub mod snapshot;
+pub mod store;
 pub mod temporary;
 pub mod tree;
 pub mod units;

@@ -10,8 +10,8 @@ mod common;
 
 use common::tools::{assert_success, output, said};
 use common::trials::{Needs, run, trial};
-use voltar::job::config::keys::{SECTIONS, Section};
-use voltar::job::config::{EXAMPLE, parse, summary};
+use voltar::config::keys::{SECTIONS, Section};
+use voltar::config::{EXAMPLE, parse, summary};
 
 const ANALYZE: Needs = Needs::Tool("systemd-analyze", "systemd");
 

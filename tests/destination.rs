@@ -11,9 +11,8 @@ mod common;
 use common::trials::{Needs, run, trial};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use voltar::job::calendar::{DAY_SECONDS, now, stamp};
-use voltar::job::destination::{Locked, check_folder};
-use voltar::job::plan::Destination;
+use voltar::calendar::{DAY_SECONDS, now, stamp};
+use voltar::store::folder::{Destination, Locked, check_folder};
 
 /// The ends of the names of one archive's files.
 const FILES: [&str; 3] = ["", ".sha1", ".manifest.jsonl.zst"];

@@ -1,8 +1,8 @@
 //! Holds the layers of `src/` in order, and a few rules that every file there keeps.
 //!
 //! ```text
-//! temporary ▶ device ▶ partition ▶ filesystem ▶ tree ▶ volume ▶ format ▶ archive ▶ view
-//!   ▶ sandbox ▶ extract ▶ restore ▶ snapshot ▶ worker ▶ job ▶ cli
+//! temporary ▶ device ▶ partition ▶ filesystem ▶ tree ▶ volume ▶ format ▶ archive ▶ snapshot
+//!   ▶ store ▶ view ▶ sandbox ▶ extract ▶ restore ▶ worker ▶ retention ▶ config ▶ report ▶ job ▶ cli
 //! ```
 //!
 //! A layer is a folder, or a file, right under `src/`. It uses itself, the layers to its left and the vocabulary; the
@@ -18,7 +18,7 @@ mod source;
 use source::{Written, paths, tokens, tree};
 
 /// From left to right.
-const LAYERS: [&str; 16] = [
+const LAYERS: [&str; 20] = [
     "temporary",
     "device",
     "partition",
@@ -27,18 +27,22 @@ const LAYERS: [&str; 16] = [
     "volume",
     "format",
     "archive",
+    "snapshot",
+    "store",
     "view",
     "sandbox",
     "extract",
     "restore",
-    "snapshot",
     "worker",
+    "retention",
+    "config",
+    "report",
     "job",
     "cli",
 ];
 
 /// What every layer may use.
-const VOCABULARY: [&str; 5] = ["error", "units", "fields", "hex", "printable"];
+const VOCABULARY: [&str; 6] = ["calendar", "error", "units", "fields", "hex", "printable"];
 
 /// The root of the library, which names all layers, and the program, which is one call.
 const ROOTS: [&str; 2] = ["lib", "main"];

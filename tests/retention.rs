@@ -11,11 +11,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use voltar::job::Archived;
-use voltar::job::archives::Told;
-use voltar::job::calendar::{DAY_SECONDS, Period, parse_stamp, stamp};
-use voltar::job::plan::Retention;
-use voltar::job::retention::{decide, describe, next_to_expire};
+use voltar::calendar::{DAY_SECONDS, Period, parse_stamp, stamp};
+use voltar::retention::{Retention, decide, describe, next_to_expire};
+use voltar::store::Archived;
+use voltar::store::archives::Told;
 
 /// From this many removals in a row on, only the first and the last are written out.
 const LONG: usize = 3;

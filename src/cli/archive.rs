@@ -18,9 +18,9 @@ use crate::archive::{
     Compression, Observer as _, Output, Report, Request, Writers, create, gathering, now, threads,
 };
 use crate::error::{Error, Kind, Result};
-use crate::job::destination::IMAGE_ENDINGS;
 use crate::printable::Printable;
 use crate::sandbox::Writing;
+use crate::store::names::IMAGE_ENDINGS;
 use crate::tree::Exclude;
 use crate::units::Bytes;
 use crate::worker::child::Source;

@@ -12,8 +12,8 @@ use super::list::ListArguments;
 use super::prune::PruneArguments;
 use super::run::RunArguments;
 use crate::archive::{Algorithm, Compression, Form, Raw};
+use crate::config::bytes;
 use crate::device::Io;
-use crate::job::config::bytes;
 use crate::worker::child::Reading;
 
 const STYLES: Styles = Styles::styled()

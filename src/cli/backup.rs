@@ -15,12 +15,14 @@ use super::args::{
 use super::console::{Console, Show, per_second};
 use super::words::words;
 use super::{print, run, signals};
+use crate::config;
+use crate::config::plan::{Hooks, Options, Plan, Reading, Report, Source, What};
 use crate::error::{Error, Kind, Result};
-use crate::job::config;
-use crate::job::outcome::{Outcome, Published};
-use crate::job::plan::{Destination, Hooks, Options, Plan, Reading, Report, Retention, Source, What};
 use crate::printable::Printable;
+use crate::report::outcome::{Outcome, Published};
+use crate::retention::Retention;
 use crate::snapshot::{Lvm, Size, VolumeName};
+use crate::store::folder::Destination;
 use crate::units::Bytes;
 use crate::worker::{Program, Worker};
 

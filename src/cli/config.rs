@@ -8,8 +8,8 @@ use clap::{Subcommand, ValueHint};
 use serde_json::json;
 
 use super::{FAILED, print, speech};
+use crate::config;
 use crate::error::{Kind, Result};
-use crate::job::config;
 use crate::printable::Printable;
 
 const CHECK_CODES: &str = "\

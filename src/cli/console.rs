@@ -2,9 +2,8 @@
 
 use std::io::{self, IsTerminal as _, Write};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -14,8 +13,8 @@ use super::speech::{issue_as_json, typed};
 use crate::archive::Observer;
 use crate::error::{Error, Issue};
 use crate::job::Witness;
-use crate::job::outcome::VolumeOutcome;
 use crate::printable::Printable;
+use crate::report::outcome::VolumeOutcome;
 use crate::temporary::told_missing;
 use crate::units::{Bytes, seconds};
 

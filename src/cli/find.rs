@@ -7,13 +7,12 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum, ValueHint};
 
-use super::INCOMPLETE;
 use super::places::{Out, Reading, Session};
-use super::{formats, shown};
+use super::{INCOMPLETE, formats, shown};
 use crate::archive::Algorithm;
 use crate::error::{Issue, Kind, Result};
-use crate::job::scope::shelves;
 use crate::printable::Printable;
+use crate::store::scope::shelves;
 use crate::tree::{Exclude, Pattern};
 use crate::view::{Item, ItemKind, base_name};
 

@@ -14,8 +14,8 @@ use super::speech::typed;
 use super::{INCOMPLETE, shown};
 use crate::archive::Algorithm;
 use crate::error::{Error, Kind, Result};
-use crate::job::scope::{Shelf, shelves};
 use crate::printable::Printable;
+use crate::store::scope::{Shelf, shelves};
 use crate::view::{Contents, Item, Place, Way, clean};
 
 /// Show which archives have which version of a file

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::job::plan::Retention;
+use crate::retention::Retention;
 
 /// Which archives are kept. Each rule adds to what is kept.
 #[derive(Debug, Args)]

@@ -12,16 +12,16 @@ use super::list::{indented, plain, plan, scope, state};
 use super::speech::{self, document};
 use super::table::{columns, count};
 use super::{FAILED, print};
+use crate::calendar::{now, readable};
+use crate::config::plan::Plan;
+use crate::config::rules_for;
 use crate::error::{Error, Kind, Result};
-use crate::job::archives::{self, Folder};
-use crate::job::calendar::{now, readable};
-use crate::job::destination::{Locked, check_folder, remove_left_overs};
-use crate::job::origin;
-use crate::job::outcome::Removed;
-use crate::job::plan::{Destination, Plan, Retention};
-use crate::job::retention::{Decision, Verdict, decide, describe, rules_for};
-use crate::job::scope::Scope;
+use crate::job::ownership;
 use crate::printable::Printable;
+use crate::retention::{Decision, Retention, Verdict, decide, describe};
+use crate::store::archives::{self, Folder, Removed};
+use crate::store::folder::{Destination, Locked, check_folder, remove_left_overs};
+use crate::store::scope::Scope;
 use crate::units::Bytes;
 use crate::worker::Manifests;
 
@@ -153,7 +153,7 @@ impl Rules {
     fn folder(&self, destination: &Destination, volume: &str, manifests: &Manifests) -> Result<Folder> {
         let folder = Folder::read(&destination.folder, volume, manifests)?;
         if matches!(self, Self::Planned(_)) {
-            origin::check_host(&folder.archives)?;
+            ownership::check_host(&folder.archives)?;
         }
         Ok(folder)
     }

@@ -13,13 +13,14 @@ use super::speech::document;
 use super::{FAILED, INCOMPLETE, print, signals};
 use crate::error::{Error, Kind, Result};
 use crate::job::Witness as _;
-use crate::job::outcome::{Outcome, Removed, Verdict};
 use crate::job::run::{Preview, WouldVerify, preview, run as run_plan};
-use crate::job::{config, report};
 use crate::printable::Printable;
+use crate::report::outcome::{Outcome, Verdict};
 use crate::snapshot::Lvm;
+use crate::store::archives::Removed;
 use crate::units::Bytes;
 use crate::worker::{Program, Worker};
+use crate::{config, report};
 
 const EXAMPLES: &str = "\
 Examples:

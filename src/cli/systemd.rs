@@ -14,8 +14,8 @@ use self::quote::is_plain;
 use self::service::Service;
 use super::speech::document;
 use super::{config::warn, print};
+use crate::config;
 use crate::error::{Error, Kind, Result};
-use crate::job::config;
 use crate::printable::Printable;
 use crate::temporary::replace;
 

@@ -18,13 +18,12 @@ use super::console::Console;
 use super::diff::{self, Differences};
 use super::places::{Named, Out, open_files};
 use super::{FAILED, print, signals};
-use crate::archive::Observer as _;
-use crate::archive::kind_name;
 use crate::archive::read::{Files, Finding, Verdict, verify};
+use crate::archive::{Observer as _, kind_name};
 use crate::error::{Error, Kind, Result};
-use crate::job::choice::{Choice, Share};
 use crate::printable::Printable;
 use crate::sandbox;
+use crate::store::choice::{Choice, Share};
 use crate::units::ByteRange;
 use crate::view::{GoOn, Location, Opened};
 

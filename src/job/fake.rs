@@ -9,13 +9,16 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::plan::{Destination, Hooks, Options, Plan, Reading, Report, Retention, Source, What};
 use super::witness::Witness;
 use crate::archive::manifest::Ends;
 use crate::archive::{Algorithm, Compression, Form, Observer, Raw};
+use crate::config::plan::{Hooks, Options, Plan, Reading, Report, Source, What};
 use crate::error::{Error, Kind, Result};
+use crate::retention::Retention;
 use crate::snapshot::{Foreseen, Marked, Provider, Size, Snapshot, State, Untaken, Volume, VolumeName, Wish};
-use crate::worker::{Archiver, Guard, Judged, Made, ReadEnds, Task, Verifier};
+use crate::store::ReadEnds;
+use crate::store::folder::Destination;
+use crate::worker::{Archiver, Guard, Judged, Made, Task, Verifier};
 
 /// All of them in one.
 pub struct Fake {
@@ -205,7 +208,7 @@ impl ReadEnds for Fake {
     }
 
     fn ends_inside(&self, path: &Path) -> Result<Ends> {
-        crate::worker::Here.ends_inside(path)
+        crate::store::Here.ends_inside(path)
     }
 }
 

@@ -2,22 +2,21 @@
 //!
 //! They are run as they are, without a shell, in process groups of their own, and never longer than they may.
 
-use std::io;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{io, thread};
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
-use super::plan::Hooks;
+use crate::config::plan::Hooks;
 use crate::error::{Error, Kind, Result};
 use crate::printable::{Printable, harmless};
 use crate::snapshot::priority::with_usual;
 use crate::snapshot::{Volume, VolumeName};
 use crate::units::seconds;
-use crate::worker::Tail;
+use crate::worker::ChildOutput;
 
 /// How long a hook whose time is up may take to put things in order, before it is killed.
 const GRACE: Duration = Duration::from_secs(5);
@@ -88,7 +87,7 @@ fn run(
     // A guest may be frozen until it is through.
     let mut child =
         with_usual(|| command.spawn()).map_err(|source| failed(format!("can't be started: {source}")))?;
-    let mut tail = Tail::default();
+    let mut tail = ChildOutput::default();
     let listening = listen(&mut tail, &mut child);
     let began = Instant::now();
     let reason = loop {
@@ -137,7 +136,7 @@ fn by_hand(command: &[String], volume: &Volume) -> String {
     text
 }
 
-fn listen(tail: &mut Tail, child: &mut Child) -> io::Result<()> {
+fn listen(tail: &mut ChildOutput, child: &mut Child) -> io::Result<()> {
     child.stdout.take().map(|stdout| tail.listen(stdout)).transpose()?;
     child.stderr.take().map(|stderr| tail.listen(stderr)).transpose()?;
     Ok(())

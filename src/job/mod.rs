@@ -1,29 +1,17 @@
-//! Jobs: from a configuration to archives of many volumes, every night, with what was kept, what was removed, and why.
+//! Jobs: a run over the volumes of a plan, with the backup of each, and the removal of old archives.
 //!
 //! ```text
-//! config ▶ plan ▶ run ─▶ backup ─▶ (hooks, snapshot, worker) ─▶ outcome ▶ report
-//!                  └──▶ destination, archives, retention ──────────┘
+//! plan ▶ run ─▶ backup ─▶ (hooks, snapshot, worker) ─▶ outcome ▶ report
+//!         └──▶ store, retention ──────────────────────────┘
 //! ```
 
-pub mod archives;
 pub mod backup;
-pub mod calendar;
-pub mod choice;
 pub mod clean;
-pub mod config;
-pub mod destination;
 #[cfg(test)]
 mod fake;
 mod hooks;
-pub mod origin;
-pub mod outcome;
-pub mod plan;
-pub mod report;
-pub mod retention;
+pub mod ownership;
 pub mod run;
-pub mod scope;
-pub mod verified;
 mod witness;
 
-pub use archives::Archived;
 pub use witness::Witness;

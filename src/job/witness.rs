@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use super::outcome::VolumeOutcome;
 use crate::archive::Observer;
+use crate::report::outcome::VolumeOutcome;
 
 /// Is told how a run goes.
 pub trait Witness: Observer {

@@ -14,24 +14,23 @@
 
 mod channel;
 pub mod child;
+mod child_output;
 mod judged;
 mod look;
 mod onto;
 mod parent;
 mod protocol;
-mod tail;
 
 use crate::archive::Observer;
 use crate::error::Result;
+use crate::store::ReadEnds;
 
 pub use channel::Channel;
+pub(crate) use child_output::ChildOutput;
 pub use judged::Judged;
 pub use look::Look;
-#[cfg(test)]
-pub use parent::Here;
-pub use parent::{Broker, LookAt, Manifests, Program, ReadEnds, Restorer, Verifier, Worker};
+pub use parent::{Broker, LookAt, Manifests, Program, Restorer, Verifier, Worker};
 pub use protocol::{Made, Task};
-pub(crate) use tail::Tail;
 
 /// Makes archives, verifies them and reads the manifests of older ones: with worker processes, or
 /// with a fake in a test.

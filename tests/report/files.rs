@@ -6,9 +6,9 @@ use std::path::Path;
 
 use libtest_mimic::Trial;
 use serde_json::Value;
-use voltar::job::outcome::Outcome;
-use voltar::job::plan::{Mail, MailWhen, Report, Transport};
-use voltar::job::report::{json, publish};
+use voltar::config::plan::{Mail, MailWhen, Report, Transport};
+use voltar::report::outcome::Outcome;
+use voltar::report::{json, publish};
 
 use crate::common::tools::temporary_folder;
 use crate::common::trials::trial;

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use libtest_mimic::Trial;
-use voltar::job::outcome::Outcome;
-use voltar::job::plan::{Mail, MailWhen, Report, Security, Transport};
-use voltar::job::report::{mail, publish, subject};
+use voltar::config::plan::{Mail, MailWhen, Report, Security, Transport};
+use voltar::report::outcome::Outcome;
+use voltar::report::{mail, publish, subject};
 
 use crate::common::tools::{run, temporary_folder};
 use crate::common::trials::{Needs, trial};

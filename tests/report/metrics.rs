@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::process::Stdio;
 
 use libtest_mimic::Trial;
-use voltar::job::report::metrics;
+use voltar::report::metrics;
 
 use crate::common::tools;
 use crate::common::trials::{Needs, trial};

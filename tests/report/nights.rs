@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use voltar::archive::Compression;
-use voltar::job::archives::{Archived, Told};
-use voltar::job::destination::archive_path;
-use voltar::job::outcome::{Outcome, Published, Removed, Space, VolumeOutcome};
-use voltar::job::verified::Verified;
+use voltar::report::outcome::{Outcome, Published, VolumeOutcome};
+use voltar::report::verified::Verified;
+use voltar::store::archives::{Archived, Removed, Told};
+use voltar::store::folder::Space;
+use voltar::store::names::archive_path;
 
 /// 2011-10-06 23:00:01 UTC.
 pub const STARTED: i64 = 1_317_942_001;

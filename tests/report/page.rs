@@ -5,8 +5,8 @@ use std::fs;
 use std::path::Path;
 
 use libtest_mimic::Trial;
-use voltar::job::outcome::Outcome;
-use voltar::job::report::{Zone, html_in};
+use voltar::report::outcome::Outcome;
+use voltar::report::{Zone, html_in};
 
 use crate::browser::visit;
 use crate::common::trials::{Needs, trial};

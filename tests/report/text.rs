@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use libtest_mimic::Trial;
-use voltar::job::report::{Zone, summary, text_in};
+use voltar::report::{Zone, summary, text_in};
 
 use crate::common::trials::trial;
 use crate::nights::{damaged, fail, hostile, interrupt, night, ten, two};
@@ -46,7 +46,7 @@ fn as_in_the_readme() {
 }
 
 fn summaries() {
-    let with = |volumes, change: fn(&mut voltar::job::outcome::Outcome)| {
+    let with = |volumes, change: fn(&mut voltar::report::outcome::Outcome)| {
         let mut outcome = night(volumes, 2);
         change(&mut outcome);
         summary(&outcome)

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::quote::{argument, is_plain, optional, path};
+use crate::config::plan::{Plan, Transport, What};
 use crate::error::{Error, Kind, Result};
-use crate::job::plan::{Plan, Transport, What};
 
 /// Time for stopping the worker and removing the snapshot, beside what a hook may take. Three `lvremove` and the `lvs` between them may
 /// take five minutes each: who is killed before, is so in the midst of LVM's command, and devices stay suspended.

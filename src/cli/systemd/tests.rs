@@ -2,9 +2,8 @@
 
 use std::fs;
 
-use super::quote;
-use super::*;
-use crate::job::plan::Plan;
+use super::{quote, *};
+use crate::config::plan::Plan;
 
 const PATH: &str = "/etc/voltar/voltar.toml";
 

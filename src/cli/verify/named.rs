@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use crate::archive::{Algorithm, Compression, Target};
+use crate::calendar;
 use crate::error::{Error, Kind, Result};
-use crate::job::calendar;
-use crate::job::choice::Choice;
-use crate::job::scope::{Shelf, shelves};
+use crate::store::choice::Choice;
+use crate::store::scope::{Shelf, shelves};
 
 /// The archives that are meant.
 #[derive(Debug, Default)]

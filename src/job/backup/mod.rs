@@ -12,14 +12,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 
 use self::watch::{Unguarded, Watch};
-use super::destination;
 use super::hooks::quiesced;
-use super::outcome::Published;
-use super::plan::{Destination, Options};
 use super::witness::Witness;
 use crate::archive::{clock, fixed_time, host_name};
+use crate::config::plan::Options;
 use crate::error::{Error, Kind, Result};
+use crate::report::outcome::Published;
 use crate::snapshot::{Provider, Snapshot, Volume, VolumeName, Wish};
+use crate::store::folder::{self, Destination};
+use crate::store::names::archive_path;
 use crate::units::{Bytes, seconds};
 use crate::worker::{Archiver, Guard, Made, Task};
 
@@ -187,18 +188,13 @@ impl Turn<'_> {
 
     fn path(&self, started: u64) -> PathBuf {
         let started = i64::try_from(started).unwrap_or(i64::MAX);
-        destination::archive_path(
-            &self.backup.destination.folder,
-            self.folder,
-            started,
-            self.options.compression,
-        )
+        archive_path(&self.backup.destination.folder, self.folder, started, self.options.compression)
     }
 
     /// Makes the folder of the volume's archives, for its owner alone. `false` when it is there already.
     fn make_folder(&self, archive: &Path) -> Result<bool> {
         let folder = archive.parent().unwrap_or(archive);
-        destination::volume_folder(&self.backup.destination.folder, self.folder)?;
+        folder::volume_folder(&self.backup.destination.folder, self.folder)?;
         match DirBuilder::new().mode(0o700).create(folder) {
             Ok(()) => Ok(true),
             Err(source) if source.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
@@ -211,8 +207,8 @@ impl Turn<'_> {
         self.may_go_on()?;
         self.options.compression.level(self.options.level)?;
         // The backup disk may be gone since the run began.
-        destination::check_folder(self.backup.destination)?;
-        destination::check_free(self.backup.destination)
+        folder::check_folder(self.backup.destination)?;
+        folder::check_free(self.backup.destination)
     }
 
     fn may_go_on(&self) -> Result<()> {
@@ -264,7 +260,7 @@ fn published(path: PathBuf, made: Made, snapshot_percent: Option<f64>) -> Publis
         archive_bytes: made.archive_bytes,
         data_bytes: made.data_bytes,
         bytes_read: made.bytes_read,
-        images: made.entries.get(super::archives::IMAGE).copied().unwrap_or(0),
+        images: made.entries.get(crate::store::archives::IMAGE).copied().unwrap_or(0),
         entries: made.entries.values().fold(0, |sum, count| sum.saturating_add(*count)),
         digest: made.digest,
         issue_count: made.issue_count,

@@ -8,19 +8,19 @@ use std::time::{Duration, Instant};
 
 pub use self::preview::{Preview, Previewed, WouldVerify, preview};
 pub use self::targets::{Target, Targets, expand};
-use super::archives::{self, Archived};
 use super::backup::{Backup, Finished};
-use super::calendar;
 use super::clean::{self, Mode};
-use super::destination::{self, Locked};
-use super::origin;
-use super::outcome::{Outcome, Removed, VolumeOutcome};
-use super::plan::{Destination, Plan, Retention, What};
-use super::retention;
 use super::witness::Witness;
 use crate::archive::host_name;
+use crate::calendar;
+use crate::config::plan::{Plan, What};
 use crate::error::{Error, Kind};
+use crate::job::ownership;
+use crate::report::outcome::{Outcome, VolumeOutcome};
+use crate::retention::{self, Retention};
 use crate::snapshot::Provider;
+use crate::store::archives::{self, Archived, Removed};
+use crate::store::folder::{self, Destination, Locked};
 use crate::worker::Archiver;
 
 /// Runs a plan. Whatever happens to one volume, the others have their turn; a signal ends the run, and what was not begun is
@@ -45,8 +45,8 @@ pub fn run(plan: &Plan, provider: &dyn Provider, archiver: &dyn Archiver, witnes
     match Locked::lock(&plan.destination) {
         Ok(_locked) => {
             // Before space is asked for: they may have it.
-            destination::remove_left_overs(&plan.destination);
-            match destination::check_free(&plan.destination) {
+            folder::remove_left_overs(&plan.destination);
+            match folder::check_free(&plan.destination) {
                 Ok(()) => run.all(&mut outcome),
                 Err(error) => run.nothing(&mut outcome, &error),
             }
@@ -57,7 +57,7 @@ pub fn run(plan: &Plan, provider: &dyn Provider, archiver: &dyn Archiver, witnes
         }
         Err(error) => run.nothing(&mut outcome, &error),
     }
-    outcome.space = destination::space(&plan.destination.folder);
+    outcome.space = folder::space(&plan.destination.folder);
     match archives::all(&plan.destination.folder, archiver) {
         Ok(history) => outcome.history = history,
         // Then the run failed for the same reason, which was told.
@@ -153,7 +153,7 @@ impl Run<'_> {
         let before =
             archives::of_volume(&destination.folder, &volume.folder, self.archiver).unwrap_or_default();
         volume.previous = before.last().cloned();
-        if let Err(error) = origin::check(&before, &volume.name) {
+        if let Err(error) = ownership::check(&before, &volume.name) {
             volume.result = Err(format!("not begun: {error}"));
             return (volume, false);
         }
@@ -177,7 +177,7 @@ impl Run<'_> {
     fn expire(&self, rules: &Retention, volume: &mut VolumeOutcome, outcome: &mut Outcome) {
         let folder = &self.plan.destination.folder;
         let archives = archives::of_volume(folder, &volume.folder, self.archiver);
-        let ours = archives.and_then(|archives| origin::check(&archives, &volume.name).map(|()| archives));
+        let ours = archives.and_then(|archives| ownership::check(&archives, &volume.name).map(|()| archives));
         let kept = match ours {
             Ok(archives) => self.remove_expired(rules, &archives, &mut volume.removed, outcome),
             Err(error) => {
@@ -226,7 +226,7 @@ impl Run<'_> {
 
 /// Whether something is mounted at the folder, whether or not the plan asks for that.
 fn is_mounted(destination: &Destination) -> bool {
-    destination::check_folder(&Destination { require_mount: true, ..destination.clone() }).is_ok()
+    folder::check_folder(&Destination { require_mount: true, ..destination.clone() }).is_ok()
 }
 
 /// What is told of a volume that had no turn, for this reason.

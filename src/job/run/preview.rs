@@ -2,21 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
-use super::super::archives::{self, Archived, Told};
 use super::super::backup::{Subject, describe};
-use super::super::calendar;
-use super::super::choice::Choice;
 use super::super::clean::{self, Mode};
-use super::super::destination;
-use super::super::origin;
-use super::super::outcome::Removed;
-use super::super::plan::{Plan, What};
-use super::super::retention;
 use super::targets::{Target, Targets, expand};
 use super::verify::shelves;
+use crate::config::plan::{Plan, What};
+use crate::job::ownership;
 use crate::snapshot::{Foreseen, Provider, Wish};
+use crate::store::archives::{self, Archived, Removed, Told};
+use crate::store::choice::Choice;
+use crate::store::{ReadEnds, folder};
 use crate::units::Bytes;
-use crate::worker::{Look, LookAt, ReadEnds};
+use crate::worker::{Look, LookAt};
+use crate::{calendar, retention};
 
 /// What a run would do.
 #[derive(Debug, Default)]
@@ -61,8 +59,8 @@ pub struct Previewed {
 #[must_use]
 pub fn preview(plan: &Plan, provider: &dyn Provider, workers: &(impl ReadEnds + LookAt)) -> Preview {
     let mut preview = Preview::default();
-    let ready = destination::check_folder(&plan.destination);
-    if let Err(error) = ready.and_then(|()| destination::check_free(&plan.destination)) {
+    let ready = folder::check_folder(&plan.destination);
+    if let Err(error) = ready.and_then(|()| folder::check_free(&plan.destination)) {
         preview.errors.push(error.to_string());
     }
     if plan.sources.iter().any(|source| !matches!(source.what, What::Device(_))) {
@@ -102,7 +100,7 @@ fn volume(
     let rules = &target.source.retention;
     let mut notes = Vec::new();
     let archives = archives::of_volume(&plan.destination.folder, &target.folder, manifests);
-    let foreign = archives.and_then(|archives| origin::check(&archives, &target.name)).err();
+    let foreign = archives.and_then(|archives| ownership::check(&archives, &target.name)).err();
     let fault = target.fault.clone().or_else(|| foreign.map(|error| error.to_string()));
     let what = match (fault, &target.subject) {
         (Some(fault), _) => Err(fault),

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::super::backup::Subject;
-use super::super::destination;
-use super::super::plan::{Plan, Source, What};
+use crate::config::plan::{Plan, Source, What};
 use crate::printable::Printable;
 use crate::snapshot::{Provider, VolumeName};
+use crate::store::names::folder_of;
 
 /// One thing to back up, and where.
 #[derive(Debug)]
@@ -77,7 +77,7 @@ fn target<'a>(plan: &Plan, subject: Subject, source: &'a Source) -> Target<'a> {
     };
     let folder = match &subject {
         Subject::Volume(name) => plan.folder_of(name),
-        Subject::Device(path) => destination::folder_of(&path.to_string_lossy()),
+        Subject::Device(path) => folder_of(&path.to_string_lossy()),
     };
     Target { name, subject, folder, source, fault: None }
 }

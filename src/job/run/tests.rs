@@ -1,11 +1,11 @@
 //! Many volumes, some of which fail.
 
 use super::*;
-use crate::job::choice::Choice;
 use crate::job::fake::{Fake, name, volume};
-use crate::job::outcome::Verdict;
-use crate::job::plan::Free;
+use crate::report::outcome::Verdict;
 use crate::snapshot::{Marked, Owner, VolumeName};
+use crate::store::choice::Choice;
+use crate::store::folder::Free;
 
 fn group(include: &[&str], exclude: &[&str]) -> What {
     let patterns = |patterns: &[&str]| patterns.iter().map(|pattern| (*pattern).to_owned()).collect();

@@ -4,16 +4,16 @@ use std::mem;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use super::super::archives;
-use super::super::choice::Choice;
-use super::super::outcome::Outcome;
-use super::super::plan::{Plan, Retention};
-use super::super::scope::Shelf;
-use super::super::verified::Verified;
 use super::Run;
+use crate::config::plan::Plan;
 use crate::error::{Kind, Result};
 use crate::printable::Printable;
-use crate::worker::ReadEnds;
+use crate::report::outcome::Outcome;
+use crate::report::verified::Verified;
+use crate::retention::Retention;
+use crate::store::choice::Choice;
+use crate::store::scope::Shelf;
+use crate::store::{ReadEnds, archives};
 
 /// The archives in a destination that are ours, folder by folder, oldest first.
 pub(super) fn shelves(destination: &Path, manifests: &dyn ReadEnds) -> Result<Vec<Shelf>> {

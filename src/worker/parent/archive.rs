@@ -4,13 +4,14 @@ use std::os::fd::AsFd as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::manifests::{Manifests, ReadEnds};
+use super::manifests::Manifests;
 use super::process::{Process, Program, babble};
 use crate::archive::manifest::Ends;
 use crate::archive::{Observer, Publication, Target};
 use crate::error::{Error, Issue, Kind, Result};
 use crate::hex;
 use crate::printable::harmless;
+use crate::store::ReadEnds;
 use crate::temporary::{is_full, told_missing};
 use crate::worker::protocol::{Made, Message, Order, Task, Told};
 use crate::worker::{Archiver, Guard};

@@ -10,28 +10,8 @@ use std::sync::{Mutex, PoisonError};
 use super::process::{Process, Program, babble};
 use crate::archive::manifest::Ends;
 use crate::error::{Error, Kind, Result};
+use crate::store::ReadEnds;
 use crate::worker::protocol::{Message, Order};
-
-/// Reads both ends of manifests.
-pub trait ReadEnds: Sync {
-    /// Reads both ends of the manifest at `path`.
-    ///
-    /// # Errors
-    ///
-    /// [`Kind::Source`] when it can't be opened, with the system's error ([`Error::io`]), which
-    /// says whether there is such a file; [`Kind::Corrupt`] when it is no manifest or damaged,
-    /// [`Kind::Unsupported`] when it is of a newer form.
-    fn ends(&self, path: &Path) -> Result<Ends>;
-
-    /// Reads both ends of the manifest in the archive at `path`. Its tail has the bytes of that
-    /// archive.
-    ///
-    /// # Errors
-    ///
-    /// As [`ReadEnds::ends`]; [`Kind::NotFound`] when it has none, [`Kind::Unrecognised`] when it
-    /// is no archive.
-    fn ends_inside(&self, path: &Path) -> Result<Ends>;
-}
 
 /// A worker that is started for the first manifest, and reads all others too. It gets each as a
 /// descriptor.
@@ -93,22 +73,5 @@ impl ReadEnds for Manifests {
 
     fn ends_inside(&self, path: &Path) -> Result<Ends> {
         self.read(path, &Order::EndsInside).map_err(|error| error.on(path))
-    }
-}
-
-/// Reads manifests in this process, in tests.
-#[cfg(test)]
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Here;
-
-#[cfg(test)]
-impl ReadEnds for Here {
-    fn ends(&self, path: &Path) -> Result<Ends> {
-        crate::archive::manifest::ends(path)
-    }
-
-    fn ends_inside(&self, path: &Path) -> Result<Ends> {
-        let opened = std::fs::File::open(path).map_err(|source| Error::new(Kind::Source, source))?;
-        crate::archive::read::ends_inside(opened).map_err(|error| error.on(path))
     }
 }

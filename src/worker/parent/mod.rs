@@ -11,9 +11,7 @@ mod verify;
 pub use archive::Worker;
 pub use broker::Broker;
 pub use look::LookAt;
-#[cfg(test)]
-pub use manifests::Here;
-pub use manifests::{Manifests, ReadEnds};
+pub use manifests::Manifests;
 pub use process::Program;
 pub use restore::Restorer;
 pub use verify::Verifier;

@@ -1,21 +1,20 @@
 //! A worker that runs: this program again, in a process group of its own, so that Ctrl-C does not
 //! reach it.
 
-use std::io;
 use std::os::fd::BorrowedFd;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{io, thread};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 
 use crate::error::{Error, Kind, Result};
 use crate::printable::harmless;
 use crate::worker::channel::{self, Channel};
+use crate::worker::child_output::ChildOutput;
 use crate::worker::protocol::{Message, Order};
-use crate::worker::tail::Tail;
 
 /// How long a worker may take to end: it stops at the next frame.
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
@@ -73,7 +72,7 @@ impl Program {
             .stderr(Stdio::piped())
             .spawn()
             .map_err(failed)?;
-        let mut tail = Tail::default();
+        let mut tail = ChildOutput::default();
         if let Some(stderr) = child.stderr.take() {
             tail.listen(stderr).map_err(failed)?;
         }
@@ -121,7 +120,7 @@ pub(super) struct Process {
     channel: Option<Channel>,
     messages: Receiver<Result<Message>>,
     /// The last of its other output, which would hold a panic.
-    tail: Tail,
+    tail: ChildOutput,
     patience: Duration,
 }
 
