@@ -75,7 +75,7 @@ fn read(bencher: Bencher<'_, '_>, image: &Image) {
             let mut rest = buffer.as_mut_slice();
             for extent in frame {
                 let (part, behind) = rest.split_at_mut(extent.len_bytes as usize);
-                device.read_at(extent.device_bytes, part).expect("a read");
+                device.read_at(extent.at().expect("a raw extent"), part).expect("a read");
                 rest = behind;
             }
             black_box(&buffer);
@@ -159,7 +159,7 @@ fn frames(filesystem: &dyn Filesystem) -> Vec<Vec<Extent>> {
             while extent.len_bytes > 0 {
                 let len_bytes = extent.len_bytes.min(space);
                 frames.last_mut().expect("a frame").push(Extent { len_bytes, ..extent });
-                extent.device_bytes += len_bytes;
+                extent.stored = extent.stored.after(len_bytes);
                 extent.len_bytes -= len_bytes;
                 space -= len_bytes;
                 if space == 0 {
@@ -169,6 +169,6 @@ fn frames(filesystem: &dyn Filesystem) -> Vec<Vec<Extent>> {
             }
         }
     }
-    frames.iter_mut().for_each(|frame| frame.sort_by_key(|extent: &Extent| extent.device_bytes));
+    frames.iter_mut().for_each(|frame| frame.sort_by_key(|extent: &Extent| extent.at().ok()));
     frames
 }

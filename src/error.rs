@@ -93,6 +93,8 @@ pub struct Place {
     pub partition: Option<u32>,
     /// Number of the inode.
     pub inode: Option<u64>,
+    /// The tree that the number counts in, on a filesystem that has several.
+    pub tree: Option<u64>,
     /// Absolute position, in bytes, on the device (or in the partition where there is one).
     pub offset_bytes: Option<u64>,
 }
@@ -110,6 +112,9 @@ impl fmt::Display for Place {
         }
         if let Some(number) = self.partition {
             part(f, format_args!("partition {number}"))?;
+        }
+        if let Some(tree) = self.tree {
+            part(f, format_args!("tree {tree}"))?;
         }
         if let Some(number) = self.inode {
             part(f, format_args!("inode {number}"))?;
@@ -228,6 +233,16 @@ impl Error {
     #[must_use]
     pub fn in_inode(mut self, number: u64) -> Self {
         self.inner.place.inode.get_or_insert(number);
+        self
+    }
+
+    /// Adds the tree that the inode's number counts in, unless one is known already. 0 adds nothing:
+    /// the filesystem has one tree alone.
+    #[must_use]
+    pub fn in_tree(mut self, tree: u64) -> Self {
+        if tree != 0 {
+            self.inner.place.tree.get_or_insert(tree);
+        }
         self
     }
 

@@ -78,7 +78,7 @@ fn failing() -> Disk {
     let Content::Extents(extents) = filesystem.content(&inode).unwrap() else { panic!("no extents") };
     let hit =
         extents.iter().find(|extent| BAD_START + BAD_LEN <= extent.file_bytes + extent.len_bytes).unwrap();
-    let start = volume.range().start() + hit.device_bytes + BAD_START - hit.file_bytes;
+    let start = volume.range().start() + hit.at().unwrap() + BAD_START - hit.file_bytes;
     let bad = ByteRange::new(start, BAD_LEN).unwrap();
     Disk::from_device(Path::new("guest"), Arc::new(Failing { disk: Arc::new(guest()), bad })).unwrap()
 }

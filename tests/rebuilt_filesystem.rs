@@ -313,10 +313,8 @@ impl Rebuilt {
     fn geometry_on_disk(&self) -> Geometry {
         let disk = voltar::Disk::open(self.path()).expect("a disk");
         let filesystem = disk.volumes()[0].filesystem().expect("a filesystem");
-        match filesystem.summary().geometry.clone() {
-            Some(voltar::filesystem::Geometry::Ext(geometry)) => *geometry,
-            None => panic!("no geometry"),
-        }
+        let geometry = filesystem.summary().geometry.clone().expect("a geometry");
+        serde_json::from_value(geometry).expect("a geometry of ext")
     }
 
     /// What other programs say of it.

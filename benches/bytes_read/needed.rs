@@ -51,9 +51,9 @@ impl Needed {
         let exclude = Exclude::new();
         for step in Walk::new(filesystem.as_ref(), &exclude, b"") {
             if let Step::Entry(entry) = step?
-                && met.insert(entry.inode.number)
+                && met.insert(entry.inode.id.number)
             {
-                counting.entry(entry.inode.number, entry.inode.kind)?;
+                counting.entry(entry.inode.id.number, entry.inode.kind)?;
             }
         }
         // The log as it lies on the device, not as it looks when it is replayed.

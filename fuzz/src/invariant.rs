@@ -164,7 +164,7 @@ pub fn filesystem_of(image: &Device, name: &str) {
     let filesystem = filesystem.as_ref();
     let Ok(root) = filesystem.inode(filesystem.root()) else { return };
     let mut names = 0;
-    let mut seen = HashSet::from([root.number]);
+    let mut seen = HashSet::from([root.id]);
     let mut waiting = vec![(root, Vec::new())];
     while let Some((inode, path)) = waiting.pop() {
         look(filesystem, &inode);
@@ -208,7 +208,7 @@ fn look(filesystem: &dyn Filesystem, inode: &Inode) {
                 assert!(extent.len_bytes > 0 && extent.file_bytes >= end, "{extent:?} after {end}");
                 end = extent.file_bytes + extent.len_bytes;
                 assert!(end <= inode.size_bytes, "{extent:?} in {} bytes", inode.size_bytes);
-                let device_end = extent.device_bytes + extent.len_bytes;
+                let device_end = extent.at().expect("a raw extent") + extent.len_bytes;
                 assert!(device_end <= filesystem.device().len_bytes(), "{extent:?} is not on the device");
             }
         }

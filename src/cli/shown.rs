@@ -141,7 +141,10 @@ pub(super) fn as_json(item: &Item) -> Value {
         .filter_map(|(name, value)| Some((name, value?)))
         .for_each(|(name, value)| add(name, time(value)));
     if let Some(inode) = item.inode {
-        add("inode", json!(inode));
+        add("inode", json!(inode.number));
+        if inode.tree != 0 {
+            add("tree", json!(inode.tree));
+        }
     }
     if let Some(links) = item.links {
         add("links", json!(links));

@@ -3,7 +3,7 @@
 use std::hash::{BuildHasher, RandomState};
 use std::ops::Range;
 
-use super::InodeNumber;
+use super::types::InodeId;
 
 /// Bits for each name when names that are there twice are looked for: about one in ten others is looked at, too.
 const BITS_PER_NAME: usize = 8;
@@ -14,47 +14,66 @@ pub struct DirectoryEntry<'a> {
     /// The name, in bytes as on the disk: 1 to 255 of them, never `/` or NUL, never `.` or `..`.
     pub name: &'a [u8],
     /// The inode that has it.
-    pub inode: InodeNumber,
+    pub inode: InodeId,
 }
 
-/// An inode, and where its name lies in [`Listing::names`]: 16 bytes, as there may be millions.
+/// Bytes of the number of a tree behind a name.
+const TREE_LEN: usize = 8;
+
+/// An inode's number, and where its name lies in [`Listing::names`]: 16 bytes, as there may be
+/// millions.
 #[derive(Clone, Copy, Debug)]
 struct Slot {
-    inode: InodeNumber,
-    /// The start of the name, and in the lowest byte its length.
+    number: u64,
+    /// The start of the name; one bit, set where a tree other than 0 stands behind it; and in the
+    /// lowest byte its length.
     place: u64,
 }
 
 impl Slot {
-    fn new(inode: InodeNumber, start: usize, len: u8) -> Self {
-        Self { inode, place: u64::try_from(start).unwrap_or(u64::MAX) << 8 | u64::from(len) }
+    fn new(number: u64, start: usize, has_tree: bool, len: u8) -> Self {
+        let start = u64::try_from(start).unwrap_or(u64::MAX) << 9;
+        Self { number, place: start | u64::from(has_tree) << 8 | u64::from(len) }
     }
 
     fn range(self) -> Range<usize> {
-        let start = usize::try_from(self.place >> 8).unwrap_or(usize::MAX);
+        let start = usize::try_from(self.place >> 9).unwrap_or(usize::MAX);
         let len = usize::try_from(self.place & 0xff).unwrap_or(0);
         start..start.saturating_add(len)
+    }
+
+    fn has_tree(self) -> bool {
+        self.place & 0x100 != 0
     }
 }
 
 /// The names in one directory.
 #[derive(Clone, Debug, Default)]
 pub struct Listing {
+    /// Names one behind the other. A tree other than 0 stands behind its name.
     names: Vec<u8>,
     slots: Vec<Slot>,
+    /// Whether any tree is not 0.
+    has_trees: bool,
 }
 
 impl Listing {
-    /// Adds a name; one that is longer than 255 bytes is cut off, no filesystem here has such.
-    pub fn push(&mut self, name: &[u8], inode: InodeNumber) {
+    /// Adds a name. One that is longer than 255 bytes is cut off: no filesystem here has such.
+    pub fn push(&mut self, name: &[u8], inode: impl Into<InodeId>) {
+        let InodeId { tree, number } = inode.into();
         let len = u8::try_from(name.len()).unwrap_or(u8::MAX);
         let start = self.names.len();
         self.names.extend_from_slice(name.get(..usize::from(len)).unwrap_or_default());
+        if tree != 0 {
+            self.names.extend_from_slice(&tree.to_le_bytes());
+            self.has_trees = true;
+        }
         if self.slots.len() == self.slots.capacity() {
-            // A quarter more, not twice as much: what is not used of it would be the largest part of a large directory.
+            // A quarter more, not twice as much: otherwise unused slots would be the largest part
+            // of a large directory.
             self.slots.reserve_exact((self.slots.len() / 4).max(64));
         }
-        self.slots.push(Slot::new(inode, start, len));
+        self.slots.push(Slot::new(number, start, tree != 0, len));
     }
 
     /// Number of names.
@@ -124,10 +143,14 @@ impl Listing {
         suspects.map(|(index, _)| index).collect()
     }
 
-    /// Sorts by inode number, and names of the same inode as they lie: the order in which inodes, and mostly the blocks
-    /// of their files, lie on the device.
+    /// Sorts by inode, and names of the same inode as they lie: the order in which inodes, and
+    /// mostly the blocks of their files, lie on the device.
     pub fn sort_by_inode(&mut self) {
-        self.slots.sort_unstable_by_key(|slot| (slot.inode, slot.place));
+        if !self.has_trees {
+            return self.slots.sort_unstable_by_key(|slot| (slot.number, slot.place));
+        }
+        let names = &self.names;
+        self.slots.sort_unstable_by_key(|slot| (tree(names, *slot), slot.number, slot.place));
     }
 
     fn name_at(&self, index: u32) -> &[u8] {
@@ -135,8 +158,20 @@ impl Listing {
     }
 
     fn entry(&self, slot: &Slot) -> DirectoryEntry<'_> {
-        DirectoryEntry { name: self.names.get(slot.range()).unwrap_or_default(), inode: slot.inode }
+        let name = self.names.get(slot.range()).unwrap_or_default();
+        let inode = InodeId { tree: tree(&self.names, *slot), number: slot.number };
+        DirectoryEntry { name, inode }
     }
+}
+
+/// The tree of an inode, which stands behind its name where it is not 0.
+fn tree(names: &[u8], slot: Slot) -> u64 {
+    if !slot.has_tree() {
+        return 0;
+    }
+    let start = slot.range().end;
+    let bytes = names.get(start..start.saturating_add(TREE_LEN));
+    bytes.and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_le_bytes)
 }
 
 /// A set of hashes, of which only some bits count.
@@ -185,8 +220,21 @@ mod tests {
         }
         assert_eq!(listing.remove_repeated_names(), 1);
         listing.sort_by_inode();
-        let entries: Vec<_> = listing.iter().map(|entry| (entry.name, entry.inode)).collect();
+        let entries: Vec<_> = listing.iter().map(|entry| (entry.name, entry.inode.number)).collect();
         assert_eq!(entries, [(&b"c"[..], 12), (b"b", 30), (b"a", 30)]);
+    }
+
+    #[test]
+    fn inodes_of_other_trees_are_sorted_behind_those_of_the_first() {
+        let mut listing = Listing::default();
+        for (name, tree, number) in [("b", 7, 3), ("a", 0, 30), ("c", 7, 2), ("d", u64::MAX, 1), ("a", 9, 1)]
+        {
+            listing.push(name.as_bytes(), InodeId { tree, number });
+        }
+        assert_eq!(listing.remove_repeated_names(), 1);
+        listing.sort_by_inode();
+        let entries: Vec<_> = listing.iter().map(|entry| (entry.name, entry.inode.tree)).collect();
+        assert_eq!(entries, [(&b"a"[..], 0), (b"c", 7), (b"b", 7), (b"d", u64::MAX)]);
     }
 
     #[test]
@@ -196,7 +244,10 @@ mod tests {
             listing.push(format!("name {}", number % 19_000).as_bytes(), number);
         }
         assert_eq!(listing.remove_repeated_names(), 1000);
-        assert!(listing.iter().map(|entry| entry.inode).eq(0..19_000), "the first ones stay, in their order");
+        assert!(
+            listing.iter().map(|entry| entry.inode.number).eq(0..19_000),
+            "the first ones stay, in their order"
+        );
         assert_eq!(listing.remove_repeated_names(), 0);
     }
 }

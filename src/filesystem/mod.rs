@@ -1,105 +1,31 @@
 //! Filesystems: inodes, their content by position on the device, and nothing about tar or this host.
 //!
-//! A filesystem is one folder here, and one row in the table `READERS`.
+//! A filesystem is one folder here with a [`Reader`], and one line in the table `READERS`.
 
 pub mod ext;
 mod listing;
 mod probe;
+mod reader;
 mod types;
+mod unit;
 mod xfs;
 
-use serde::Serialize;
-
-use crate::device::{Device, ReadAt};
+use crate::device::Device;
 use crate::error::{Error, Kind, Result, Salvaged};
 
 pub use listing::{DirectoryEntry, Listing};
 pub use probe::{Contents, Signature};
-pub use types::{Attribute, Content, Extent, FileKind, Flags, Inode, InodeNumber, Summary, Timestamp};
+pub use reader::{Bounds, Filesystem, Reader};
+pub use types::{
+    Attribute, Content, Extent, FileKind, Flags, Inode, InodeId, Stored, Summary, Timestamp, Unit,
+};
+pub use unit::Decoder;
 
-/// A filesystem that is open for reading, from any number of threads at once.
-pub trait Filesystem: Send + Sync {
-    /// What the filesystem says of itself.
-    fn summary(&self) -> &Summary;
-
-    /// What was wrong, but not fatal, when it was opened: nothing of it is lost silently.
-    fn faults(&self) -> &[Error];
-
-    /// Where the positions in [`Extent`]s count from: the partition as this filesystem sees it.
-    fn device(&self) -> &Device;
-
-    /// Most names that can be on it: its length divided by the shortest name's bytes.
-    fn most_names(&self) -> u64;
-
-    /// The inode of the root directory.
-    fn root(&self) -> InodeNumber;
-
-    /// The inode with this number.
-    ///
-    /// # Errors
-    ///
-    /// When there is none in use with this number, or it can't be read.
-    fn inode(&self, number: InodeNumber) -> Result<Inode>;
-
-    /// The entries of a directory, without `.` and `..`, in the order in which they lie there.
-    ///
-    /// # Errors
-    ///
-    /// When nothing of it can be read; what can't be read of a part is in the faults.
-    fn directory(&self, inode: &Inode) -> Result<Salvaged<Listing>>;
-
-    /// Where a regular file's bytes are.
-    ///
-    /// # Errors
-    ///
-    /// When its map of blocks can't be trusted.
-    fn content(&self, inode: &Inode) -> Result<Content>;
-
-    /// The target of a symbolic link, at most 4095 bytes.
-    ///
-    /// # Errors
-    ///
-    /// When it can't be read.
-    fn link_target(&self, inode: &Inode) -> Result<Vec<u8>>;
-
-    /// The extended attributes, sorted by name, with the values that getxattr(2) gives.
-    ///
-    /// # Errors
-    ///
-    /// When none of them can be read; what can't be read of a part is in the faults.
-    fn attributes(&self, inode: &Inode) -> Result<Salvaged<Vec<Attribute>>>;
-}
-
-/// The settings that make the same filesystem again, for each reader that knows them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(untagged)]
-pub enum Geometry {
-    /// ext2, ext3, ext4.
-    Ext(Box<ext::Geometry>),
-}
-
-/// Opens a filesystem, with the device that its journal is on where that is another one.
-type Open = fn(Device, Option<Device>) -> Result<Box<dyn Filesystem>>;
-
-/// Looks for a copy of a superblock, on a device on which nothing else says anything.
-type FindCopy = fn(&dyn ReadAt) -> Option<Signature>;
-
-/// One reader of filesystems.
-struct Reader {
-    /// The names that the probe gives to what it reads.
-    names: &'static [&'static str],
-    open: Open,
-    find_copy: FindCopy,
-}
-
-/// The readers, a row each.
-const READERS: [Reader; 2] = [
-    Reader { names: &["ext2", "ext3", "ext4"], open: ext::open, find_copy: ext::signature_of_copy },
-    Reader { names: &["xfs"], open: xfs::open, find_copy: xfs::signature_of_copy },
-];
+/// The readers, a line each.
+const READERS: [&Reader; 2] = [&ext::READER, &xfs::READER];
 
 fn reader(name: &str) -> Option<&'static Reader> {
-    READERS.iter().find(|reader| reader.names.contains(&name))
+    READERS.into_iter().find(|reader| reader.names.contains(&name))
 }
 
 /// Whether a filesystem of this name can be read here.

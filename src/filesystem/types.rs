@@ -3,12 +3,43 @@
 use std::fmt;
 
 use serde::Serialize;
+use serde_json::Value;
 use uuid::Uuid;
 
-use super::Geometry;
+use crate::error::{Error, Result};
 
-/// Number of an inode; never 0.
-pub type InodeNumber = u64;
+/// Names an inode on its filesystem.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InodeId {
+    /// The tree that the number counts in; 0 where a filesystem has one tree alone.
+    pub tree: u64,
+    /// The number; never 0.
+    pub number: u64,
+}
+
+impl InodeId {
+    /// Adds to an error which inode it is about.
+    #[must_use]
+    pub fn locate(self, error: Error) -> Error {
+        error.in_inode(self.number).in_tree(self.tree)
+    }
+}
+
+impl fmt::Display for InodeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.tree {
+            0 => write!(f, "{}", self.number),
+            tree => write!(f, "{} in tree {tree}", self.number),
+        }
+    }
+}
+
+/// The inode with this number, on a filesystem with one tree.
+impl From<u64> for InodeId {
+    fn from(number: u64) -> Self {
+        Self { tree: 0, number }
+    }
+}
 
 /// What a filesystem says of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -33,9 +64,9 @@ pub struct Summary {
     pub features: Vec<String>,
     /// What should be known of it, though nothing is lost by it.
     pub warnings: Vec<String>,
-    /// What it takes to make the same filesystem again, where that is known.
+    /// The settings that make the same filesystem again, as its own reader writes them.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub geometry: Option<Geometry>,
+    pub geometry: Option<Value>,
 }
 
 /// A point in time: seconds since 1970 (may be before) and nanoseconds, which count forward.
@@ -111,8 +142,8 @@ impl Flags {
 /// An inode, without its content.
 #[derive(Clone, Debug)]
 pub struct Inode {
-    /// Its number.
-    pub number: InodeNumber,
+    /// Its name on the filesystem.
+    pub id: InodeId,
     /// What it is.
     pub kind: FileKind,
     /// Permission bits, with set-user-id, set-group-id and sticky: `0o7777` at most.
@@ -145,15 +176,85 @@ pub struct Inode {
     pub(super) record: Vec<u8>,
 }
 
-/// A run of a file's bytes that lies in one piece on the device.
+/// A run of a file's bytes that is stored in one piece.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Extent {
     /// Position in the file, in bytes.
     pub file_bytes: u64,
-    /// Position on the filesystem's device, in bytes.
-    pub device_bytes: u64,
     /// Length in bytes, at least 1.
     pub len_bytes: u64,
+    /// Where the bytes are.
+    pub stored: Stored,
+}
+
+impl Extent {
+    /// A run of bytes that lie on the device as they are in the file.
+    #[must_use]
+    pub fn raw(file_bytes: u64, at: u64, len_bytes: u64) -> Self {
+        Self { file_bytes, len_bytes, stored: Stored::Raw { at } }
+    }
+
+    /// The position on the device of bytes that lie there as they are.
+    ///
+    /// # Errors
+    ///
+    /// When they are encoded.
+    pub fn at(&self) -> Result<u64> {
+        match self.stored {
+            Stored::Raw { at } => Ok(at),
+            Stored::Encoded { .. } => Err(Error::corrupt("these bytes can't be encoded")),
+        }
+    }
+}
+
+/// Where a run of bytes is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stored {
+    /// On the filesystem's device, as they are.
+    Raw {
+        /// Position in bytes.
+        at: u64,
+    },
+    /// In a unit that has to be decoded, which may hold more than this run.
+    Encoded {
+        /// The unit.
+        unit: Unit,
+        /// Bytes of the decoded unit before the run.
+        skip: u32,
+    },
+}
+
+impl Stored {
+    /// Where the rest of the run is, behind this many bytes.
+    #[must_use]
+    pub fn after(self, bytes: u64) -> Self {
+        match self {
+            Self::Raw { at } => Self::Raw { at: at.saturating_add(bytes) },
+            Self::Encoded { unit, skip } => {
+                let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+                Self::Encoded { unit, skip: skip.saturating_add(bytes) }
+            }
+        }
+    }
+}
+
+/// Bytes that were encoded together, and that only [`Filesystem::decode`](super::Filesystem) can
+/// read. Several files may share one.
+///
+/// A unit takes no more bytes on the device than it has decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Unit {
+    /// Where it begins on the filesystem's device: units are read in this order.
+    pub at: u64,
+    /// Bytes of it when it is decoded, at most [`Unit::MOST_BYTES`].
+    pub len_bytes: u32,
+    /// A number that only the filesystem understands: how long it is on the device, and encoded how.
+    pub key: u32,
+}
+
+impl Unit {
+    /// Bytes of the longest unit, decoded: each thread that decodes keeps one in memory.
+    pub const MOST_BYTES: u32 = 16 << 20;
 }
 
 /// Where the bytes of a file are.
@@ -161,8 +262,8 @@ pub struct Extent {
 pub enum Content {
     /// In the filesystem's own structures: here they are, at most as many as the file has. What is behind them is a hole.
     Inline(Vec<u8>),
-    /// On the device: in the file's order, none overlapping another, none past its size. What lies between them,
-    /// or after the last, is holes: zeros that take no space.
+    /// Stored in extents: in the file's order, none overlapping another, none past its size. What
+    /// lies between them, or after the last, is holes: zeros that take no space.
     Extents(Vec<Extent>),
 }
 

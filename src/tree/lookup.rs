@@ -1,7 +1,7 @@
 //! From a path to an inode, and to the bytes of a file: for programs that look into an image.
 
 use crate::error::{Error, Kind, Result};
-use crate::filesystem::{Content, FileKind, Filesystem, Inode};
+use crate::filesystem::{Content, Decoder, FileKind, Filesystem, Inode};
 use crate::printable::Printable;
 
 /// Symbolic links that are followed on the way, `MAXSYMLINKS` in the kernel.
@@ -104,11 +104,12 @@ pub fn read(filesystem: &dyn Filesystem, path: &[u8], most_bytes: u64) -> Result
         }
         Content::Extents(extents) => {
             let mut bytes = vec![0; len];
+            let mut decoder = Decoder::default();
             for extent in extents {
                 let start = usize::try_from(extent.file_bytes).map_err(|_| too_long())?;
                 let end = usize::try_from(extent.len_bytes).ok().and_then(|len| start.checked_add(len));
                 let part = end.and_then(|end| bytes.get_mut(start..end)).ok_or_else(too_long)?;
-                filesystem.device().read_at(extent.device_bytes, part)?;
+                decoder.read((0, filesystem), extent.stored, part)?;
             }
             Ok(bytes)
         }

@@ -7,13 +7,13 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use super::{Body, Entry, Exclude, TreePath};
 use crate::error::{Error, Issue, Kind, Result};
-use crate::filesystem::{FileKind, Filesystem, Inode, InodeNumber, Listing};
+use crate::filesystem::{FileKind, Filesystem, Inode, InodeId, Listing};
 
 /// Deepest path, in components. The kernel makes none that is longer than `PATH_MAX` in one call, but by changing
 /// directories on the way down a program can; 4096 is `PATH_MAX` itself.
 const MAX_DEPTH: usize = 4096;
 
-/// Names of one directory that can't be read and are told one by one; of the others the number is told. A name takes 12
+/// Names of one directory that can't be read and are told one by one; of the others the number is told. A name takes few
 /// bytes on the disk, and an issue hundreds here.
 const ISSUES_TOLD: u64 = 100;
 
@@ -36,9 +36,9 @@ pub struct Walk<'a> {
     exclude: &'a Exclude,
     folder: &'a [u8],
     levels: Vec<Level>,
-    directories_seen: HashSet<InodeNumber>,
+    directories_seen: HashSet<InodeId>,
     /// Inodes with names still to come: the first name, and how many.
-    names_to_come: HashMap<InodeNumber, (TreePath, u32)>,
+    names_to_come: HashMap<InodeId, (TreePath, u32)>,
     /// Names that may still come: no sound filesystem has more than fit on it.
     names_left: u64,
     /// Bytes of paths that may still be compared with patterns.
@@ -66,6 +66,7 @@ impl<'a> Walk<'a> {
     /// patterns that begin with it; empty where the archive has no such folder.
     #[must_use]
     pub fn new(filesystem: &'a dyn Filesystem, exclude: &'a Exclude, folder: &'a [u8]) -> Self {
+        let (size_bytes, bounds) = (filesystem.summary().size_bytes, filesystem.reader().bounds);
         Self {
             filesystem,
             exclude,
@@ -73,12 +74,8 @@ impl<'a> Walk<'a> {
             levels: Vec::new(),
             directories_seen: HashSet::new(),
             names_to_come: HashMap::new(),
-            names_left: filesystem.most_names(),
-            compared_left: filesystem
-                .summary()
-                .size_bytes
-                .saturating_mul(COMPARED_PER_BYTE)
-                .saturating_add(COMPARED_FREE),
+            names_left: size_bytes.checked_div(bounds.name_bytes).unwrap_or(size_bytes),
+            compared_left: size_bytes.saturating_mul(COMPARED_PER_BYTE).saturating_add(COMPARED_FREE),
             pending: VecDeque::new(),
             has_begun: false,
             keep_going: false,
@@ -101,7 +98,7 @@ impl<'a> Walk<'a> {
     fn begin(&mut self) -> Result<()> {
         let root = self.filesystem.inode(self.filesystem.root())?;
         if root.kind != FileKind::Directory {
-            return Err(Error::corrupt("the root is no directory").in_inode(root.number));
+            return Err(root.id.locate(Error::corrupt("the root is no directory")));
         }
         self.enter(TreePath::default(), root)
     }
@@ -146,14 +143,14 @@ impl<'a> Walk<'a> {
     }
 
     /// Comes to a name in the present directory. A directory waits until the others are done.
-    fn name(&mut self, name: &[u8], number: InodeNumber) -> Result<()> {
+    fn name(&mut self, name: &[u8], id: InodeId) -> Result<()> {
         if self.is_excluded(name)? {
             return Ok(());
         }
-        match self.filesystem.inode(number) {
+        match self.filesystem.inode(id) {
             Ok(inode) if inode.kind == FileKind::Directory => {
                 if let Some(level) = self.levels.last_mut() {
-                    level.directories.push(name, number);
+                    level.directories.push(name, id);
                 }
                 Ok(())
             }
@@ -176,13 +173,13 @@ impl<'a> Walk<'a> {
 
     /// Comes to a directory, and goes into it.
     fn enter(&mut self, path: TreePath, inode: Inode) -> Result<()> {
-        if !self.directories_seen.insert(inode.number) {
+        if !self.directories_seen.insert(inode.id) {
             let error = Error::corrupt("the directory was met before under another name");
-            return self.bad_name(&path, error.in_inode(inode.number));
+            return self.bad_name(&path, inode.id.locate(error));
         }
         if self.levels.len() >= MAX_DEPTH {
             let error = Error::corrupt(format!("lies deeper than {MAX_DEPTH} directories"));
-            return self.bad_name(&path, error.in_inode(inode.number));
+            return self.bad_name(&path, inode.id.locate(error));
         }
         let read = self.filesystem.directory(&inode);
         self.entry(path.clone(), inode, Body::Nothing)?;
@@ -218,11 +215,11 @@ impl<'a> Walk<'a> {
 
     /// Comes to anything but a directory.
     fn leaf(&mut self, path: TreePath, inode: Inode) -> Result<()> {
-        if let Some((first, to_come)) = self.names_to_come.get_mut(&inode.number) {
+        if let Some((first, to_come)) = self.names_to_come.get_mut(&inode.id) {
             let body = Body::SameAs(first.clone());
             *to_come = to_come.saturating_sub(1);
             if *to_come == 0 {
-                self.names_to_come.remove(&inode.number);
+                self.names_to_come.remove(&inode.id);
             }
             let entry = Entry { path, inode, body, attributes: Vec::new() };
             self.pending.push_back(Step::Entry(Box::new(entry)));
@@ -237,7 +234,7 @@ impl<'a> Walk<'a> {
             Ok(body) => {
                 if inode.links > 1 {
                     let to_come = inode.links.saturating_sub(1);
-                    self.names_to_come.insert(inode.number, (path.clone(), to_come));
+                    self.names_to_come.insert(inode.id, (path.clone(), to_come));
                 }
                 self.entry(path, inode, body)
             }
@@ -259,7 +256,7 @@ impl<'a> Walk<'a> {
             }
         };
         if let Some(fault) = &inode.fault {
-            self.issue(&path, Error::corrupt(fault.clone()).in_inode(inode.number))?;
+            self.issue(&path, inode.id.locate(Error::corrupt(fault.clone())))?;
         }
         self.pending.push_back(Step::Entry(Box::new(Entry { path, inode, body, attributes })));
         Ok(())

@@ -1,16 +1,19 @@
 //! The content of one file, open for reading: runs of data, and where each of them is.
 
+use std::sync::Arc;
+
 use super::{AtHand, Take, TakeAt, zeros};
 use crate::archive::read::{Container, TarStream as _};
 use crate::device::Device;
 use crate::error::{Error, Result};
+use crate::filesystem::{Decoder, Extent, Filesystem, Stored, Unit};
 use crate::units::ByteRange;
 
 /// Bytes that are read at once.
 const READ_LEN: usize = 1 << 20;
 
 /// The content of a file. Any part of it can be read at any time, by any number of threads; holes take no time and no memory.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Data {
     size_bytes: u64,
     /// Position in the file and length of each run, in order.
@@ -21,10 +24,12 @@ pub struct Data {
 }
 
 /// Where the runs are.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 enum Source {
     Stream(Container),
     Device(Device),
+    /// Each run with what its `start` counts in: a unit of the filesystem, or else its device.
+    Filesystem(Arc<dyn Filesystem>, Vec<Option<Unit>>),
     Here(Vec<u8>),
 }
 
@@ -54,6 +59,21 @@ impl Data {
     ) -> Self {
         let (runs, starts) = extents.map(|(file, device, len)| ((file, len), device)).unzip();
         Self { size_bytes, runs, starts, source: Source::Device(device) }
+    }
+
+    /// Extents of a file.
+    pub(super) fn of_extents(filesystem: &Arc<dyn Filesystem>, extents: &[Extent], size_bytes: u64) -> Self {
+        let raw = extents.iter().map(|extent| Some((extent.file_bytes, extent.at().ok()?, extent.len_bytes)));
+        if let Some(raw) = raw.collect::<Option<Vec<_>>>() {
+            return Self::on_device(filesystem.device().clone(), raw.into_iter(), size_bytes);
+        }
+        let runs = extents.iter().map(|extent| (extent.file_bytes, extent.len_bytes)).collect();
+        let stored = extents.iter().map(|extent| match extent.stored {
+            Stored::Raw { at } => (at, None),
+            Stored::Encoded { unit, skip } => (u64::from(skip), Some(unit)),
+        });
+        let (starts, units) = stored.unzip();
+        Self { size_bytes, runs, starts, source: Source::Filesystem(Arc::clone(filesystem), units) }
     }
 
     /// Content that is here.
@@ -110,6 +130,20 @@ impl Data {
                 parts.try_for_each(|(at, start, len)| {
                     pieces(len, &mut buffer, at, take, &mut |done, piece| {
                         device.read_at(start.saturating_add(done), piece)?;
+                        Ok(piece.len())
+                    })
+                })
+            }
+            Source::Filesystem(filesystem, units) => {
+                let (mut buffer, mut decoder) = (Vec::new(), Decoder::default());
+                // No extent is empty, so each part has its unit.
+                parts.zip(units.iter().skip(first)).try_for_each(|((at, start, len), unit)| {
+                    let stored = match unit {
+                        Some(unit) => Stored::Encoded { unit: *unit, skip: 0 }.after(start),
+                        None => Stored::Raw { at: start },
+                    };
+                    pieces(len, &mut buffer, at, take, &mut |done, piece| {
+                        decoder.read((0, filesystem.as_ref()), stored.after(done), piece)?;
                         Ok(piece.len())
                     })
                 })
@@ -189,8 +223,6 @@ pub(super) fn pieces(
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
 
     #[test]

@@ -1,6 +1,6 @@
 //! A disk image or device as a place: the same names that an archive of it has.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use super::issues::Issues;
 use super::item::{Body, Item};
@@ -24,7 +24,7 @@ pub(super) struct Image {
     /// Whether its one volume is its own root.
     is_bare: bool,
     /// Of each volume, its filesystem; `None` where it can't be read, and the volume is an image.
-    filesystems: Vec<OnceLock<Option<Box<dyn Filesystem>>>>,
+    filesystems: Vec<OnceLock<Option<Arc<dyn Filesystem>>>>,
     /// Of each volume, whether it is all zeros: an archive leaves such out.
     empty: Vec<OnceLock<bool>>,
     issues: Issues,
@@ -63,11 +63,11 @@ impl Image {
     }
 
     /// The filesystem of a volume, where it can be read. That it can't is an issue, once.
-    fn readable(&self, place: &In<'_>) -> Option<&dyn Filesystem> {
+    fn readable(&self, place: &In<'_>) -> Option<&Arc<dyn Filesystem>> {
         let open = || match place.volume.with_root() {
             Ok(opened) => {
                 opened.faults().iter().for_each(|fault| self.issue(place.volume.locate(fault.clone())));
-                Some(opened)
+                Some(Arc::from(opened))
             }
             Err(error) => {
                 self.issue(Issue { path: Some(image_name(place.volume.number())), error });
@@ -75,10 +75,10 @@ impl Image {
             }
         };
         let slot = self.filesystems.get(place.index).filter(|_| place.volume.held() == Held::Filesystem)?;
-        slot.get_or_init(open).as_deref()
+        slot.get_or_init(open).as_ref()
     }
 
-    fn filesystem(&self, place: &In<'_>) -> Result<&dyn Filesystem> {
+    fn filesystem(&self, place: &In<'_>) -> Result<&Arc<dyn Filesystem>> {
         self.readable(place).ok_or_else(|| {
             let message = format!("there are no files in it: it holds {}", place.volume.name());
             place.volume.locate(Error::new(Kind::Unsupported, message))
@@ -141,7 +141,7 @@ impl Image {
     }
 
     fn walk_volume(&self, place: &In<'_>, below: &[u8], each: &mut Each<'_>) -> Result<()> {
-        let filesystem = self.filesystem(place)?;
+        let filesystem = self.filesystem(place)?.as_ref();
         let exclude = Exclude::new();
         for step in Walk::new(filesystem, &exclude, b"") {
             let entry = match step.map_err(|error| place.volume.locate(error))? {
@@ -231,7 +231,7 @@ impl Place for Image {
             return Ok(());
         }
         let (place, inside) = self.inside(directory).ok_or_else(|| missing(directory))?;
-        let filesystem = self.filesystem(&place)?;
+        let filesystem = self.filesystem(&place)?.as_ref();
         let located = |error: Error| place.volume.locate(error);
         let inode = tree::find(filesystem, &inside).map_err(located)?;
         let listing = filesystem.directory(&inode).map_err(located)?;
@@ -258,7 +258,7 @@ impl Place for Image {
             return Ok(image);
         }
         let (place, inside) = self.inside(path).ok_or_else(|| missing(path))?;
-        let filesystem = self.filesystem(&place)?;
+        let filesystem = self.filesystem(&place)?.as_ref();
         let found = || -> Result<Item> {
             if follow || inside.is_empty() {
                 let (resolved, inode) = tree::resolve(filesystem, &inside)?;
@@ -289,11 +289,7 @@ impl Place for Image {
             Body::Extents(number, extents) => {
                 let place = self.volumes().find(|place| place.volume.number() == *number);
                 let place = place.ok_or_else(|| missing(&item.path))?;
-                let device = self.filesystem(&place)?.device().clone();
-                let extents = extents.iter();
-                let extents =
-                    extents.map(|extent| (extent.file_bytes, extent.device_bytes, extent.len_bytes));
-                Ok(Data::on_device(device, extents, item.size))
+                Ok(Data::of_extents(self.filesystem(&place)?, extents, item.size))
             }
             Body::Nowhere | Body::Member(_) => Err(no_content(&item.path)),
         }

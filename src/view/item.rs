@@ -3,7 +3,7 @@
 use super::name::of_entry;
 use crate::archive::flags_text;
 use crate::archive::read::{Content, EntryKind, ManifestEntry, Member, MemberKind};
-use crate::filesystem::{Attribute, Extent, FileKind, Inode, Timestamp};
+use crate::filesystem::{Attribute, Extent, FileKind, Inode, InodeId, Timestamp};
 
 /// Whether a path begins at the root.
 fn is_absolute(path: &[u8]) -> bool {
@@ -108,8 +108,8 @@ pub struct Item {
     pub changed: Option<Timestamp>,
     /// Creation.
     pub created: Option<Timestamp>,
-    /// Number of the inode.
-    pub inode: Option<u64>,
+    /// The inode.
+    pub inode: Option<InodeId>,
     /// Number of names.
     pub links: Option<u32>,
     /// Target of a symbolic link.
@@ -267,7 +267,7 @@ impl Item {
             accessed: Some(inode.accessed),
             changed: Some(inode.changed),
             created: inode.created,
-            inode: Some(inode.number),
+            inode: Some(inode.id),
             links: Some(inode.links),
             flags: flags_text(inode.flags),
             project: inode.project.filter(|project| *project != 0),

@@ -140,7 +140,7 @@ impl Volume {
         let root = || -> Result<()> {
             let root = filesystem.inode(filesystem.root())?;
             if root.kind != FileKind::Directory {
-                return Err(Error::corrupt("the root is no directory").in_inode(root.number));
+                return Err(root.id.locate(Error::corrupt("the root is no directory")));
             }
             filesystem.directory(&root).map(drop)
         };

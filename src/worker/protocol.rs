@@ -248,6 +248,9 @@ pub struct Told {
     /// Number of the inode.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inode: Option<u64>,
+    /// The tree that the inode's number counts in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tree: Option<u64>,
     /// Position in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub byte: Option<u64>,
@@ -262,6 +265,7 @@ impl From<&Error> for Told {
             on_hex: place.path.as_ref().map(|path| hex::encode(path.as_os_str().as_bytes())),
             partition: place.partition,
             inode: place.inode,
+            tree: place.tree,
             byte: place.offset_bytes,
         }
     }
@@ -270,13 +274,14 @@ impl From<&Error> for Told {
 impl From<Told> for Error {
     /// Texts of a worker are not trusted: we make them harmless for a terminal.
     fn from(told: Told) -> Self {
-        let Told { kind, message, on_hex, partition, inode, byte } = told;
+        let Told { kind, message, on_hex, partition, inode, tree, byte } = told;
         let path =
             on_hex.and_then(|text| hex::decode(&text)).map(|bytes| PathBuf::from(OsString::from_vec(bytes)));
         Error::new(Kind::of_name(&kind).unwrap_or(Kind::Internal), harmless(&message)).at(Place {
             path,
             partition,
             inode,
+            tree,
             offset_bytes: byte,
         })
     }
@@ -374,7 +379,7 @@ mod tests {
                 .in_inode(12)
                 .at_byte(u64::MAX),
             error(Kind::Corrupt).on(Path::new(OsStr::from_bytes(b"/a\xff"))).at_byte(0),
-            error(Kind::System).in_inode(1 << 40),
+            error(Kind::System).in_inode(1 << 40).in_tree(5),
             error(Kind::Internal),
         ];
         for error in cases {

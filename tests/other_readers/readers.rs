@@ -92,7 +92,7 @@ pub fn ours(volume: &Volume) -> (Tree, Found) {
                     Body::SameAs(first) => tree[&first.to_bytes()].clone(),
                     _ => our_entry(filesystem.as_ref(), &entry),
                 };
-                found.insert(entry.path.to_bytes(), u32::try_from(entry.inode.number).unwrap());
+                found.insert(entry.path.to_bytes(), u32::try_from(entry.inode.id.number).unwrap());
                 tree.insert(entry.path.to_bytes(), seen);
             }
             Step::Issue(issue) => panic!("{issue}"),
@@ -140,7 +140,7 @@ fn our_content(filesystem: &dyn Filesystem, content: &Content, size_bytes: u64) 
             for extent in extents {
                 hasher.update_zeros(extent.file_bytes - end);
                 let mut bytes = vec![0; usize::try_from(extent.len_bytes).unwrap()];
-                filesystem.device().read_at(extent.device_bytes, &mut bytes).unwrap();
+                filesystem.device().read_at(extent.at().unwrap(), &mut bytes).unwrap();
                 hasher.update(&bytes);
                 end = extent.file_bytes + extent.len_bytes;
             }

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use super::layout::{Layout, Piece, Range};
 use crate::device::{Device, ReadAt};
 use crate::error::{Error, Issue, Kind, Result};
+use crate::filesystem::Stored::Raw;
 use crate::format::codec::ManifestWriter;
 use crate::format::tar::encode::{self, BLOCK};
 
@@ -101,7 +102,7 @@ impl Embedding {
         if let Some(name) = name {
             let header = encode::of_manifest(name, len_bytes, started);
             let path = Arc::from(name);
-            let range = Range { source: 0, file_bytes: 0, device_bytes: 0, len_bytes, path };
+            let range = Range { source: 0, file_bytes: 0, stored: Raw { at: 0 }, len_bytes, path };
             let past = len_bytes % BLOCK;
             let padding = if past == 0 { 0 } else { BLOCK.saturating_sub(past) };
             let member = vec![Piece::Literal(header), Piece::Range(range), Piece::Padding(padding)];

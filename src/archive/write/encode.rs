@@ -4,6 +4,7 @@ use super::frame::{Fill, Frame, Source, Step};
 use super::layout::Range;
 use crate::device::{Device, ReadAt};
 use crate::error::{Error, Issue, Kind, Result};
+use crate::filesystem::{Decoder, Filesystem, Stored, Unit};
 use crate::format::codec::Encoder;
 use crate::format::digest::{Algorithm, Hasher};
 use crate::printable::Printable;
@@ -41,9 +42,17 @@ pub(super) enum Event {
     Issue(Issue),
 }
 
+/// Where the bytes of one volume come from.
+pub(super) struct Origin<'a> {
+    /// What raw positions count on.
+    pub device: Device,
+    /// What decodes units, where the volume has files.
+    pub filesystem: Option<&'a dyn Filesystem>,
+}
+
 /// What all workers share.
 pub(super) struct Shared<'a> {
-    pub devices: &'a [Device],
+    pub origins: &'a [Origin<'a>],
     pub algorithm: Algorithm,
     /// Whether data that can't be read become zeros and an issue, instead of ending the run.
     pub keep_going: bool,
@@ -61,8 +70,12 @@ impl Shared<'_> {
         let mut ranges: Vec<(usize, u64, u64)> = fills
             .iter()
             .filter_map(|fill| match &fill.source {
-                Source::Device(Range { source, device_bytes, len_bytes, .. }) => {
-                    Some((*source, *device_bytes, device_bytes.saturating_add(*len_bytes)))
+                Source::Device(Range { source, stored, len_bytes, .. }) => {
+                    let (at, len_bytes) = match stored {
+                        Stored::Raw { at } => (*at, *len_bytes),
+                        Stored::Encoded { unit, .. } => (unit.at, u64::from(unit.len_bytes)),
+                    };
+                    Some((*source, at, at.saturating_add(len_bytes)))
                 }
                 Source::Literal(_) | Source::Zeros => None,
             })
@@ -79,8 +92,8 @@ impl Shared<'_> {
                 }
                 _ => {
                     let bytes = ByteRange::between(start, end);
-                    if let (Some(device), Some(bytes)) = (self.devices.get(source), bytes) {
-                        each(device, bytes);
+                    if let (Some(origin), Some(bytes)) = (self.origins.get(source), bytes) {
+                        each(&origin.device, bytes);
                     }
                 }
             }
@@ -114,17 +127,17 @@ impl Shared<'_> {
     /// Fills the frame, reading in the order in which the data lie on the device.
     fn fill(&self, mut fills: Vec<Fill>, raw: &mut [u8]) -> Result<Filled> {
         fills.sort_by_key(|fill| match &fill.source {
-            Source::Device(range) => (range.source, range.device_bytes),
-            Source::Literal(_) | Source::Zeros => (0, 0),
+            Source::Device(range) => order(range),
+            Source::Literal(_) | Source::Zeros => (0, 0, None),
         });
-        let mut filled = Filled::default();
+        let (mut filled, mut decoder) = (Filled::default(), Decoder::default());
         for Fill { at, source } in &fills {
             let part = raw.get_mut(at.clone()).unwrap_or_default();
             match source {
                 Source::Literal(bytes) => part.copy_from_slice(bytes),
                 Source::Zeros => part.fill(0),
                 Source::Device(range) => {
-                    self.read(range, part, &mut filled)?;
+                    self.read(range, part, &mut decoder, &mut filled)?;
                     filled.data_bytes = filled.data_bytes.saturating_add(range.len_bytes);
                 }
             }
@@ -133,19 +146,48 @@ impl Shared<'_> {
         Ok(filled)
     }
 
-    fn read(&self, range: &Range, part: &mut [u8], filled: &mut Filled) -> Result<()> {
-        let Some(device) = self.devices.get(range.source) else { return Ok(()) };
-        match device.read_at(range.device_bytes, part) {
-            Ok(()) => {}
-            Err(error) if self.keep_going && error.kind() == Kind::Read => {
-                filled.unreadable.extend(salvage(device.as_ref(), range, part)?);
-            }
-            Err(error) => {
-                return Err(error.because(format_args!("{}: ", Printable(&range.path)), ""));
-            }
-        }
-        Ok(())
+    fn read(&self, range: &Range, part: &mut [u8], decoder: &mut Decoder, filled: &mut Filled) -> Result<()> {
+        let Some(Origin { device, filesystem }) = self.origins.get(range.source) else { return Ok(()) };
+        let failed = match (range.stored, filesystem) {
+            (Stored::Raw { at }, _) => match device.read_at(at, part) {
+                Err(error) if self.keep_going && error.kind() == Kind::Read => {
+                    filled.unreadable.extend(salvage(device.as_ref(), range, at, part)?);
+                    return Ok(());
+                }
+                read => read,
+            },
+            (stored, Some(filesystem)) => match decoder.read((range.source, *filesystem), stored, part) {
+                Err(error) if self.keep_going && error.kind() == Kind::Read || !error.ends_the_run() => {
+                    part.fill(0);
+                    filled.unreadable.push(undecoded(range, &error));
+                    return Ok(());
+                }
+                read => read,
+            },
+            (Stored::Encoded { .. }, None) => Err(Error::corrupt("encoded bytes without a filesystem")),
+        };
+        failed.map_err(|error| error.because(format_args!("{}: ", Printable(&range.path)), ""))
     }
+}
+
+/// The order in which ranges are read: as they lie on the devices, runs of the same unit together.
+fn order(range: &Range) -> (usize, u64, Option<Unit>) {
+    match range.stored {
+        Stored::Raw { at } => (range.source, at, None),
+        Stored::Encoded { unit, .. } => (range.source, unit.at, Some(unit)),
+    }
+}
+
+/// The issue of a range whose unit can't be decoded.
+fn undecoded(range: &Range, error: &Error) -> Event {
+    let first = range.file_bytes;
+    let last = first.saturating_add(range.len_bytes).saturating_sub(1);
+    let message = format!(
+        "bytes {first} to {last} of the file could not be decoded, and are zeros in the archive: {}",
+        error.cause()
+    );
+    let error = Error::new(error.kind(), message).at(error.place().clone());
+    Event::Issue(Issue { path: Some(range.path.to_vec()), error })
 }
 
 /// What came of filling a frame.
@@ -159,28 +201,24 @@ struct Filled {
 
 /// Reads what can be read of a range, in pieces of a sector's size; the others are zeros, and an issue for each run of
 /// them.
-fn salvage(device: &dyn ReadAt, range: &Range, part: &mut [u8]) -> Result<Vec<Event>> {
+fn salvage(device: &dyn ReadAt, range: &Range, start: u64, part: &mut [u8]) -> Result<Vec<Event>> {
     let mut bad: Vec<ByteRange> = Vec::new();
     let mut at = 0_u64;
     // From one multiple of the length to the next, so that a bad sector costs one piece.
-    let past = range
-        .device_bytes
-        .checked_rem(SALVAGE_BYTES)
-        .and_then(|past| usize::try_from(past).ok())
-        .unwrap_or(0);
+    let past = start.checked_rem(SALVAGE_BYTES).and_then(|past| usize::try_from(past).ok()).unwrap_or(0);
     let first = SALVAGE_LEN.saturating_sub(past).min(part.len());
     let (head, rest) = part.split_at_mut(first);
     for piece in std::iter::once(head).chain(rest.chunks_mut(SALVAGE_LEN)) {
         let len_bytes = u64::try_from(piece.len()).unwrap_or(u64::MAX);
-        match device.read_at(range.device_bytes.saturating_add(at), piece) {
+        match device.read_at(start.saturating_add(at), piece) {
             Ok(()) => {}
             Err(error) if error.kind() == Kind::Read => {
                 piece.fill(0);
-                let start = match bad.last() {
+                let first = match bad.last() {
                     Some(last) if last.end() == at => bad.pop().map_or(at, |last| last.start()),
                     _ => at,
                 };
-                bad.extend(ByteRange::between(start, at.saturating_add(len_bytes)));
+                bad.extend(ByteRange::between(first, at.saturating_add(len_bytes)));
             }
             Err(error) => return Err(error),
         }
@@ -191,7 +229,7 @@ fn salvage(device: &dyn ReadAt, range: &Range, part: &mut [u8]) -> Result<Vec<Ev
         let last = range.file_bytes.saturating_add(bad.end()).saturating_sub(1);
         let message =
             format!("bytes {first} to {last} of the file could not be read, and are zeros in the archive");
-        let error = Error::new(Kind::Read, message).at_byte(range.device_bytes.saturating_add(bad.start()));
+        let error = Error::new(Kind::Read, message).at_byte(start.saturating_add(bad.start()));
         Event::Issue(Issue { path: Some(range.path.to_vec()), error })
     };
     Ok(bad.into_iter().map(issue).collect())

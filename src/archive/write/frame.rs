@@ -206,7 +206,7 @@ impl<I: Iterator<Item = Result<Item>>> Cutter<I> {
                 let rest = (later > 0).then(|| {
                     Piece::Range(Range {
                         file_bytes: range.file_bytes.saturating_add(len_bytes),
-                        device_bytes: range.device_bytes.saturating_add(len_bytes),
+                        stored: range.stored.after(len_bytes),
                         len_bytes: later,
                         ..range.clone()
                     })

@@ -7,7 +7,7 @@ use crate::filesystem::Extent;
 /// Zeros count as a hole in pieces of this many bytes, or more on a large volume.
 const PIECE_BYTES: u64 = 64 << 10;
 
-/// Most pieces of a volume: what bounds the memory for its map, at 24 bytes each.
+/// Most pieces of a volume: what bounds the memory for its map, at 40 bytes each.
 const PIECES_MOST: u64 = 1 << 20;
 
 /// Bytes of one read.
@@ -73,7 +73,7 @@ fn push(extents: &mut Vec<Extent>, at: u64, len_bytes: u64) {
         Some(last) if last.file_bytes.saturating_add(last.len_bytes) == at => {
             last.len_bytes = last.len_bytes.saturating_add(len_bytes);
         }
-        _ => extents.push(Extent { file_bytes: at, device_bytes: at, len_bytes }),
+        _ => extents.push(Extent::raw(at, at, len_bytes)),
     }
 }
 

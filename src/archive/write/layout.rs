@@ -7,7 +7,7 @@ use std::vec;
 
 use super::embedded::Taken;
 use crate::error::{Error, Kind, Result};
-use crate::filesystem::{Content, Extent, FileKind};
+use crate::filesystem::{Content, Extent, FileKind, Stored as Kept};
 use crate::format::manifest::{Place, Record};
 use crate::format::tar::encode::{self, BLOCK, Stored};
 use crate::format::tar::form::Form;
@@ -36,15 +36,15 @@ pub(super) enum Piece {
     Member(Box<Record>),
 }
 
-/// Bytes of a file that lie in one piece on a device.
+/// Bytes of a file that are stored in one piece.
 #[derive(Clone, Debug)]
 pub(super) struct Range {
-    /// Which of the run's devices.
+    /// Which of the run's sources.
     pub source: usize,
     /// Position in the file, in bytes.
     pub file_bytes: u64,
-    /// Position on the device, in bytes.
-    pub device_bytes: u64,
+    /// Where the source has them.
+    pub stored: Kept,
     /// Length in bytes.
     pub len_bytes: u64,
     /// Whose bytes they are, as messages call it.
@@ -82,10 +82,10 @@ impl Iterator for FileData {
                 return Some(hole_of(hole, self.is_filled));
             }
         }
-        let Extent { file_bytes, device_bytes, len_bytes } = self.extents.next()?;
+        let Extent { file_bytes, len_bytes, stored } = self.extents.next()?;
         self.end = file_bytes.saturating_add(len_bytes);
         let path = Arc::clone(&self.path);
-        Some(Piece::Range(Range { source: self.source, file_bytes, device_bytes, len_bytes, path }))
+        Some(Piece::Range(Range { source: self.source, file_bytes, stored, len_bytes, path }))
     }
 }
 
@@ -298,7 +298,7 @@ impl Data {
         match self {
             Self::Inline(bytes) => {
                 let len_bytes = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-                let whole = Extent { file_bytes: 0, device_bytes: 0, len_bytes };
+                let whole = Extent::raw(0, 0, len_bytes);
                 let extents = if bytes.is_empty() { &[] } else { std::slice::from_ref(&whole) };
                 sparse::plan(extents, size_bytes, is_sparse)
             }

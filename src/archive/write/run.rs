@@ -7,7 +7,7 @@ use std::io::Write;
 use serde::{Deserialize, Serialize};
 
 use super::areas::Areas;
-use super::encode::{Buffers, Shared};
+use super::encode::{Buffers, Origin, Shared};
 use super::frame::{Cutter, Item};
 use super::head::head;
 use super::layout::{Image, Layout, Naming};
@@ -16,7 +16,6 @@ use super::report::Report;
 use super::volumes::{self, Part, Treatment};
 use super::writing::{Writing, stopped};
 use crate::archive::observer::Observer;
-use crate::device::Device;
 use crate::error::{Error, Issue, Kind, Result};
 use crate::format::codec::Compression;
 use crate::format::digest::Algorithm;
@@ -87,15 +86,9 @@ pub struct Output<'a> {
     pub embedded: Option<File>,
 }
 
-/// Bytes of tar for each byte of a volume, and a fixed number more. A header takes more space than
-/// a name on the disk. A filesystem with as many inodes as it can have, all of them empty files,
-/// comes to twice its length. With shared attributes it comes to seven times.
-const OUTPUT_PER_BYTE: u64 = 8;
+/// Bytes of tar and of metadata that a volume may have in any case, in addition to what the bounds
+/// of its reader say.
 const OUTPUT_FREE: u64 = 64 << 20;
-
-/// Bytes of metadata that may be read for each byte of a volume, and a fixed number more. In a
-/// sound volume each byte is read once or twice.
-const METADATA_PER_BYTE: u64 = 8;
 const METADATA_FREE: u64 = 256 << 20;
 
 /// Archives volumes of a disk.
@@ -150,8 +143,8 @@ fn archive<'a>(disk: &'a Disk, request: &'a Request<'a>, output: Output<'a>) -> 
         writing.issue(issue)?;
     }
 
-    let devices: Vec<Device> = parts.iter().map(Part::device).collect();
-    let shared = Shared { devices: &devices, algorithm: request.file_digest, keep_going: request.keep_going };
+    let origins: Vec<Origin<'_>> = parts.iter().map(Part::origin).collect();
+    let shared = Shared { origins: &origins, algorithm: request.file_digest, keep_going: request.keep_going };
     let layout = RefCell::new(Layout::new(request.max_output, request.form));
     let is_embedding = writing.is_embedding();
     let items =
@@ -177,8 +170,8 @@ fn archive<'a>(disk: &'a Disk, request: &'a Request<'a>, output: Output<'a>) -> 
     let position = name.as_ref().map(|_| layout.position());
     if let Some(embedding) = writing.end_embedding(position, data_bytes)? {
         let (pieces, manifest) = embedding.pieces(&mut layout, name.as_deref(), request.started)?;
-        let devices: [Device; 1] = [manifest];
-        let shared = Shared { devices: &devices, algorithm: request.file_digest, keep_going: false };
+        let origins = [Origin { device: manifest, filesystem: None }];
+        let shared = Shared { origins: &origins, algorithm: request.file_digest, keep_going: false };
         let frames = Cutter::new(std::iter::once(Ok(Item::Pieces(pieces))), frame_len);
         pipeline::run(frames, request.threads, buffers, &shared, |done| writing.frame(done))?;
     }
@@ -217,7 +210,10 @@ fn items<'a>(
                 }
             });
             let len_bytes = part.volume.device().len_bytes();
-            let most = len_bytes.saturating_mul(OUTPUT_PER_BYTE).saturating_add(OUTPUT_FREE);
+            let bounds = filesystem.reader().bounds;
+            let most = len_bytes.saturating_mul(bounds.output_per_byte).saturating_add(OUTPUT_FREE);
+            let most_metadata =
+                len_bytes.saturating_mul(bounds.metadata_per_byte).saturating_add(METADATA_FREE);
             let before = OnceCell::new();
             let may_go_on = move || {
                 if request.observer.stop_requested() {
@@ -228,7 +224,7 @@ fn items<'a>(
                     layout.borrow_mut().begin_part(most);
                     metadata
                 });
-                check_metadata(metadata.saturating_sub(before), len_bytes)
+                check_metadata(metadata.saturating_sub(before), most_metadata)
             };
             let walk = Walk::new(filesystem.as_ref(), &request.exclude, folder)
                 .keep_going(request.keep_going)
@@ -269,8 +265,7 @@ fn given_up(error: Error) -> Issue {
 
 /// Checks that the metadata that are read are in some relation to the volume: inodes may share
 /// whole trees.
-fn check_metadata(metadata: u64, len_bytes: u64) -> Result<()> {
-    let most = len_bytes.saturating_mul(METADATA_PER_BYTE).saturating_add(METADATA_FREE);
+fn check_metadata(metadata: u64, most: u64) -> Result<()> {
     if metadata <= most {
         return Ok(());
     }

@@ -1,5 +1,6 @@
 //! What becomes of each volume: a folder of files, an image, or nothing.
 
+use super::encode::Origin;
 use super::{Raw, Request, image};
 use crate::archive::observer::Observer;
 use crate::device::Device;
@@ -216,11 +217,16 @@ fn data_bytes(extents: &[Extent]) -> u64 {
 }
 
 impl Part<'_> {
-    /// Where the positions of its extents count from.
-    pub(super) fn device(&self) -> Device {
+    /// Where the bytes of its extents come from.
+    pub(super) fn origin(&self) -> Origin<'_> {
         match &self.treatment {
-            Treatment::Files(filesystem) => filesystem.device().clone(),
-            Treatment::Image(_) | Treatment::Empty | Treatment::Nothing => self.volume.device().clone(),
+            Treatment::Files(filesystem) => {
+                let device = Device::clone(filesystem.device());
+                Origin { device, filesystem: Some(filesystem.as_ref()) }
+            }
+            Treatment::Image(_) | Treatment::Empty | Treatment::Nothing => {
+                Origin { device: Device::clone(self.volume.device()), filesystem: None }
+            }
         }
     }
 

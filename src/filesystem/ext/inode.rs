@@ -153,7 +153,7 @@ pub(super) fn parse_unlinked(superblock: &Superblock, number: u64, record: Vec<u
     let extra = extra.or_unsaid(at.len());
     let time = |low, high| timestamp(at, low, extra.has(high, 4).then_some(high));
     Ok(Inode {
-        number,
+        id: number.into(),
         kind,
         mode: i_mode & 0o7777,
         uid: joined(u16_at(at, 0x78)?, u16_at(at, 0x2)?),

@@ -113,11 +113,8 @@ impl<'a> Runs<'a> {
             .map_while(|run| {
                 let file_bytes = run.logical.saturating_mul(block_size);
                 let rest = size_bytes.checked_sub(file_bytes).filter(|rest| *rest > 0)?;
-                Some(Extent {
-                    file_bytes,
-                    device_bytes: self.superblock.block_position(run.physical),
-                    len_bytes: run.len.saturating_mul(block_size).min(rest),
-                })
+                let at = self.superblock.block_position(run.physical);
+                Some(Extent::raw(file_bytes, at, run.len.saturating_mul(block_size).min(rest)))
             })
             .collect()
     }
@@ -143,7 +140,7 @@ mod tests {
         let extents: Vec<_> = runs
             .into_extents(block * 4 + 10)
             .iter()
-            .map(|extent| (extent.file_bytes / block, extent.device_bytes / block, extent.len_bytes))
+            .map(|extent| (extent.file_bytes / block, extent.at().unwrap() / block, extent.len_bytes))
             .collect();
         assert_eq!(extents, [(0, 100, 3 * block), (4, 103, 10)]);
     }

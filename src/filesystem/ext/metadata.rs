@@ -131,7 +131,7 @@ impl Metadata {
 
     /// Where the bytes of a file or directory are.
     pub(super) fn content(&self, inode: &Inode) -> Result<Content> {
-        self.map(inode).map_err(|error| error.in_inode(inode.number))
+        self.map(inode).map_err(|error| error.in_inode(inode.id.number))
     }
 
     fn map(&self, inode: &Inode) -> Result<Content> {
@@ -141,12 +141,12 @@ impl Metadata {
         }
         let i_block = private.i_block().map_err(Error::corrupt)?;
         let mut runs = Runs::new(&self.superblock);
-        if let Some(edited) = self.edits.runs(inode.number) {
+        if let Some(edited) = self.edits.runs(inode.id.number) {
             for run in edited {
                 runs.push(run).map_err(Error::corrupt)?;
             }
         } else if private.has_extents() {
-            extent::walk(self, i_block, private.seed(&self.superblock, inode.number), &mut runs)?;
+            extent::walk(self, i_block, private.seed(&self.superblock, inode.id.number), &mut runs)?;
         } else {
             let blocks = inode.size_bytes.div_ceil(u64::from(self.superblock.block_size));
             indirect::walk(self, i_block, blocks, &mut runs)?;
@@ -174,7 +174,7 @@ impl Metadata {
             let start = usize::try_from(extent.file_bytes).map_err(|_| too_large())?;
             let len = usize::try_from(extent.len_bytes).map_err(|_| too_large())?;
             let part = bytes.get_mut(start..).and_then(|rest| rest.get_mut(..len)).ok_or_else(too_large)?;
-            self.device.read_at(extent.device_bytes, part)?;
+            self.device.read_at(extent.at()?, part)?;
         }
         Ok(bytes)
     }

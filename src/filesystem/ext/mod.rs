@@ -28,25 +28,41 @@ pub use self::geometry::{Fault as GeometryFault, FeatureNames, Geometry};
 use self::inode::Private;
 use self::metadata::Metadata;
 use self::superblock::Superblock;
-use super::{Attribute, Content, FileKind, Filesystem, Inode, InodeNumber, Listing, Signature, Summary};
+use super::{
+    Attribute, Bounds, Content, FileKind, Filesystem, Inode, InodeId, Listing, Reader, Signature, Summary,
+};
 use crate::device::{Device, ReadAt, read_vec};
 use crate::error::{Error, Kind, Result, Salvaged};
 use crate::fields::until_nul;
-use crate::filesystem;
 use crate::printable::Printable;
 
 /// `EXT4_ROOT_INO`.
-const ROOT: InodeNumber = 2;
+const ROOT: u64 = 2;
 /// Longest target of a symbolic link: `PATH_MAX` less its NUL.
 const TARGET_MOST: u64 = 4095;
 /// A directory is read in pieces of at most this many bytes.
 const DIRECTORY_PIECE: u64 = 1 << 20;
-/// Bytes that a name takes at least: 8 and the name, in steps of 4 (`ext4_dir_rec_len`).
-const NAME_BYTES: u64 = 12;
 /// Faults of group descriptors that are told one by one.
 const DESCRIPTOR_FAULTS: usize = 8;
 /// Faults that are told of one directory.
 const DIRECTORY_FAULTS: usize = 8;
+
+/// Reads ext2, ext3 and ext4.
+pub(super) static READER: Reader = Reader {
+    names: &["ext2", "ext3", "ext4"],
+    open,
+    find_copy: signature_of_copy,
+    bounds: Bounds {
+        // 8 bytes and the name, in steps of 4 (`ext4_dir_rec_len`).
+        name_bytes: 12,
+        // Each byte of a sound filesystem is read once or twice.
+        metadata_per_byte: 8,
+        // A header takes more space than a name on the disk. A filesystem with as many inodes as it
+        // can have, all of them empty files, comes to twice its length. With shared attributes it
+        // comes to seven times.
+        output_per_byte: 8,
+    },
+};
 
 /// An open ext2, ext3 or ext4 filesystem.
 struct Ext {
@@ -61,7 +77,7 @@ struct Ext {
 ///
 /// When the superblock can't be used, needs a feature that is not known here, or is of a filesystem that is longer than
 /// the device.
-pub(super) fn open(device: Device, journal: Option<Device>) -> Result<Box<dyn Filesystem>> {
+fn open(device: Device, journal: Option<Device>) -> Result<Box<dyn Filesystem>> {
     let locate::Found { superblock, warning, unreadable } = locate::superblock(device.as_ref())?;
     let recovered = recovery::recover(device, superblock, warning.is_some(), journal)?;
     let (needed, there) = (recovered.superblock.len_bytes(), recovered.device.len_bytes());
@@ -72,8 +88,8 @@ pub(super) fn open(device: Device, journal: Option<Device>) -> Result<Box<dyn Fi
     }
     let summary = summary(&recovered.superblock);
     let metadata = Metadata::new(recovered.device, recovered.superblock);
-    let geometry = Geometry::of(&metadata.superblock, journal_bytes(&metadata))
-        .map(|geometry| filesystem::Geometry::Ext(Box::new(geometry)));
+    let geometry = Geometry::of(&metadata.superblock, journal_bytes(&metadata));
+    let geometry = geometry.and_then(|geometry| serde_json::to_value(geometry).ok());
     let summary = Summary { warnings: warning.into_iter().collect(), geometry, ..summary };
     let mut faults: Vec<Error> = unreadable.into_iter().chain(opening_faults(&metadata)).collect();
     faults.extend(recovered.faults);
@@ -86,7 +102,7 @@ pub(super) fn open(device: Device, journal: Option<Device>) -> Result<Box<dyn Fi
 }
 
 /// What a copy of the superblock says, for a device on which nothing else says anything.
-pub(super) fn signature_of_copy(device: &dyn ReadAt) -> Option<Signature> {
+fn signature_of_copy(device: &dyn ReadAt) -> Option<Signature> {
     let summary = summary(&locate::copy(device)?);
     let uuid = summary.uuid.map(|uuid| uuid.to_string()).unwrap_or_default();
     Some(Signature { name: summary.name, label: summary.label, uuid })
@@ -138,7 +154,7 @@ impl Ext {
         let private = Private::of(inode);
         let blocks = directory::Blocks {
             superblock,
-            seed: private.seed(superblock, inode.number),
+            seed: private.seed(superblock, inode.id.number),
             has_index: private.has_index(),
             spelling: spelling(inode),
         };
@@ -156,7 +172,7 @@ impl Ext {
             while done < extent.len_bytes {
                 let piece = extent.len_bytes.saturating_sub(done).min(DIRECTORY_PIECE);
                 let len = usize::try_from(piece).unwrap_or(0);
-                let position = extent.device_bytes.saturating_add(done);
+                let position = extent.at()?.saturating_add(done);
                 let bytes = self.directory_piece(position, len, &mut errors)?;
                 let first = extent.file_bytes.saturating_add(done).checked_div(block_size).unwrap_or(0);
                 for (number, block) in (first..).zip(bytes.chunks(superblock.block_len())) {
@@ -258,15 +274,15 @@ impl Filesystem for Ext {
         &self.metadata.device
     }
 
-    fn most_names(&self) -> u64 {
-        self.summary.size_bytes / NAME_BYTES
+    fn reader(&self) -> &'static Reader {
+        &READER
     }
 
-    fn root(&self) -> InodeNumber {
-        ROOT
+    fn root(&self) -> InodeId {
+        ROOT.into()
     }
 
-    fn inode(&self, number: InodeNumber) -> Result<Inode> {
+    fn inode(&self, InodeId { number, .. }: InodeId) -> Result<Inode> {
         let record = self.metadata.inode_record(number)?;
         inode::parse(&self.metadata.superblock, number, record)
             .map_err(|fault| Error::corrupt(fault).in_inode(number))
@@ -274,27 +290,27 @@ impl Filesystem for Ext {
 
     fn directory(&self, inode: &Inode) -> Result<Salvaged<Listing>> {
         if inode.kind != FileKind::Directory {
-            return Err(Error::new(Kind::Usage, "is no directory").in_inode(inode.number));
+            return Err(Error::new(Kind::Usage, "is no directory").in_inode(inode.id.number));
         }
         let edits = &self.metadata.edits;
-        let mut read = match edits.is_new(inode.number) {
+        let mut read = match edits.is_new(inode.id.number) {
             true => Salvaged::whole(Listing::default()),
-            false => self.read_blocks(inode).map_err(|error| error.in_inode(inode.number))?,
+            false => self.read_blocks(inode).map_err(|error| error.in_inode(inode.id.number))?,
         };
-        read.value = edits.amend(inode.number, read.value);
+        read.value = edits.amend(inode.id.number, read.value);
         if inode.encrypted {
             let count = read.value.len();
             let message = format!("its {count} names are encrypted, and no key is here");
-            return Err(Error::new(Kind::Unsupported, message).in_inode(inode.number));
+            return Err(Error::new(Kind::Unsupported, message).in_inode(inode.id.number));
         }
-        read.faults = read.faults.into_iter().map(|fault| fault.in_inode(inode.number)).collect();
+        read.faults = read.faults.into_iter().map(|fault| fault.in_inode(inode.id.number)).collect();
         Ok(read)
     }
 
     fn content(&self, inode: &Inode) -> Result<Content> {
         if inode.encrypted {
             let message = "its content is encrypted, and no key is here";
-            return Err(Error::new(Kind::Unsupported, message).in_inode(inode.number));
+            return Err(Error::new(Kind::Unsupported, message).in_inode(inode.id.number));
         }
         self.metadata.content(inode)
     }
@@ -302,14 +318,14 @@ impl Filesystem for Ext {
     fn link_target(&self, inode: &Inode) -> Result<Vec<u8>> {
         if inode.encrypted {
             let message = "its target is encrypted, and no key is here";
-            return Err(Error::new(Kind::Unsupported, message).in_inode(inode.number));
+            return Err(Error::new(Kind::Unsupported, message).in_inode(inode.id.number));
         }
-        self.read_target(inode).map_err(|error| error.in_inode(inode.number))
+        self.read_target(inode).map_err(|error| error.in_inode(inode.id.number))
     }
 
     fn attributes(&self, inode: &Inode) -> Result<Salvaged<Vec<Attribute>>> {
         let mut found = attribute::list(&self.metadata, inode);
-        found.faults = found.faults.into_iter().map(|fault| fault.in_inode(inode.number)).collect();
+        found.faults = found.faults.into_iter().map(|fault| fault.in_inode(inode.id.number)).collect();
         Ok(found)
     }
 }

@@ -107,7 +107,7 @@ fn log(device: &Device, superblock: &Superblock, journal_device: Option<Device>)
     let metadata = Metadata::new(Arc::clone(device), superblock.clone());
     let inode = metadata.inode(superblock.journal_inode.into())?;
     let Content::Extents(extents) = metadata.content(&inode)? else {
-        return Err(Error::corrupt("the journal has no blocks").in_inode(inode.number));
+        return Err(Error::corrupt("the journal has no blocks").in_inode(inode.id.number));
     };
     Ok(Log { device: Arc::clone(device), extents, block_bytes: superblock.block_size, superblock: 0 })
 }
@@ -145,17 +145,19 @@ impl Base for Ext {
         whole.size_bytes = MAX_FILE_BLOCKS.saturating_mul(block_bytes);
         let Content::Extents(extents) = self.metadata.content(&whole)? else { return Ok(Vec::new()) };
         let in_blocks = |bytes: u64| bytes.checked_div(block_bytes).unwrap_or(0);
-        let run = |extent: crate::filesystem::Extent| Run {
-            logical: in_blocks(extent.file_bytes),
-            physical: in_blocks(extent.device_bytes),
-            len: in_blocks(extent.len_bytes),
+        let run = |extent: crate::filesystem::Extent| {
+            Ok(Run {
+                logical: in_blocks(extent.file_bytes),
+                physical: in_blocks(extent.at()?),
+                len: in_blocks(extent.len_bytes),
+            })
         };
-        Ok(extents.into_iter().map(run).collect())
+        extents.into_iter().map(run).collect()
     }
 
     fn names(&self, directory: u64, record: &[u8], each: &mut dyn FnMut(&[u8], u64)) -> Result<()> {
         let listing = self.read_blocks(&self.parsed(directory, record)?)?.value;
-        listing.iter().for_each(|entry| each(entry.name, entry.inode));
+        listing.iter().for_each(|entry| each(entry.name, entry.inode.number));
         Ok(())
     }
 

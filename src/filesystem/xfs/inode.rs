@@ -210,7 +210,7 @@ pub(super) fn parse(
     let (accessed, modified, changed) = (time(32)?, time(40)?, time(48)?);
     let created = if di_version == 3 { Some(time(144)?) } else { None };
     Ok(Inode {
-        number,
+        id: number.into(),
         kind,
         mode: di_mode & 0o7777,
         uid: be32_at(at, 8)?,

@@ -67,8 +67,8 @@ impl Metadata {
     /// The runs of the fork that holds content, names or a target.
     pub(super) fn data_runs(&self, inode: &Inode) -> Result<Vec<Run>> {
         let fork = Private::of(inode).data().map_err(Error::corrupt)?;
-        let runs = map::runs(self, inode.number, &fork)?;
-        Ok(self.edits.amend(inode.number, runs))
+        let runs = map::runs(self, inode.id.number, &fork)?;
+        Ok(self.edits.amend(inode.id.number, runs))
     }
 
     /// The position of a run that was found to lie in the filesystem, in bytes.
@@ -86,8 +86,7 @@ impl Metadata {
         let extent = |run: &Run| {
             let file_bytes = self.bytes(run.logical);
             let len_bytes = size.checked_sub(file_bytes)?.min(self.bytes(run.len));
-            let device_bytes = self.position(run);
-            (len_bytes > 0).then_some(Extent { file_bytes, device_bytes, len_bytes })
+            (len_bytes > 0).then(|| Extent::raw(file_bytes, self.position(run), len_bytes))
         };
         runs.iter().filter(|run| !run.is_unwritten).filter_map(extent).collect()
     }

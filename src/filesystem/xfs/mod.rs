@@ -24,14 +24,26 @@ mod symlink;
 use self::inode::Private;
 use self::metadata::Metadata;
 use self::superblock::Superblock;
-use super::{Attribute, Content, FileKind, Filesystem, Inode, InodeNumber, Listing, Signature, Summary};
+use super::{
+    Attribute, Bounds, Content, FileKind, Filesystem, Inode, InodeId, Listing, Reader, Signature, Summary,
+};
 use crate::device::{Device, ReadAt};
 use crate::error::{Error, Kind, Result, Salvaged};
 use crate::printable::Printable;
 
-/// Bytes that a name takes at least: length, place, one letter, and an inode's number in the
-/// shortest form.
-const NAME_BYTES: u64 = 8;
+/// Reads XFS.
+pub(super) static READER: Reader = Reader {
+    names: &["xfs"],
+    open,
+    find_copy: signature_of_copy,
+    bounds: Bounds {
+        // Length, place, one letter, and an inode's number in the shortest form.
+        name_bytes: 8,
+        // As for ext: a sound filesystem stays far below.
+        metadata_per_byte: 8,
+        output_per_byte: 8,
+    },
+};
 
 /// An open XFS.
 struct Xfs {
@@ -46,7 +58,7 @@ struct Xfs {
 ///
 /// When the superblock can't be used, needs a feature that is not known here, or is of a filesystem
 /// that is longer than the device.
-pub(super) fn open(device: Device, journal: Option<Device>) -> Result<Box<dyn Filesystem>> {
+fn open(device: Device, journal: Option<Device>) -> Result<Box<dyn Filesystem>> {
     let locate::Found { superblock, is_copy, warning, unreadable } = locate::superblock(device.as_ref())?;
     check_len(&device, &superblock)?;
     let log::Recovered { metadata, faults: of_log } = log::recover(&device, &superblock, journal.as_ref())?;
@@ -67,7 +79,7 @@ fn check_len(device: &Device, superblock: &Superblock) -> Result<()> {
 }
 
 /// Describes a copy of the superblock, for a device on which nothing else is found.
-pub(super) fn signature_of_copy(device: &dyn ReadAt) -> Option<Signature> {
+fn signature_of_copy(device: &dyn ReadAt) -> Option<Signature> {
     let (superblock, _) = locate::copy_by_default(device)?;
     let label = Printable(&superblock.label).to_string();
     Some(Signature { name: "xfs", label, uuid: superblock.uuid.to_string() })
@@ -108,30 +120,30 @@ impl Filesystem for Xfs {
         &self.metadata.device
     }
 
-    fn most_names(&self) -> u64 {
-        self.summary.size_bytes / NAME_BYTES
+    fn reader(&self) -> &'static Reader {
+        &READER
     }
 
-    fn root(&self) -> InodeNumber {
-        self.metadata.superblock.root
+    fn root(&self) -> InodeId {
+        self.metadata.superblock.root.into()
     }
 
-    fn inode(&self, number: InodeNumber) -> Result<Inode> {
-        self.metadata.inode(number)
+    fn inode(&self, id: InodeId) -> Result<Inode> {
+        self.metadata.inode(id.number)
     }
 
     fn directory(&self, inode: &Inode) -> Result<Salvaged<Listing>> {
         if inode.kind != FileKind::Directory {
-            return Err(Error::new(Kind::Usage, "is no directory").in_inode(inode.number));
+            return Err(Error::new(Kind::Usage, "is no directory").in_inode(inode.id.number));
         }
         let read = directory::read(&self.metadata, inode);
-        let mut read = read.map_err(|error| error.in_inode(inode.number))?;
-        read.faults = read.faults.into_iter().map(|fault| fault.in_inode(inode.number)).collect();
+        let mut read = read.map_err(|error| error.in_inode(inode.id.number))?;
+        read.faults = read.faults.into_iter().map(|fault| fault.in_inode(inode.id.number)).collect();
         Ok(read)
     }
 
     fn content(&self, inode: &Inode) -> Result<Content> {
-        let located = |error: Error| error.in_inode(inode.number);
+        let located = |error: Error| error.in_inode(inode.id.number);
         if Private::of(inode).is_realtime() {
             let message = "its content is on the realtime device, which can't be read yet";
             return Err(located(Error::new(Kind::Unsupported, message)));
@@ -141,13 +153,13 @@ impl Filesystem for Xfs {
     }
 
     fn link_target(&self, inode: &Inode) -> Result<Vec<u8>> {
-        symlink::target(&self.metadata, inode).map_err(|error| error.in_inode(inode.number))
+        symlink::target(&self.metadata, inode).map_err(|error| error.in_inode(inode.id.number))
     }
 
     fn attributes(&self, inode: &Inode) -> Result<Salvaged<Vec<Attribute>>> {
         let found = attribute::list(&self.metadata, inode);
-        let mut found = found.map_err(|error| error.in_inode(inode.number))?;
-        found.faults = found.faults.into_iter().map(|fault| fault.in_inode(inode.number)).collect();
+        let mut found = found.map_err(|error| error.in_inode(inode.id.number))?;
+        found.faults = found.faults.into_iter().map(|fault| fault.in_inode(inode.id.number)).collect();
         Ok(found)
     }
 }

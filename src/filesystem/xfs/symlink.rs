@@ -72,7 +72,9 @@ fn remote(metadata: &Metadata, inode: &Inode, len: usize) -> Result<Vec<u8>> {
         let position = metadata.position(&run);
         let bytes = metadata.read(position, piece_len)?;
         let piece = match has_checksums {
-            true => piece(metadata, &bytes, position, inode.number, target.len()).map_err(Error::corrupt)?,
+            true => {
+                piece(metadata, &bytes, position, inode.id.number, target.len()).map_err(Error::corrupt)?
+            }
             false => bytes.as_slice(),
         };
         target.extend_from_slice(piece.get(..left).unwrap_or(piece));

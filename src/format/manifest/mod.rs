@@ -100,6 +100,8 @@ struct InodeFields {
     #[serde(skip_serializing_if = "Option::is_none")]
     created: Option<(i64, u32)>,
     inode: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tree: Option<u64>,
     links: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     rdev: Option<(u32, u32)>,
@@ -197,7 +199,8 @@ impl InodeFields {
             atime: time(inode.accessed),
             ctime: time(inode.changed),
             created: inode.created.map(time),
-            inode: inode.number,
+            inode: inode.id.number,
+            tree: Some(inode.id.tree).filter(|tree| *tree != 0),
             links: inode.links,
             rdev,
             flags: crate::format::tar::flags::full_text(inode.flags),
@@ -218,6 +221,8 @@ struct IssueRecord {
     path_hex: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     inode: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tree: Option<u64>,
 }
 
 /// The line for an issue.
@@ -229,6 +234,7 @@ pub(crate) fn issue_line(issue: &Issue) -> Vec<u8> {
         path: issue.path.as_deref().map(text),
         path_hex: issue.path.as_deref().and_then(hex_unless_text),
         inode: issue.error.place().inode,
+        tree: issue.error.place().tree,
     })
 }
 

@@ -12,7 +12,7 @@ use super::RECORD_BYTES;
 use super::disk::{Area, AreasRecord, SourceRecord, TableRecord, VolumeRecord};
 use super::escape::{bytes, unescaped, unhex};
 use crate::error::{Error, Result};
-use crate::filesystem::{Attribute, Timestamp};
+use crate::filesystem::{Attribute, InodeId, Timestamp};
 use crate::format::base64;
 use crate::format::digest::Algorithm;
 use crate::printable::harmless;
@@ -185,8 +185,8 @@ pub struct ManifestEntry {
     pub changed: Option<Timestamp>,
     /// Creation.
     pub created: Option<Timestamp>,
-    /// Number of the inode.
-    pub inode: Option<u64>,
+    /// The inode.
+    pub inode: Option<InodeId>,
     /// Number of names.
     pub links: Option<u32>,
     /// Major and minor, of devices.
@@ -240,6 +240,8 @@ struct Fields {
     ctime: Option<(i64, u32)>,
     created: Option<(i64, u32)>,
     inode: Option<u64>,
+    #[serde(default)]
+    tree: u64,
     links: Option<u32>,
     rdev: Option<(u32, u32)>,
     target: Option<String>,
@@ -354,7 +356,7 @@ fn entry(line: &[u8]) -> Result<Record> {
         accessed: time(fields.atime),
         changed: time(fields.ctime),
         created: time(fields.created),
-        inode: fields.inode,
+        inode: fields.inode.map(|number| InodeId { tree: fields.tree, number }),
         links: fields.links,
         device: fields.rdev,
         target: fields.target.map(|target| bytes(target, fields.target_hex)).transpose()?,

@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     fn extent(file_bytes: u64, len_bytes: u64) -> Extent {
-        Extent { file_bytes, device_bytes: 0, len_bytes }
+        Extent::raw(file_bytes, 0, len_bytes)
     }
 
     #[test]

@@ -37,7 +37,7 @@ impl Names {
     pub(super) fn amend(&self, listing: &Listing) -> Listing {
         let mut amended = Listing::default();
         for entry in listing.iter().filter(|entry| !self.holders.contains_key(entry.name)) {
-            amended.push(entry.name, entry.inode);
+            amended.push(entry.name, entry.inode.number);
         }
         for (name, holder) in &self.holders {
             if let Some(inode) = holder {
@@ -71,7 +71,7 @@ mod tests {
             listing.push(name.as_bytes(), inode);
         }
         let amended = names.amend(&listing);
-        let amended: Vec<_> = amended.iter().map(|entry| (entry.name, entry.inode)).collect();
+        let amended: Vec<_> = amended.iter().map(|entry| (entry.name, entry.inode.number)).collect();
         let expected: [(&[u8], u64); 5] =
             [(b"other", 10), (b"back", 14), (b"changed", 20), (b"kept", 11), (b"new", 21)];
         assert_eq!(amended, expected);

@@ -37,7 +37,7 @@ impl Log {
         let ext = read_vec(device.as_ref(), SUPERBLOCK_BYTES.into(), bytes)?;
         let blocks = blocks_of(&ext, journal_uuid)?;
         let len_bytes = blocks.saturating_mul(block_bytes.into()).min(device.len_bytes());
-        let extents = vec![Extent { file_bytes: 0, device_bytes: 0, len_bytes }];
+        let extents = vec![Extent::raw(0, 0, len_bytes)];
         let superblock = SUPERBLOCK_BYTES.checked_div(block_bytes).unwrap_or(0).saturating_add(1);
         Ok(Self { device, extents, block_bytes, superblock })
     }

@@ -44,7 +44,7 @@ impl Log {
         if len < self.block_bytes.into() {
             return None;
         }
-        ByteRange::new(extent.device_bytes.checked_add(within)?, len)
+        ByteRange::new(extent.at().ok()?.checked_add(within)?, len)
     }
 }
 

@@ -274,8 +274,8 @@ impl Writer {
         let first_at = second_at + second.len() as u64;
         let device: Device = Arc::new([&filesystem, second, first].concat());
         let extents = vec![
-            Extent { file_bytes: 0, device_bytes: first_at, len_bytes: split as u64 },
-            Extent { file_bytes: split as u64, device_bytes: second_at, len_bytes: second.len() as u64 },
+            Extent::raw(0, first_at, split as u64),
+            Extent::raw(split as u64, second_at, second.len() as u64),
         ];
         let log = Log { device: device.clone(), extents, block_bytes: block_bytes as u32, superblock: 0 };
         (device, log)

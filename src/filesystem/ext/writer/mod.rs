@@ -103,14 +103,14 @@ impl Writer {
                 return Err(Error::corrupt(message));
             }
             release(&mut core, opened.as_ref(), &inode)?;
-            let number = u32::try_from(entry.inode).map_err(Error::corrupt)?;
+            let number = u32::try_from(entry.inode.number).map_err(Error::corrupt)?;
             lost_and_found = Some((number, inode.size_bytes));
         }
         let has_quota = core.superblock.features.has_quota();
         for kind in quota::KINDS.iter().filter(|_| has_quota) {
             match u32_at(&bytes, kind.inode_at).map_err(Error::corrupt)? {
                 0 => {}
-                number => release(&mut core, opened.as_ref(), &opened.inode(u64::from(number))?)?,
+                number => release(&mut core, opened.as_ref(), &opened.inode(u64::from(number).into())?)?,
             }
         }
         let (tree, shared, usage, links) = (Tree::new(ROOT), Shared::new(), Usage::default(), HashMap::new());
@@ -321,7 +321,7 @@ fn release(core: &mut Core, opened: &dyn crate::filesystem::Filesystem, inode: &
     let Kept::Extents(extents) = opened.content(inode)? else { return Ok(()) };
     let block_size = u64::from(core.superblock.block_size).max(1);
     for extent in extents {
-        let first = extent.device_bytes.checked_div(block_size).unwrap_or(0);
+        let first = extent.at()?.checked_div(block_size).unwrap_or(0);
         for block in first..first.saturating_add(extent.len_bytes.div_ceil(block_size)) {
             core.space.release_block(block)?;
         }

@@ -150,7 +150,7 @@ pub fn zeros(made: &Target) -> Result<Vec<ByteRange>> {
 
 /// Place of an inode's content; nothing for an inode without content.
 fn content(opened: &dyn Filesystem, number: u64) -> Vec<ByteRange> {
-    let found = opened.inode(number).and_then(|inode| opened.content(&inode));
+    let found = opened.inode(number.into()).and_then(|inode| opened.content(&inode));
     let Ok(Content::Extents(extents)) = found else { return Vec::new() };
-    extents.iter().filter_map(|extent| ByteRange::new(extent.device_bytes, extent.len_bytes)).collect()
+    extents.iter().filter_map(|extent| ByteRange::new(extent.at().ok()?, extent.len_bytes)).collect()
 }

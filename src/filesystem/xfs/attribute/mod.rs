@@ -122,11 +122,11 @@ pub(super) fn list(metadata: &Metadata, inode: &Inode) -> Result<Salvaged<Vec<At
                 }
             }
             Format::Extents if fork.extents == 0 => {}
-            Format::Extents | Format::Tree => tree::read(metadata, inode.number, &fork, &mut found)?,
+            Format::Extents | Format::Tree => tree::read(metadata, inode.id.number, &fork, &mut found)?,
             other => found.fault(Fault::Format(other)),
         }
     }
-    for change in metadata.edits.attributes(inode.number) {
+    for change in metadata.edits.attributes(inode.id.number) {
         found.attributes.retain(|attribute| !change.is_for(attribute));
         if let Some(value) = &change.value
             && let Err(fault) = found.add(change.space, &change.name, value.clone())

@@ -130,7 +130,7 @@ fn blocks(metadata: &Metadata, inode: &Inode, names: &mut Names<'_>) -> Result<(
                     let physical = runs.iter().rev().find(|run| run.logical <= logical);
                     let place = physical.and_then(|run| run.between(logical, logical.saturating_add(1)));
                     let position = place.map_or(0, |run| metadata.position(&run));
-                    if let Err(fault) = data::read(number, &bytes, position, inode.number, names) {
+                    if let Err(fault) = data::read(number, &bytes, position, inode.id.number, names) {
                         names.fault(fault);
                     }
                 }

@@ -26,7 +26,7 @@ fn block(magic: &[u8], entries: &[(u64, &[u8])], index: usize) -> Vec<u8> {
 
 fn names(metadata: &Metadata, inode: &Inode) -> (Vec<(Vec<u8>, u64)>, Vec<String>) {
     let read = read(metadata, inode).unwrap();
-    let found = read.value.iter().map(|entry| (entry.name.to_vec(), entry.inode)).collect();
+    let found = read.value.iter().map(|entry| (entry.name.to_vec(), entry.inode.number)).collect();
     (found, read.faults.iter().map(ToString::to_string).collect())
 }
 

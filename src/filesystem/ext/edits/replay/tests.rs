@@ -101,7 +101,7 @@ fn root(memory: &Memory, edits: &Edits) -> Vec<(Vec<u8>, u64)> {
     memory.names.iter().for_each(|(name, inode)| listing.push(name, *inode));
     let mut amended = edits.amend(2, listing);
     amended.sort_by_inode();
-    amended.iter().map(|entry| (entry.name.to_vec(), entry.inode)).collect()
+    amended.iter().map(|entry| (entry.name.to_vec(), entry.inode.number)).collect()
 }
 
 fn links_of(edits: &Edits, inode: u64) -> u16 {
@@ -197,7 +197,7 @@ fn a_new_directory_is_empty_until_names_come() {
     assert_eq!(root(&memory, &edits).last(), Some(&(b"directory".to_vec(), 20)));
     let inside = edits.amend(20, Listing::default());
     assert_eq!(
-        inside.iter().map(|entry| (entry.name, entry.inode)).collect::<Vec<_>>(),
+        inside.iter().map(|entry| (entry.name, entry.inode.number)).collect::<Vec<_>>(),
         [(&b"file"[..], 21)]
     );
 }
