@@ -6,13 +6,13 @@ use super::name::names;
 use super::run::Run;
 use super::unsupported::What;
 use crate::archive::flags_of_text;
-use crate::view::{Item, ItemKind};
+use crate::view::{Budget, Item, ItemKind};
 
 /// `FS_APPEND_FL` and `FS_IMMUTABLE_FL` (`linux/fs.h`).
 pub(super) const DEFERRED: u32 = 0x30;
 
-/// Entries with such flags that are remembered. There are few of them on a system.
-const MOST: usize = 1 << 20;
+/// Bytes of the entries with such flags that are remembered. There are few of them on a system.
+const BYTES_MOST: usize = 32 << 20;
 
 /// An entry that gets such flags.
 #[derive(Debug)]
@@ -22,6 +22,19 @@ pub(super) struct Deferred {
     flags: u32,
     /// Device and number of the inode: what has its name by then may be another.
     inode: (u32, u32, u64),
+}
+
+/// The entries that get such flags.
+#[derive(Debug)]
+pub(super) struct DeferredList {
+    entries: Vec<Deferred>,
+    budget: Budget,
+}
+
+impl Default for DeferredList {
+    fn default() -> Self {
+        Self { entries: Vec::new(), budget: Budget::new(BYTES_MOST) }
+    }
 }
 
 /// What tells an inode from all others of this host.
@@ -41,22 +54,27 @@ impl Run<'_> {
             return;
         }
         let mut late = self.late();
-        if late.len() < MOST {
-            late.push(Deferred { path: item.path.clone(), kind: item.kind, flags, inode: identity(stat) });
+        if late.budget.has(item.path.len()) {
+            late.entries.push(Deferred {
+                path: item.path.clone(),
+                kind: item.kind,
+                flags,
+                inode: identity(stat),
+            });
         } else {
-            self.left.add(What::Flags);
+            self.left.add_of(What::LateFlags, &item.path);
         }
     }
 
     /// Sets what was remembered: of what lies deepest first, of the root when `with_root` says so.
     pub(super) fn set_late(&self, with_root: bool) {
-        let mut late = std::mem::take(&mut *self.late());
+        let mut late = std::mem::take(&mut self.late().entries);
         late.sort_by_key(|one| std::cmp::Reverse(one.path.len()));
         let (now, then) = late.into_iter().partition(|one: &Deferred| with_root || !one.path.is_empty());
-        *self.late() = then;
+        self.late().entries = then;
         for one in &now {
             if !self.set_one(one) {
-                self.left.add(What::Flags);
+                self.left.add_of(What::Flags, &one.path);
             }
         }
     }

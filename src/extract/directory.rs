@@ -4,27 +4,33 @@
 //! the last thread with something to make in it lets go. Where an archive comes back to a directory later, its times are put back.
 
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::fs::{AtFlags, Mode, OFlags, Timespec, Timestamps, futimens, mkdirat, unlinkat};
 use rustix::io::Errno;
 
 use super::Existing;
+use super::attributes::has_default_acl;
 use super::existing::Then;
 use super::folding::Folding;
-use super::metadata::{Open, has_default_acl};
+use super::metadata::Open;
 use super::run::{Run, refused, stat_of};
 use super::target::{changed, created, modified, open_in};
 use crate::error::{Error, Kind, Result};
 use crate::temporary;
 use crate::view::{Item, ItemKind};
 
+/// Bytes of what directories that are open get when they are done.
+const FINISHES_BYTES_MOST: usize = 64 << 20;
+
 const OPEN: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY);
 
 /// A directory that is open.
 pub(super) struct Directory {
     parent: Option<Arc<Directory>>,
-    pub path: Vec<u8>,
+    /// Its own name. Whole paths of a deep branch would take gigabytes.
+    name: Vec<u8>,
     pub file: OwnedFd,
     /// Whether this run made it: then nothing is in it but what this run puts there.
     pub is_fresh: bool,
@@ -51,7 +57,7 @@ impl Branch {
         let failed = |errno| refused("the target", errno);
         let file = run.target.open_below(&[], OPEN, Mode::empty()).map_err(failed)?;
         let is_fresh = run.target.is_empty() && !run.target.is_resumed();
-        let root = run.opened(None, Vec::new(), file, is_fresh)?;
+        let root = run.opened(None, &[], file, is_fresh)?;
         Ok(Self(vec![root]))
     }
 
@@ -63,8 +69,7 @@ impl Branch {
         item: Option<&Item>,
         ready: &mut dyn FnMut(&[u8]),
     ) -> Result<Arc<Directory>> {
-        let is_on_the_way =
-            |(directory, name): &(&Arc<Directory>, &&[u8])| crate::view::base_name(&directory.path) == **name;
+        let is_on_the_way = |(directory, name): &(&Arc<Directory>, &&[u8])| directory.name == **name;
         let same = self.0.iter().skip(1).zip(names).take_while(is_on_the_way).count();
         while self.0.len() > same.saturating_add(1) {
             if let Some(directory) = self.0.pop() {
@@ -76,7 +81,7 @@ impl Branch {
             let path = names.get(..=index).unwrap_or_default().join(&b'/');
             ready(&path);
             let item = item.filter(|_| index.saturating_add(1) == names.len());
-            let directory = run.open_or_make(&parent, name, path, item)?;
+            let directory = run.open_or_make(&parent, name, item)?;
             self.0.push(directory);
         }
         self.last()
@@ -98,16 +103,51 @@ impl Branch {
 }
 
 impl Directory {
+    /// Its path below the target.
+    pub(super) fn path(&self) -> Vec<u8> {
+        let mut names = vec![self.name.as_slice()];
+        let mut above = self.parent.as_deref();
+        while let Some(directory) = above {
+            names.push(&directory.name);
+            above = directory.parent.as_deref();
+        }
+        names.reverse();
+        // The target's own name is empty.
+        names.split_first().map_or_else(Vec::new, |(_, below)| below.join(&b'/'))
+    }
+
     /// Says what it gets when all is in it.
-    pub(super) fn will_be(&self, run: &Run<'_>, item: Item) {
+    pub(super) fn will_be(&self, run: &Run<'_>, mut item: Item) {
         // What was there, and shall be kept, keeps its metadata too. A run that goes on knows the directories of the first by when they were made.
         let is_kept = run.request.existing == Existing::Keep && !self.is_fresh;
         let is_since = stat_of(&self.file)
             .is_ok_and(|stat| created(&stat).is_some_and(|created| created >= run.target.began()));
         let mut finish = self.finish.lock().unwrap_or_else(PoisonError::into_inner);
-        if !is_kept || is_since || finish.times.is_some() {
-            finish.item = Some(Box::new(item));
+        if is_kept && !is_since && finish.times.is_none() {
+            return;
         }
+        let path = std::mem::take(&mut item.path);
+        finish.forget(run);
+        if run.finishes.load(Relaxed).saturating_add(item.memory()) > FINISHES_BYTES_MOST {
+            item.attributes.clear();
+            let most = FINISHES_BYTES_MOST >> 20;
+            let message = format!(
+                "extracted, but without its attributes: those of the directories on the way to it take more \
+                 memory than {most} MiB; extract it alone, by its path"
+            );
+            run.issue(Some(&path), Error::new(Kind::Limit, message));
+        }
+        run.finishes.fetch_add(item.memory(), Relaxed);
+        finish.item = Some(Box::new(item));
+    }
+}
+
+impl Finish {
+    /// Takes the entry out, if there is one.
+    fn forget(&mut self, run: &Run<'_>) -> Option<Box<Item>> {
+        let item = self.item.take()?;
+        run.finishes.fetch_sub(item.memory(), Relaxed);
+        Some(item)
     }
 }
 
@@ -115,7 +155,7 @@ impl Run<'_> {
     fn opened(
         &self,
         parent: Option<Arc<Directory>>,
-        path: Vec<u8>,
+        name: &[u8],
         file: OwnedFd,
         is_fresh: bool,
     ) -> Result<Arc<Directory>> {
@@ -137,15 +177,14 @@ impl Run<'_> {
             Some(parent) if is_fresh => parent.inherits,
             _ => has_default_acl(file.as_fd()),
         };
-        let (finish, folding) = (Mutex::new(finish), Folding::default());
-        Ok(Arc::new(Directory { parent, path, file, is_fresh, inherits, finish, folding }))
+        let (finish, folding, name) = (Mutex::new(finish), Folding::default(), name.to_vec());
+        Ok(Arc::new(Directory { parent, name, file, is_fresh, inherits, finish, folding }))
     }
 
     fn open_or_make(
         &self,
         parent: &Arc<Directory>,
         name: &[u8],
-        path: Vec<u8>,
         item: Option<&Item>,
     ) -> Result<Arc<Directory>> {
         let folder = parent.file.as_fd();
@@ -156,7 +195,7 @@ impl Run<'_> {
                     if let Some(names) = parent.names(name) {
                         names.check(name)?;
                     }
-                    return self.opened(Some(Arc::clone(parent)), path, file, false);
+                    return self.opened(Some(Arc::clone(parent)), name, file, false);
                 }
                 Err(Errno::NOENT) => {}
                 Err(Errno::NOTDIR | Errno::LOOP) => self.make_way(parent, name, item)?,
@@ -182,7 +221,7 @@ impl Run<'_> {
             }
             names.check(name)?;
         }
-        let directory = self.opened(Some(Arc::clone(parent)), path, file, is_fresh)?;
+        let directory = self.opened(Some(Arc::clone(parent)), name, file, is_fresh)?;
         if is_fresh && item.is_none() {
             // Nothing in the archive says what it is like.
             rustix::fs::fchmod(&directory.file, Mode::from(0o755))
@@ -212,21 +251,23 @@ impl Run<'_> {
         let mut next = Some(directory);
         while let Some(directory) = next {
             let Some(mut directory) = Arc::into_inner(directory) else { break };
-            next = directory.parent.take();
             // What is left undone is done by the run that goes on.
-            if !self.has_ended() {
-                self.settle(&directory.path, self.finish(&directory))?;
-            }
+            let outcome = if self.has_ended() { Ok(()) } else { self.finish(&directory) };
+            let outcome = outcome.or_else(|error| self.settle(&directory.path(), Err(error)));
+            next = directory.parent.take();
+            outcome?;
         }
         Ok(())
     }
 
     fn finish(&self, directory: &Directory) -> Result<()> {
         self.check_names(directory);
-        let Finish { item, times } =
-            std::mem::take(&mut *directory.finish.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut finish = directory.finish.lock().unwrap_or_else(PoisonError::into_inner);
+        let (item, times) = (finish.forget(self), finish.times.take());
+        drop(finish);
         match (item, times) {
-            (Some(item), _) => {
+            (Some(mut item), _) => {
+                item.path = directory.path();
                 let inherits = directory.inherits && directory.is_fresh;
                 let file = directory.file.as_fd();
                 self.dress(Open { file, is_place: false, inherits }, &item)?;

@@ -79,7 +79,7 @@ impl Run<'_> {
         let names = names.lock().unwrap_or_else(PoisonError::into_inner);
         let listed = listed(directory.file.as_fd());
         for name in names.made.iter().filter(|name| !listed.known.contains(*name)) {
-            let path = match directory.path.as_slice() {
+            let path = match directory.path().as_slice() {
                 [] => name.clone(),
                 folder => [folder, b"/", name].concat(),
             };

@@ -18,6 +18,8 @@ pub(super) struct Step {
     pub name: Vec<u8>,
     pub item: Item,
     pub how: How,
+    /// Bytes of memory that it takes.
+    pub bytes: usize,
 }
 
 /// How it is made.
@@ -32,6 +34,18 @@ pub(super) enum How {
     Link(Vec<u8>),
 }
 
+impl How {
+    /// Bytes of memory that it takes.
+    pub(super) fn memory(&self) -> usize {
+        match self {
+            Self::FromPlace => 0,
+            Self::Like(item) => item.memory(),
+            Self::Here(pieces) => pieces.iter().fold(0, |sum, (_, piece)| sum.saturating_add(piece.len())),
+            Self::Link(path) => path.len(),
+        }
+    }
+}
+
 /// The error for a panic, which ends the run: the scout waits for what its thread was busy with.
 pub(super) fn panicked(panic: &(dyn Any + Send)) -> Error {
     Error::panicked("a thread that makes files", panic)
@@ -41,7 +55,7 @@ impl Run<'_> {
     /// Makes what comes, until there is no more.
     pub(super) fn work(&self, batches: &Receiver<Vec<Step>>) {
         for step in batches.iter().flatten() {
-            let Step { directory, name, item, how } = step;
+            let Step { directory, name, item, how, bytes } = step;
             let outcome = match self.has_ended() {
                 true => Ok(()),
                 false => {
@@ -55,7 +69,7 @@ impl Run<'_> {
             if let Err(error) = outcome {
                 self.fail(error);
             }
-            self.end(&item.path);
+            self.end(&item.path, bytes);
         }
     }
 

@@ -13,6 +13,7 @@ use rustix::io::Errno;
 use super::content::Read;
 use super::deferred::identity;
 use super::directory::Directory;
+use super::enclosure::Descriptors;
 use super::existing::{Then, kind_of};
 use super::metadata::Open;
 use super::name;
@@ -74,9 +75,11 @@ impl Run<'_> {
         content: impl FnOnce(&mut dyn FnMut(Option<u64>, &mut Read<'_>) -> Result<()>) -> Result<()>,
     ) -> Result<()> {
         let folder = directory.file.as_fd();
+        let reaches = self.target.descriptors() != Descriptors::Nowhere;
         let node = |kind, device| {
-            // The mode comes by the descriptor, whatever the process takes away from new files.
-            mknodat(folder, temporary, kind, Mode::from(0o600), device)
+            // Where no path leads to the node later, it is made with its mode.
+            let mode = if reaches { 0o600 } else { u32::from(item.mode) };
+            mknodat(folder, temporary, kind, Mode::from(mode), device)
         };
         let device = |kind, major, minor| {
             node(kind, makedev(major, minor)).map_err(|errno| refused("device node", errno))
@@ -101,8 +104,9 @@ impl Run<'_> {
             }
         }
         let open = self.open_node(directory, temporary, item)?;
-        if item.kind != ItemKind::Symlink {
-            let path = self.target.descriptors().path(open.as_fd());
+        if item.kind != ItemKind::Symlink
+            && let Some(path) = self.target.descriptors().path(open.as_fd())
+        {
             self.mode(item, chmod(path, Mode::from(u32::from(item.mode))))?;
         }
         self.dress(Open { file: open.as_fd(), is_place: true, inherits: false }, item)

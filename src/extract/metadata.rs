@@ -3,24 +3,20 @@
 use std::os::fd::BorrowedFd;
 
 use rustix::fs::{
-    AtFlags, Gid, IFlags, Mode, Timespec, Timestamps, UTIME_OMIT, Uid, XattrFlags, chownat, fchmod, fchown,
-    fgetxattr, fremovexattr, fsetxattr, futimens, ioctl_getflags, ioctl_setflags, setxattr, utimensat,
+    AtFlags, Gid, IFlags, Mode, Timespec, Timestamps, UTIME_OMIT, Uid, chownat, fchmod, fchown, fremovexattr,
+    futimens, ioctl_getflags, ioctl_setflags, utimensat,
 };
 use rustix::io::Errno;
 
+use super::attributes::{ACCESS_ACL, CAPABILITY, DEFAULT_ACL};
 use super::deferred::DEFERRED;
 use super::read_back::Wanted;
 use super::run::{Run, refused};
 use super::unsupported::What;
 use crate::archive::flags_of_text;
 use crate::error::Result;
-use crate::filesystem::{Attribute, Timestamp};
+use crate::filesystem::Timestamp;
 use crate::view::{Item, ItemKind};
-
-const ACCESS_ACL: &[u8] = b"system.posix_acl_access";
-const DEFAULT_ACL: &[u8] = b"system.posix_acl_default";
-/// A change of owner removes it, so it comes after that.
-const CAPABILITY: &[u8] = b"security.capability";
 
 const SET_ID: u16 = 0o6000;
 
@@ -47,7 +43,10 @@ impl Run<'_> {
         }
         let (capability, others): (Vec<_>, Vec<_>) =
             item.attributes.iter().partition(|attribute| attribute.name == CAPABILITY);
-        others.into_iter().try_for_each(|attribute| self.attribute(open, item, attribute))?;
+        let mut taken = Vec::new();
+        for attribute in others {
+            taken.extend(self.attribute(open, item, attribute)?.then_some(attribute));
+        }
         let mut mode = item.mode;
         if !open.is_place {
             if !is_owned && mode & SET_ID != 0 && item.kind != ItemKind::Directory {
@@ -56,13 +55,18 @@ impl Run<'_> {
             }
             self.mode(item, fchmod(open.file, Mode::from(u32::from(mode))))?;
         }
-        capability.into_iter().try_for_each(|attribute| self.attribute(open, item, attribute))?;
+        for attribute in capability {
+            taken.extend(self.attribute(open, item, attribute)?.then_some(attribute));
+        }
         self.times(open, item);
         // Things that this user may not set have been reported already.
         let owner = u32::try_from(item.uid).ok().zip(u32::try_from(item.gid).ok());
         let is_checked = item.kind != ItemKind::Symlink && self.rights.is_root;
         let mode = is_checked.then_some(mode);
         self.read_back(open, item, &Wanted { owner: owner.filter(|_| is_owned), mode });
+        if !taken.into_iter().all(|attribute| self.has_attribute(open, attribute, item.mode)) {
+            self.left.add_of(What::Attribute, &item.path);
+        }
         if item.project.is_some() {
             self.left.add(What::Project);
         }
@@ -125,37 +129,6 @@ impl Run<'_> {
         Ok(is_owned)
     }
 
-    fn attribute(&self, open: Open<'_>, item: &Item, attribute: &Attribute) -> Result<()> {
-        let Attribute { name, value } = attribute;
-        let is_trusted = name.starts_with(b"trusted.");
-        if is_trusted && !self.rights.is_root {
-            self.left.add(What::TrustedAttribute);
-            return Ok(());
-        }
-        let outcome = match open.is_place {
-            // The kernel takes no attributes by such a descriptor, but by its path: that leads to what is open, whatever has its name by now.
-            true => setxattr(
-                self.target.descriptors().path(open.file),
-                name.as_slice(),
-                value,
-                XattrFlags::empty(),
-            ),
-            false => fsetxattr(open.file, name.as_slice(), value, XattrFlags::empty()),
-        };
-        match outcome {
-            Ok(()) if self.has_attribute(open, attribute) => {}
-            Err(Errno::PERM | Errno::ACCESS) if !self.rights.is_root => self.left.add(What::DeniedAttribute),
-            Err(errno) if matches!(errno, Errno::NOSPC | Errno::DQUOT) && !is_full(open, errno) => {
-                self.left.add_of(What::Attribute, &item.path);
-            }
-            Err(errno @ (Errno::NOSPC | Errno::DQUOT | Errno::IO | Errno::ROFS)) => {
-                return Err(refused("attributes", errno));
-            }
-            Ok(()) | Err(_) => self.left.add_of(What::Attribute, &item.path),
-        }
-        Ok(())
-    }
-
     fn times(&self, open: Open<'_>, item: &Item) {
         let times =
             Timestamps { last_access: timespec(item.accessed), last_modification: timespec(item.modified) };
@@ -194,20 +167,6 @@ impl Run<'_> {
             self.left.add_of(What::Flags, &item.path);
         }
     }
-}
-
-/// Whether it is the filesystem that has no space, and not the inode: ext4 says the same when attributes are too large for one.
-fn is_full(open: Open<'_>, errno: Errno) -> bool {
-    errno == Errno::DQUOT || rustix::fs::fstatvfs(open.file).is_ok_and(|stat| stat.f_bfree < 16)
-}
-
-/// Whether what is made in this directory gets ACLs that nobody asked for.
-pub(super) fn has_default_acl(directory: BorrowedFd<'_>) -> bool {
-    // What is too long for the buffer is there all the same.
-    !matches!(
-        fgetxattr(directory, DEFAULT_ACL, &mut [0_u8; 8][..]),
-        Err(Errno::NODATA | Errno::NOTSUP | Errno::NOSYS)
-    )
 }
 
 fn timespec(time: Option<Timestamp>) -> Timespec {

@@ -10,6 +10,7 @@
 //!
 //! A file is made under a temporary name and gets its own when all of it is there. What has its name is whole.
 
+mod attributes;
 mod content;
 mod deferred;
 mod directory;

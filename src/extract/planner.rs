@@ -13,11 +13,12 @@ use super::line::{How, Step, panicked};
 use super::name;
 use super::run::{Run, stat_of};
 use super::target::{STATE, Target};
+use super::unsupported::What;
 use super::{Existing, Report, Request};
 use crate::error::{Error, Kind, Result};
 use crate::printable::Printable;
 use crate::temporary;
-use crate::view::{AtHand, Item, ItemKind, Place, is_below};
+use crate::view::{AtHand, Budget, Item, ItemKind, Place, is_below};
 
 /// Entries, and bytes of their content, that are handed over at once. The files in a frame of an archive are a batch, more or less.
 const BATCH_ENTRIES: usize = 64;
@@ -29,8 +30,12 @@ const WAITING: usize = 2;
 /// Longest file that is kept in memory, of a place that is only read from front to back.
 const SMALL_BYTES: u64 = 1 << 20;
 
-/// Further names of entries that are not extracted themselves: the first of them has the content. So many are remembered.
-const MOVED_MOST: usize = 1 << 20;
+/// Memory for the further names of entries that are not extracted themselves: the first of them has
+/// the content.
+const MOVED_BYTES_MOST: usize = 64 << 20;
+
+/// Memory that the entries of a batch take before it is handed over.
+const BATCH_MEMORY: usize = 4 << 20;
 
 /// See [`super::extract`].
 pub(super) fn extract(place: &dyn Place, target: &Target, request: &Request<'_>) -> Result<Report> {
@@ -52,8 +57,10 @@ pub(super) fn extract(place: &dyn Place, target: &Target, request: &Request<'_>)
             sender,
             batch: Vec::new(),
             bytes: 0,
+            memory: 0,
             in_batch: HashSet::new(),
             moved: BTreeMap::new(),
+            moved_budget: Budget::new(MOVED_BYTES_MOST),
             seen: BTreeSet::new(),
         };
         let gone = catch_unwind(AssertUnwindSafe(|| planner.go()));
@@ -188,9 +195,11 @@ struct Planner<'a> {
     sender: Sender<Vec<Step>>,
     batch: Vec<Step>,
     bytes: u64,
+    memory: usize,
     in_batch: HashSet<Vec<u8>>,
     /// Paths of entries that are not extracted, and the further name that stands for each.
     moved: BTreeMap<Vec<u8>, Vec<u8>>,
+    moved_budget: Budget,
     /// Paths that were asked for, and are there.
     seen: BTreeSet<Vec<u8>>,
 }
@@ -284,7 +293,7 @@ impl Planner<'_> {
             }
             (how, _) => how,
         };
-        self.hand_over(Step { directory, name: base.to_vec(), item, how });
+        self.hand_over(directory, base, item, how);
         Ok(())
     }
 
@@ -301,8 +310,10 @@ impl Planner<'_> {
                 if run.is_left(&source) {
                     return Ok(None);
                 }
-                if self.moved.len() < MOVED_MOST {
+                if self.moved_budget.has(first.len().saturating_add(item.path.len())) {
                     self.moved.insert(first, item.path.clone());
+                } else {
+                    run.left.add_of(What::Link, &item.path);
                 }
                 let mut own = source.clone();
                 own.path = item.path;
@@ -319,19 +330,28 @@ impl Planner<'_> {
         Ok(Some((item, How::Link(first))))
     }
 
-    fn hand_over(&mut self, step: Step) {
-        self.bytes = self.bytes.saturating_add(step.item.size);
-        self.run.begin(&step.item.path);
-        self.in_batch.insert(step.item.path.clone());
-        self.batch.push(step);
-        if self.batch.len() >= BATCH_ENTRIES || self.bytes >= BATCH_BYTES {
+    fn hand_over(&mut self, directory: Arc<Directory>, name: &[u8], item: Item, how: How) {
+        // Its path is kept twice more, to be waited for.
+        let paths = item.path.len().saturating_mul(2);
+        let bytes = item.memory().saturating_add(how.memory()).saturating_add(paths);
+        if self.run.is_full(bytes) {
+            self.flush();
+            self.run.wait_for_room(bytes);
+        }
+        self.bytes = self.bytes.saturating_add(item.size);
+        self.memory = self.memory.saturating_add(bytes);
+        self.run.begin(&item.path, bytes);
+        self.in_batch.insert(item.path.clone());
+        self.batch.push(Step { directory, name: name.to_vec(), item, how, bytes });
+        let is_long = self.bytes >= BATCH_BYTES || self.memory >= BATCH_MEMORY;
+        if is_long || self.batch.len() >= BATCH_ENTRIES {
             self.flush();
         }
     }
 
     fn flush(&mut self) {
         self.in_batch.clear();
-        self.bytes = 0;
+        (self.bytes, self.memory) = (0, 0);
         let batch = std::mem::take(&mut self.batch);
         if batch.is_empty() {
             return;

@@ -1,20 +1,16 @@
-//! Reads back what was set: filesystems that can't hold a time, an owner or an attribute often say
-//! that they took it.
+//! Reads back what was set: filesystems that can't hold a time, an owner or a flag often say that
+//! they took it. `attributes.rs` does the same for attributes.
 
 use std::os::fd::AsFd as _;
 
-use rustix::fs::{Statx, fgetxattr, ioctl_getflags};
+use rustix::fs::{Statx, ioctl_getflags};
 
 use super::metadata::Open;
 use super::run::{Run, stat_of};
 use super::target::modified;
 use super::unsupported::What;
-use crate::filesystem::{Attribute, Timestamp};
+use crate::filesystem::Timestamp;
 use crate::view::Item;
-
-/// Attributes that the kernel gives back as they were set. It rewrites others: an ACL that says no
-/// more than the mode becomes the mode.
-const KEPT_AS_SET: [&[u8]; 2] = [b"user.", b"trusted."];
 
 /// The metadata that should have been set, as far as setting it succeeded.
 pub(super) struct Wanted {
@@ -38,17 +34,6 @@ impl Run<'_> {
         if wanted.mode.is_some_and(|mode| mode != stat.stx_mode & 0o7777) {
             self.left.add_of(What::Mode, path);
         }
-    }
-
-    /// Whether the target has an attribute that it took.
-    pub(super) fn has_attribute(&self, open: Open<'_>, attribute: &Attribute) -> bool {
-        let is_kept = KEPT_AS_SET.iter().any(|start| attribute.name.starts_with(start));
-        if open.is_place || !is_kept {
-            return true;
-        }
-        let mut value = vec![0; attribute.value.len().saturating_add(1)];
-        let len = fgetxattr(open.file, attribute.name.as_slice(), value.as_mut_slice());
-        len.is_ok_and(|len| value.get(..len) == Some(attribute.value.as_slice()))
     }
 
     /// Whether the target has the flags that it took.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use rustix::fd::AsFd;
@@ -10,13 +10,17 @@ use rustix::fs::{AtFlags, Statx, StatxFlags, statx};
 use rustix::io::Errno;
 use rustix::process::{getegid, geteuid, getgroups};
 
-use super::deferred::Deferred;
+use super::deferred::DeferredList;
 use super::target::Target;
 use super::unsupported::Unsupported;
 use super::{Report, Request};
 use crate::error::{Error, Issue, Kind, Result};
 use crate::temporary::{Names, is_full};
 use crate::view::Place;
+
+/// Bytes of entries, with their metadata and what is read of their content, that wait for threads
+/// or are with them.
+const WAITING_BYTES_MOST: usize = 96 << 20;
 
 /// What this process may set.
 #[derive(Debug)]
@@ -40,6 +44,13 @@ impl Rights {
     }
 }
 
+/// What the threads are busy with, and what waits for them.
+#[derive(Debug, Default)]
+struct Busy {
+    paths: HashSet<Vec<u8>>,
+    bytes: usize,
+}
+
 /// One extraction.
 pub(super) struct Run<'a> {
     pub place: &'a dyn Place,
@@ -57,9 +68,10 @@ pub(super) struct Run<'a> {
     entries: Mutex<BTreeMap<&'static str, u64>>,
     /// Names of entries that are not whole yet.
     pub names: Names,
-    late: Mutex<Vec<Deferred>>,
-    /// Paths that some thread is busy with.
-    busy: Mutex<HashSet<Vec<u8>>>,
+    late: Mutex<DeferredList>,
+    /// Bytes of what directories that are open get when they are done.
+    pub finishes: AtomicUsize,
+    busy: Mutex<Busy>,
     less_busy: Condvar,
     ended: AtomicBool,
     fatal: Mutex<Option<Error>>,
@@ -82,6 +94,7 @@ impl<'a> Run<'a> {
             entries: Mutex::default(),
             names: Names::new(target.id()),
             late: Mutex::default(),
+            finishes: AtomicUsize::new(0),
             busy: Mutex::default(),
             less_busy: Condvar::new(),
             ended: AtomicBool::new(false),
@@ -162,7 +175,7 @@ impl<'a> Run<'a> {
         self.fatal.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
         self.ended.store(true, Relaxed);
         // Under the lock: one who found the run going on, and is about to wait, would not hear it.
-        let _busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
+        let _busy = self.busy();
         self.less_busy.notify_all();
     }
 
@@ -174,28 +187,51 @@ impl<'a> Run<'a> {
         self.fatal.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    pub(super) fn late(&self) -> MutexGuard<'_, Vec<Deferred>> {
+    pub(super) fn late(&self) -> MutexGuard<'_, DeferredList> {
         self.late.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn begin(&self, path: &[u8]) {
-        self.busy.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_vec());
+    fn busy(&self) -> MutexGuard<'_, Busy> {
+        self.busy.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn end(&self, path: &[u8]) {
-        self.busy.lock().unwrap_or_else(PoisonError::into_inner).remove(path);
+    /// Takes on an entry that takes so many bytes of memory until it is done.
+    pub(super) fn begin(&self, path: &[u8], bytes: usize) {
+        let mut busy = self.busy();
+        busy.paths.insert(path.to_vec());
+        busy.bytes = busy.bytes.saturating_add(bytes);
+    }
+
+    pub(super) fn end(&self, path: &[u8], bytes: usize) {
+        let mut busy = self.busy();
+        busy.paths.remove(path);
+        busy.bytes = busy.bytes.saturating_sub(bytes);
         self.less_busy.notify_all();
     }
 
     /// Whether some thread is busy with a path.
     pub(super) fn is_busy(&self, path: &[u8]) -> bool {
-        self.busy.lock().unwrap_or_else(PoisonError::into_inner).contains(path)
+        self.busy().paths.contains(path)
     }
 
     /// Waits until none is.
     pub(super) fn wait_for(&self, path: &[u8]) {
-        let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
-        while busy.contains(path) && !self.has_ended() {
+        self.wait_while(|busy| busy.paths.contains(path));
+    }
+
+    /// Whether so many bytes more would be too many.
+    pub(super) fn is_full(&self, bytes: usize) -> bool {
+        is_too_much(&self.busy(), bytes)
+    }
+
+    /// Waits until they are not.
+    pub(super) fn wait_for_room(&self, bytes: usize) {
+        self.wait_while(|busy| is_too_much(busy, bytes));
+    }
+
+    fn wait_while(&self, is_so: impl Fn(&Busy) -> bool) {
+        let mut busy = self.busy();
+        while is_so(&busy) && !self.has_ended() {
             busy = self.less_busy.wait(busy).unwrap_or_else(PoisonError::into_inner);
         }
     }
@@ -224,6 +260,11 @@ impl<'a> Run<'a> {
         }
         report
     }
+}
+
+/// Whether entries with so many bytes more take too much. A single one never does.
+fn is_too_much(busy: &Busy, bytes: usize) -> bool {
+    busy.bytes > 0 && busy.bytes.saturating_add(bytes) > WAITING_BYTES_MOST
 }
 
 /// Whether going on makes no sense. A limit ends the reading of one entry, but not the others.

@@ -19,10 +19,16 @@ pub(super) enum What {
     DeniedAttribute,
     /// Attributes that the filesystem does not take.
     Attribute,
+    /// Attributes of links and nodes, which this process can't reach.
+    UnreachableAttribute,
     /// Inode flags that this user may not set.
     DeniedFlags,
     /// Inode flags that the filesystem does not take.
     Flags,
+    /// Append-only and immutable flags that found no room in memory.
+    LateFlags,
+    /// Further names that became files of their own.
+    Link,
     /// Quota projects.
     Project,
     /// Times that the filesystem does not take, or not as they are.
@@ -39,15 +45,37 @@ pub(super) enum What {
     Socket,
 }
 
-/// All of them, what is said of each, and whether that is an issue: what follows from who runs the program is none.
-const ALL: [(What, bool, &str); 14] = [
+/// All of them, whether each is an issue, and its sentence. Things that the user has no right to set
+/// are not issues.
+const ALL: [(What, bool, &str); 17] = [
     (What::Owner, false, "owners or groups: only root may set them"),
     (What::SetId, false, "set-user-ID or set-group-ID bits: the owner is another here"),
     (What::TrustedAttribute, false, "attributes trusted.*: only root may set them"),
     (What::DeniedAttribute, false, "attributes of others (capabilities, labels): only root may set them"),
-    (What::Attribute, true, "extended attributes or ACLs that this filesystem does not take"),
+    (
+        What::Attribute,
+        true,
+        "extended attributes or ACLs that this filesystem does not take, or not as they are",
+    ),
+    (
+        What::UnreachableAttribute,
+        true,
+        "attributes of links, FIFOs and devices: in this container root lacks the right that they take \
+         (CAP_SYS_ADMIN), or the kernel the call; --no-sandbox sets them without enclosing the process",
+    ),
     (What::DeniedFlags, false, "inode flags: only root may set them"),
     (What::Flags, true, "inode flags that this filesystem does not take"),
+    (
+        What::LateFlags,
+        true,
+        "flags append-only and immutable: more than this program remembers until the end",
+    ),
+    (
+        What::Link,
+        true,
+        "hard links, now files of their own: their first names are not extracted, and there are more than \
+         this program remembers",
+    ),
     (What::Project, false, "quota projects: set them with chattr -p or xfs_quota"),
     (What::Times, true, "times that this filesystem does not take, or not as they are"),
     (

@@ -8,15 +8,22 @@ use rustix::thread::{
     remove_capability_from_bounding_set, set_capabilities,
 };
 
-/// Owners, modes, attributes and flags of files, as an archive has them. `trusted.*` and most of
-/// `security.*` take `CAP_SYS_ADMIN`; seccomp leaves nothing else that it would allow.
-pub(super) const EXTRACTING: CapabilitySet = CapabilitySet::CHOWN
+/// Owners, modes, attributes and flags of files, as an archive has them.
+///
+/// `trusted.*` and `security.*` take `CAP_SYS_ADMIN`, and every file of a guest with SELinux has
+/// such an attribute. Which ones come is only known when the archive is parsed, and a process can't
+/// give a right up for its parsing threads alone: they share its memory. So it stays, and seccomp
+/// allows nothing else that it takes. There is no `capset(2)`, and no mount, namespace, or device
+/// call.
+pub(super) const EXTRACTING: CapabilitySet = EXTRACTING_UNFILTERED.union(CapabilitySet::SYS_ADMIN);
+
+/// The same where the kernel has no seccomp.
+pub(super) const EXTRACTING_UNFILTERED: CapabilitySet = CapabilitySet::CHOWN
     .union(CapabilitySet::DAC_OVERRIDE)
     .union(CapabilitySet::FOWNER)
     .union(CapabilitySet::FSETID)
     .union(CapabilitySet::LINUX_IMMUTABLE)
-    .union(CapabilitySet::SETFCAP)
-    .union(CapabilitySet::SYS_ADMIN);
+    .union(CapabilitySet::SETFCAP);
 
 /// Device nodes.
 pub(super) const DEVICES: CapabilitySet = CapabilitySet::MKNOD;

@@ -113,6 +113,11 @@ pub fn confine(writing: Writing<'_>) -> Result<Sandbox> {
     let landlock = landlock::restrict(writing).map_err(refused)?;
     // Last, because it takes away the system calls of the others.
     let seccomp = restrict_calls(writing)?;
+    if !seccomp && matches!(writing, Writing::Extracting { .. }) {
+        // Nothing keeps what CAP_SYS_ADMIN allows from being called.
+        let kept = capabilities::EXTRACTING_UNFILTERED.union(capabilities::DEVICES);
+        capabilities::drop_all_but(kept).map_err(refused)?;
+    }
     Ok(Sandbox { landlock, seccomp })
 }
 

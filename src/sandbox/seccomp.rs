@@ -110,6 +110,7 @@ const EXTRACTING: &[c_long] = &[
     libc::SYS_utimensat,
     libc::SYS_setxattr,
     libc::SYS_fsetxattr,
+    libc::SYS_getxattr,
     libc::SYS_fgetxattr,
     libc::SYS_fremovexattr,
     libc::SYS_flock,

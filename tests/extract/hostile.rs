@@ -345,28 +345,73 @@ fn listing_blocks(folder: &Path) -> u64 {
         .sum()
 }
 
-/// What `strace` sees of root's rights and root's root.
+/// Rights that root may lack in a container.
+const WITHOUT_ADMIN: &[&str] = &["setpriv", "--bounding-set=-sys_admin", "--inh-caps=-all", "--"];
+const IN_USER_NAMESPACE: &[&str] = &["unshare", "--user", "--map-root-user", "--"];
+const WITH_MOUNTS: &[&str] = &["unshare", "--user", "--map-root-user", "--mount", "--"];
+
+/// What `strace` sees of root's rights and root's root, with all rights and with those of
+/// containers.
 pub fn enclosed() {
-    let yard = Yard::new();
-    let tar = Hostile::new().file("a", "content").symlink("link", "/etc/passwd").bytes();
-    for place in both_ways(yard.folder.path(), &tar) {
-        let log = tempfile::NamedTempFile::new().unwrap();
-        let mut command = crate::common::tools::command("strace");
-        command.args(["-f", "-o"]).arg(log.path()).arg(env!("CARGO_BIN_EXE_voltar")).arg("extract");
-        command.arg(&place).arg("-C").arg(yard.path("target")).args(["-q", "--overwrite"]);
-        crate::common::tools::assert_success("strace voltar extract", &command.output().unwrap());
-        let log = fs::read_to_string(log.path()).unwrap();
-        let at = |call: &str| log.lines().position(|line| line.contains(call));
-        let (rooted, dropped) = (at("chroot(\".\")").expect("a new root"), at("capset(").unwrap());
-        assert!(log.lines().nth(rooted).unwrap().ends_with("= 0"), "{log}");
-        assert!(rooted < dropped && dropped < at("SECCOMP_SET_MODE_FILTER").unwrap());
-        let kept = log.lines().nth(dropped).unwrap();
-        for lost in
-            ["CAP_SYS_CHROOT", "CAP_SYS_PTRACE", "CAP_NET_ADMIN", "CAP_MKNOD", "CAP_SETUID", "CAP_KILL"]
-        {
-            assert!(!kept.contains(lost), "{lost}: {kept}");
+    let around: [(&str, &[&str], bool); 4] = [
+        ("all rights", &[], true),
+        ("no right to mount", WITHOUT_ADMIN, false),
+        ("a user namespace", IN_USER_NAMESPACE, false),
+        ("a user namespace with mounts", WITH_MOUNTS, true),
+    ];
+    for (name, around, has_paths) in around {
+        let yard = Yard::new();
+        let tar = Hostile::new().file("a", "content").symlink("link", "/etc/passwd");
+        let tar = tar.member(EntryType::Fifo, b"fifo", b"", b"").bytes();
+        for place in both_ways(yard.folder.path(), &tar) {
+            let log = tempfile::NamedTempFile::new().unwrap();
+            let mut command = crate::common::tools::command("strace");
+            command.args(["-f", "-o"]).arg(log.path()).args(around).arg(env!("CARGO_BIN_EXE_voltar"));
+            command.arg("extract").arg(&place).arg("-C").arg(yard.path("target")).args(["-q", "--overwrite"]);
+            crate::common::tools::assert_success(name, &command.output().unwrap());
+            let log = fs::read_to_string(log.path()).unwrap();
+            let at = |call: &str| log.lines().position(|line| line.contains(call));
+            let rooted = at("chroot(\".\")").expect("a new root");
+            let dropped =
+                rooted + log.lines().skip(rooted).position(|line| line.contains("capset(")).unwrap();
+            assert!(log.lines().nth(rooted).unwrap().ends_with("= 0"), "{name}: {log}");
+            assert!(dropped < at("SECCOMP_SET_MODE_FILTER").unwrap(), "{name}");
+            let kept = log.lines().nth(dropped).unwrap();
+            for lost in
+                ["CAP_SYS_CHROOT", "CAP_SYS_PTRACE", "CAP_NET_ADMIN", "CAP_MKNOD", "CAP_SETUID", "CAP_KILL"]
+            {
+                assert!(!kept.contains(lost), "{name}: {lost}: {kept}");
+            }
+            // No descriptor and no current directory leads out of the new root.
+            let found = |line: &&str| {
+                line.contains("/proc/self/fd") && !line.ends_with("(No such file or directory)")
+            };
+            assert_eq!(log.lines().skip(rooted).find(found), None, "{name}");
+            let cloned = log.lines().find(|line| line.contains("open_tree(")).unwrap();
+            assert_eq!(!cloned.contains("EPERM"), has_paths, "{name}: {cloned}");
+            assert_eq!(fs::read(yard.path("target/a")).unwrap(), b"content");
+            let mode = fs::symlink_metadata(yard.path("target/fifo")).unwrap().permissions().mode();
+            assert_eq!(mode & 0o7777, 0o644, "{name}");
+            yard.assert_untouched(name);
         }
-        assert_eq!(fs::read(yard.path("target/a")).unwrap(), b"content");
-        yard.assert_untouched("enclosed");
+    }
+}
+
+/// Attributes that this process can't set without a path are an issue where there is no path.
+pub fn attributes_without_a_path() {
+    let yard = Yard::new();
+    let list = record("SCHILY.acl.access", b"user::rw-,user:77:r--,group::r--,mask::r--,other::r--");
+    let tar = Hostile::new().member(EntryType::XHeader, b"x", b"", &list);
+    let tar = tar.member(EntryType::Fifo, b"fifo", b"", b"").bytes();
+    let [place, _] = both_ways(yard.folder.path(), &tar);
+    for (around, code) in [(&[][..], 0), (WITHOUT_ADMIN, 3)] {
+        let target = yard.path(&format!("target-{code}"));
+        let mut command = crate::common::tools::command("timeout");
+        command.arg("120").args(around).args([env!("CARGO_BIN_EXE_voltar"), "extract"]).arg(&place);
+        let (found, said) = crate::said(command.arg("-C").arg(&target).output().unwrap());
+        assert_eq!(found, code, "{said}");
+        let sentence = "1 × attributes of links, FIFOs and devices: in this container root lacks the right";
+        assert_eq!(said.contains(sentence), code == 3, "{said}");
+        assert!(target.join("fifo").exists());
     }
 }

@@ -18,6 +18,7 @@ use common::trials::{Needs, run, trial};
 const TAR: Needs = Needs::Tool("tar", "tar");
 const BSDTAR: Needs = Needs::Tool("bsdtar", "libarchive-tools");
 const SETPRIV: Needs = Needs::Tool("setpriv", "util-linux");
+const UNSHARE: Needs = Needs::Tool("unshare", "util-linux");
 const TIMEOUT: Needs = Needs::Tool("timeout", "coreutils");
 const ROOT: &[Needs] = &[Needs::Root, Needs::LoopMounts, TAR, TIMEOUT];
 const AS_USER: &[Needs] = &[Needs::Root, Needs::LoopMounts, TAR, SETPRIV, TIMEOUT];
@@ -50,9 +51,14 @@ fn main() -> ExitCode {
         ),
         trial("a bug in a thread that makes files ends the run", &[], panics::in_a_thread),
         trial(
-            "as root the directory is the root of the process, with few rights",
-            &[Needs::Root, Needs::Tool("strace", "strace"), TIMEOUT],
+            "as root the directory is the root of the process, with few rights, in containers too",
+            &[Needs::Root, Needs::Tool("strace", "strace"), SETPRIV, UNSHARE, TIMEOUT],
             hostile::enclosed,
+        ),
+        trial(
+            "attributes of nodes that root can't set in a container are an issue",
+            &[Needs::Root, SETPRIV, TIMEOUT],
+            hostile::attributes_without_a_path,
         ),
         trial("what is too large ends with a clear error", &[TIMEOUT], hostile::bombs),
         trial("a disk that is full is a clear error, and the same command goes on", ROOT, interrupted::full),
