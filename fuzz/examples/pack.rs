@@ -1,9 +1,10 @@
-//! Packs an image for the fuzz targets, or unpacks one: `pack IMAGE INPUT`, `pack --unpack INPUT IMAGE`. What begins like a
-//! zstd frame is decompressed first.
+//! Packs an image for the fuzz targets, or unpacks one: `pack IMAGE INPUT`, `pack --unpack INPUT
+//! IMAGE`. A zstd frame is decompressed first.
 
 use std::process::ExitCode;
 
-use images::sparse;
+use images::sparse::{self, Sparse};
+use images::xfs;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -12,7 +13,9 @@ fn main() -> ExitCode {
         if bytes.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) { zstd::decode_all(&bytes[..]) } else { Ok(bytes) }
     };
     let outcome = match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        ["--unpack", from, to] => read(from).and_then(|bytes| std::fs::write(to, sparse::unpack(&bytes))),
+        ["--unpack", from, to] => {
+            read(from).and_then(|bytes| std::fs::write(to, Sparse::unpack(&bytes, xfs::LONGEST).bytes))
+        }
         [from, to] => read(from).and_then(|bytes| std::fs::write(to, sparse::pack(&bytes))),
         _ => Err(std::io::Error::other("usage: pack IMAGE INPUT | pack --unpack INPUT IMAGE")),
     };

@@ -22,6 +22,11 @@ pub fn le64(image: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(bytes_at(image, at))
 }
 
+/// Big-endian, two bytes.
+pub fn be16(image: &[u8], at: usize) -> u16 {
+    u16::from_be_bytes(bytes_at(image, at))
+}
+
 /// Big-endian, four bytes.
 pub fn be32(image: &[u8], at: usize) -> u32 {
     u32::from_be_bytes(bytes_at(image, at))

@@ -194,6 +194,15 @@ pub fn filesystem_of(image: &Device, name: &str) {
     }
 }
 
+/// Opens a filesystem twice: both times the same faults are found, whatever its log holds.
+pub fn opens_alike(image: &Device, name: &str) {
+    let faults = || {
+        let opened = filesystem::open(Arc::clone(image), name, None);
+        opened.map(|opened| opened.faults().iter().map(ToString::to_string).collect::<Vec<_>>()).ok()
+    };
+    assert_eq!(faults(), faults());
+}
+
 fn look(filesystem: &dyn Filesystem, inode: &Inode) {
     let attributes = filesystem.attributes(inode).map(|read| read.value).unwrap_or_default();
     assert!(attributes.is_sorted_by(|a, b| a.name < b.name), "attributes out of order, or one twice");

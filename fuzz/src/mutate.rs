@@ -56,7 +56,7 @@ fn change_field(image: &mut [u8], sites: &Sites, random: &mut Random) {
 }
 
 /// A number that a field may hold in the place of `old`.
-fn number(image: &[u8], old: u64, len: usize, random: &mut Random) -> u64 {
+pub(super) fn number(image: &[u8], old: u64, len: usize, random: &mut Random) -> u64 {
     const KNOWN: [u64; 28] = [
         0, 1, 2, 3, 4, 5, 7, 8, 10, 11, 12, 16, 60, 64, 127, 128, 255, 256, 511, 512, 1023, 1024, 4095, 4096,
         32767, 32768, 65535, 65536,
