@@ -1,26 +1,35 @@
 #!/usr/bin/env python3
-"""work.py FOLDER SEED COUNT END: changes a mounted XFS at random, and stops it at a random moment.
+"""work.py FOLDER SEED COUNT END [IMAGE STOPPED]: changes a mounted XFS at random, and stops it.
 
-FOLDER is the mount. SEED chooses what is done, COUNT how much of it. END is how it stops: `shutdown` as if the plug was
-pulled, `flush` the same after the log was written, `freeze` leaves it frozen, `none` leaves it mounted.
+FOLDER is the mount. SEED chooses what is done, COUNT how much of it. END is how it stops:
+`shutdown` as if the plug was pulled, `flush` the same after the log was written, `copy` clones the
+IMAGE below the mount as STOPPED in the middle of the work, `freeze` leaves it frozen, or clones the
+frozen image, `none` leaves it mounted.
 
-Operations that a filesystem refuses are skipped: another one may have them. A second process works beside this one until the
-filesystem is gone, so that the end comes in the middle of something.
+Operations that a filesystem refuses are skipped: another one may have them. A second process works
+beside this one until the filesystem is gone, so that the end comes in the middle of something.
 """
 import ctypes
 import errno
 import fcntl
 import os
 import random
+import signal
 import struct
 import sys
 
 FOLDER, SEED, COUNT, END = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
+IMAGE, STOPPED = sys.argv[5:7] if len(sys.argv) > 5 else (None, None)
 LIBC = ctypes.CDLL(None, use_errno=True)
 GOING_DOWN = 0x8004587D
 CLONE_RANGE = 0x4020940D
 GET_FLAGS, SET_FLAGS = 0x80086601, 0x40086602
-FREEZE = 0xC0045877
+CLONE = 0x40049409
+FREEZE, THAW = 0xC0045877, 0xC0045878
+GET_XATTR, SET_XATTR = 0x801C581F, 0x401C5820
+EXCHANGE, WHITEOUT, NO_REPLACE = 2, 4, 1
+TEMPORARY = 0o20200000
+IMMUTABLE_X, APPEND_X, INHERIT_X, NO_LINKS_X, SIZE_X, INHERIT_SIZE_X = 8, 16, 0x200, 0x400, 0x800, 0x1000
 NO_DUMP, NO_ATIME, SYNC, APPEND = 0x40, 0x80, 0x8, 0x20
 GONE = {errno.EIO, errno.ESHUTDOWN, errno.EUCLEAN}
 
@@ -30,6 +39,7 @@ class Work:
         self.random = random.Random(seed)
         self.home = home
         self.names = {"": "d"}
+        self.held = []
         os.makedirs(home, exist_ok=True)
 
     def path(self, name):
@@ -110,7 +120,7 @@ class Work:
 
     def remove_open(self):
         name = self.pick("f")
-        self.held = os.open(self.path(name), os.O_RDONLY)
+        self.held.append(os.open(self.path(name), os.O_RDONLY))
         os.unlink(self.path(name))
         del self.names[name]
 
@@ -126,6 +136,75 @@ class Work:
         self.names[new] = self.names[old]
         if old != new:
             del self.names[old]
+
+    def rename_with(self):
+        old, new = self.pick(self.random.choice("fd")), self.pick("f")
+        flag = self.random.choice([EXCHANGE, WHITEOUT, NO_REPLACE])
+        new = new if flag == EXCHANGE else self.fresh()
+        if old == "" or new.startswith(old + "/"):
+            return
+        paths = [os.fsencode(self.path(name)) for name in (old, new)]
+        if LIBC.renameat2(-100, paths[0], -100, paths[1], flag):
+            raise OSError(ctypes.get_errno(), "renameat2")
+        kinds = self.names.pop(old), self.names.pop(new, None)
+        if "d" in kinds:
+            # Whatever lay below has other names now.
+            below = lambda name: name.startswith(old + "/") or name.startswith(new + "/")
+            self.names = {name: kind for name, kind in self.names.items() if not below(name)}
+        self.names[new] = kinds[0]
+        if flag == EXCHANGE:
+            self.names[old] = kinds[1]
+
+    def temporary(self):
+        descriptor = os.open(self.path(self.pick("d")), os.O_RDWR | TEMPORARY, 0o640)
+        os.write(descriptor, self.text(self.random.choice([10, 5000, 200000])))
+        if self.random.random() < 0.5:
+            new = self.fresh()
+            os.link(f"/proc/self/fd/{descriptor}", self.path(new), follow_symlinks=True)
+            self.names[new] = "f"
+        self.held.append(descriptor)
+
+    def project(self):
+        kind = self.random.choice("fd")
+        descriptor = os.open(self.path(self.pick(kind)), os.O_RDONLY)
+        try:
+            now = bytearray(28)
+            fcntl.ioctl(descriptor, GET_XATTR, now)
+            flags, size, *rest = struct.unpack("IIIII8s", now)
+            rest[1] = self.random.choice([0, 7, 70000, 4000000000])
+            flags ^= self.random.choice([0, INHERIT_X, NO_LINKS_X, INHERIT_SIZE_X] if kind == "d" else [0, SIZE_X])
+            if flags & (SIZE_X | INHERIT_SIZE_X):
+                size = 65536
+            fcntl.ioctl(descriptor, SET_XATTR, struct.pack("IIIII8s", flags, size, *rest))
+        finally:
+            os.close(descriptor)
+
+    def shrink(self):
+        folder = self.pick("d")
+        inside = [name for name, kind in self.names.items() if os.path.dirname(name) == folder and kind == "f"]
+        for name in self.random.sample(inside, len(inside) * self.random.randrange(1, 11) // 10):
+            os.unlink(self.path(name))
+            del self.names[name]
+
+    def attributes(self):
+        path = self.path(self.pick(self.random.choice("fd")))
+        for number in range(self.random.choice([5, 40, 250])):
+            name = f"{self.random.choice(['user', 'trusted', 'security'])}.{number}{'n' * self.random.randrange(100)}"
+            os.setxattr(path, name, self.text(self.random.choice([0, 3, 40, 240, 1000])))
+        for name in os.listxattr(path):
+            if self.random.random() < 0.3:
+                os.removexattr(path, name)
+
+    def attribute_of_link(self):
+        value = self.text(self.random.choice([1, 60, 400, 5000]))
+        os.setxattr(self.path(self.pick("l")), f"trusted.{self.random.randrange(4)}", value, follow_symlinks=False)
+
+    def sealed(self):
+        descriptor = os.open(self.path(self.pick("f")), os.O_RDONLY)
+        try:
+            fcntl.ioctl(descriptor, SET_FLAGS, struct.pack("l", self.random.choice([0x10, 0x20, 0x30, 0])))
+        finally:
+            os.close(descriptor)
 
     def link(self):
         new = self.fresh()
@@ -201,7 +280,8 @@ class Work:
         ways = [self.create] * 6 + [self.write] * 4 + [self.attribute] * 4 + [self.remove] * 3 + [
             self.many, self.truncate, self.fallocate, self.clone, self.clone, self.remove_open, self.remove_folder,
             self.rename, self.rename, self.link, self.symlink, self.mkdir, self.mkdir, self.device, self.acl,
-            self.change, self.flags, self.sync, self.fragment,
+            self.change, self.flags, self.sync, self.fragment, self.rename_with, self.temporary, self.project,
+            self.shrink, self.shrink, self.attributes, self.attribute_of_link, self.sealed,
         ]
         try:
             self.random.choice(ways)()
@@ -212,9 +292,16 @@ class Work:
             pass  # there was nothing to pick
 
 
+def clone(image, to):
+    """One moment of a file: writers wait, and a clone is whole or not there."""
+    with open(image, "rb") as source, open(to, "wb") as target:
+        fcntl.ioctl(target, CLONE, source.fileno())
+
+
 def main():
     work = Work(SEED, os.path.join(FOLDER, "one"))
-    if END in ("shutdown", "flush"):
+    beside = 0
+    if END in ("shutdown", "flush", "copy"):
         beside = os.fork()
         if beside == 0:
             other = Work(SEED + 1, os.path.join(FOLDER, "two"))
@@ -227,11 +314,18 @@ def main():
     for _ in range(COUNT):
         work.step()
     root = os.open(FOLDER, os.O_RDONLY)
-    if END == "freeze":
+    if END == "copy":
+        clone(IMAGE, STOPPED)
+        os.kill(beside, signal.SIGKILL)
+    elif END == "freeze":
         fcntl.ioctl(root, FREEZE, 0)
+        if IMAGE:
+            clone(IMAGE, STOPPED)
+            fcntl.ioctl(root, THAW, 0)
     elif END != "none":
         # 1 writes the log first, 2 does not.
         fcntl.ioctl(root, GOING_DOWN, struct.pack("I", 1 if END == "flush" else 2))
+    if beside:
         os.waitpid(beside, 0)
 
 
