@@ -22,7 +22,7 @@ use common::tree;
 use common::trials::{Needs, run, trial};
 use serde_json::{Value, json};
 use voltar::archive::read::{Head, Manifest};
-use voltar::device::{Io, Target, WritableWindow, open_writable};
+use voltar::device::{Io, WritableWindow, WriteDevice, open_writable};
 use voltar::filesystem::ext::Geometry;
 use voltar::restore::ext::{self, Outcome};
 use voltar::units::ByteRange;
@@ -290,7 +290,7 @@ impl Rebuilt {
         let range = ByteRange::new(BEFORE, geometry.len_bytes()).expect("a range");
         let notes = ext::format(file.as_file(), range, geometry)?;
         let whole = open_writable(file.path()).expect("the image");
-        let window: Target = Arc::new(WritableWindow::new(whole, range).expect("a window"));
+        let window: WriteDevice = Arc::new(WritableWindow::new(whole, range).expect("a window"));
         let outcome = ext::fill(window, place, b"", geometry, &mut |_| Ok(()))?;
         let alone = tempfile::NamedTempFile::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary file");
         let (from, to) = (file.path().to_str().expect("a path"), alone.path().to_str().expect("a path"));

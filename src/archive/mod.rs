@@ -25,7 +25,7 @@ pub(crate) use crate::format::tar::map::holes_count;
 pub use clock::{clock, fixed as fixed_time, now};
 pub use host::host_name;
 pub use observer::{Nobody, Observer};
-pub use publish::{Digests, Publication, Sealed, Target, Writers, remove, remove_left_overs, settle};
+pub use publish::{ArchiveFiles, Digests, Publication, Sealed, Writers, remove, remove_left_overs, settle};
 pub use verify::{Counts, Finding, Verdict, Which, verify};
 pub use write::{Output, Raw, Report, Request, create, gathering, is_embedded_manifest, threads};
 pub(crate) use write::{foresee, is_empty};

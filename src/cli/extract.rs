@@ -17,7 +17,7 @@ use super::console::{Console, Show, per_second};
 use super::{INCOMPLETE, print, signals};
 use crate::archive::{Observer as _, threads};
 use crate::error::{Error, Kind, Result};
-use crate::extract::{Existing, Report, Request, Source, Target, extract};
+use crate::extract::{Existing, ExtractDirectory, Report, Request, Source, extract};
 use crate::printable::Printable;
 use crate::tree::Exclude;
 use crate::units::Bytes;
@@ -143,7 +143,7 @@ fn restore(arguments: &ExtractArguments, console: &Console) -> Result<Report> {
             "is a file, and a folder is wanted: name one with -C, which is made where it is missing";
         return Err(Error::new(Kind::Usage, message).on(&arguments.directory));
     }
-    let target = Target::open(&arguments.directory, Source::of(&location.file)?, &request)?;
+    let target = ExtractDirectory::open(&arguments.directory, Source::of(&location.file)?, &request)?;
     raise_open_files();
     let target = match arguments.reading.no_sandbox {
         true => target,

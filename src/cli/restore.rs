@@ -13,7 +13,7 @@ use super::console::{Console, Show, per_second};
 use super::table::{columns, count};
 use super::{INCOMPLETE, print, signals};
 use crate::archive::Observer as _;
-use crate::archive::{Algorithm, Target};
+use crate::archive::{Algorithm, ArchiveFiles};
 use crate::error::{Error, Kind, Result};
 use crate::partition::Scheme;
 use crate::printable::Printable;
@@ -124,7 +124,7 @@ fn disk(arguments: &RestoreArguments, show: Show, console: &Console) -> Result<E
 /// The archive itself, or what stands beside it, is no target, whatever is forced.
 fn refuse_archive(arguments: &RestoreArguments) -> Result<()> {
     let identity = |path: &Path| std::fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));
-    let files = Target::new(&arguments.archive, Algorithm::default());
+    let files = ArchiveFiles::new(&arguments.archive, Algorithm::default());
     let target = identity(&arguments.to);
     let is_target = |path: &PathBuf| target.is_some() && identity(path) == target;
     if [&files.archive, &files.manifest, &files.checksum].into_iter().any(is_target) {

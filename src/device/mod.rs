@@ -23,7 +23,7 @@ pub use counting::Counting;
 pub use open::{Io, of_file, open};
 pub(crate) use reader::Reader;
 pub use window::Window;
-pub use write::{Target, WritableWindow, WriteAt, from_file, from_known, open_writable};
+pub use write::{WritableWindow, WriteAt, WriteDevice, from_file, from_known, open_writable};
 
 /// A device that any thread may hold.
 pub type Device = Arc<dyn ReadAt>;

@@ -16,7 +16,7 @@ use crate::temporary::told_full;
 use crate::units::ByteRange;
 
 /// A device that any thread may write to.
-pub type Target = Arc<dyn WriteAt>;
+pub type WriteDevice = Arc<dyn WriteAt>;
 
 /// Bytes by absolute position, to be read and written.
 pub trait WriteAt: ReadAt {
@@ -40,11 +40,11 @@ pub trait WriteAt: ReadAt {
 /// # Errors
 ///
 /// [`Kind::Source`] when it can't be opened, or is neither of the two.
-pub fn open_writable(path: &Path) -> Result<Target> {
+pub fn open_writable(path: &Path) -> Result<WriteDevice> {
     try_open(path).map_err(|error| error.on(path))
 }
 
-fn try_open(path: &Path) -> Result<Target> {
+fn try_open(path: &Path) -> Result<WriteDevice> {
     let refused = |source| Error::new(Kind::Source, source);
     // Without waiting: a fifo would wait for a reader.
     let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
@@ -57,7 +57,7 @@ fn try_open(path: &Path) -> Result<Target> {
 /// # Errors
 ///
 /// [`Kind::Source`] when it is neither a block device nor a regular file.
-pub fn from_file(file: File) -> Result<Target> {
+pub fn from_file(file: File) -> Result<WriteDevice> {
     let refused = |source| Error::new(Kind::Source, source);
     let metadata = file.metadata().map_err(refused)?;
     let kind = metadata.file_type();
@@ -80,7 +80,7 @@ pub fn from_file(file: File) -> Result<Target> {
 /// # Errors
 ///
 /// [`Kind::System`] when there are too many open files.
-pub fn from_known(file: File, len_bytes: u64, sector_bytes: Option<u32>) -> Result<Target> {
+pub fn from_known(file: File, len_bytes: u64, sector_bytes: Option<u32>) -> Result<WriteDevice> {
     let backing = sector_bytes.map_or(Backing::Image, |sector_bytes| Backing::Block { sector_bytes });
     let reading = file.try_clone().map_err(|source| Error::new(Kind::System, source))?;
     Ok(Arc::new(Writable { file, reading: Positional::new(reading, len_bytes, backing) }))
@@ -128,7 +128,7 @@ impl WriteAt for Writable {
 /// A range of another device that looks like a device of its own, to be written to: a partition.
 #[derive(Debug)]
 pub struct WritableWindow {
-    device: Target,
+    device: WriteDevice,
     range: ByteRange,
 }
 
@@ -138,7 +138,7 @@ impl WritableWindow {
     /// # Errors
     ///
     /// [`Kind::Corrupt`] when the range reaches past the end of the device.
-    pub fn new(device: Target, range: ByteRange) -> Result<Self> {
+    pub fn new(device: WriteDevice, range: ByteRange) -> Result<Self> {
         if range.end() > device.len_bytes() {
             let (end, len) = (range.end(), device.len_bytes());
             return Err(Error::corrupt(format!("ends at byte {end}, but the device at {len}")));

@@ -34,7 +34,7 @@ use crate::error::Result;
 use crate::tree::Exclude;
 use crate::view::Place;
 
-pub use self::target::{Source, Target};
+pub use self::target::{ExtractDirectory, Source};
 
 /// What becomes of a file that is there already.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -102,6 +102,6 @@ impl Report {
 /// [`crate::error::Kind::Exists`] when a file is there already and shall not be replaced, [`crate::error::Kind::Write`] when the target can't be written,
 /// [`crate::error::Kind::Interrupted`] when the observer wants it to end; and when the place can't be read. What was complete by then stays, and the same call
 /// goes on from there.
-pub fn extract(place: &dyn Place, target: &Target, request: &Request<'_>) -> Result<Report> {
+pub fn extract(place: &dyn Place, target: &ExtractDirectory, request: &Request<'_>) -> Result<Report> {
     planner::extract(place, target, request)
 }

@@ -12,7 +12,7 @@ use super::existing::{exists, kind_of};
 use super::line::{How, Step, panicked};
 use super::name;
 use super::run::{Run, stat_of};
-use super::target::{STATE, Target};
+use super::target::{ExtractDirectory, STATE};
 use super::unsupported::What;
 use super::{Existing, Report, Request};
 use crate::error::{Error, Kind, Result};
@@ -38,7 +38,7 @@ const MOVED_BYTES_MOST: usize = 64 << 20;
 const BATCH_MEMORY: usize = 4 << 20;
 
 /// See [`super::extract`].
-pub(super) fn extract(place: &dyn Place, target: &Target, request: &Request<'_>) -> Result<Report> {
+pub(super) fn extract(place: &dyn Place, target: &ExtractDirectory, request: &Request<'_>) -> Result<Report> {
     let run = Run::new(place, target, request);
     let wanted = Wanted::new(place, request)?;
     let must_be_new = request.existing == Existing::Refuse && !target.is_empty() && !target.is_resumed();

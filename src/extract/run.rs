@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use rustix::process::{getegid, geteuid, getgroups};
 
 use super::deferred::DeferredList;
-use super::target::Target;
+use super::target::ExtractDirectory;
 use super::unsupported::Unsupported;
 use super::{Report, Request};
 use crate::error::{Error, Issue, Kind, Result};
@@ -54,7 +54,7 @@ struct Busy {
 /// One extraction.
 pub(super) struct Run<'a> {
     pub place: &'a dyn Place,
-    pub target: &'a Target,
+    pub target: &'a ExtractDirectory,
     pub request: &'a Request<'a>,
     pub rights: Rights,
     pub left: Unsupported,
@@ -78,7 +78,7 @@ pub(super) struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    pub(super) fn new(place: &'a dyn Place, target: &'a Target, request: &'a Request<'a>) -> Self {
+    pub(super) fn new(place: &'a dyn Place, target: &'a ExtractDirectory, request: &'a Request<'a>) -> Self {
         Self {
             place,
             target,

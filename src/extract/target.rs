@@ -88,7 +88,7 @@ struct State {
 
 /// The directory that files are extracted to.
 #[derive(Debug)]
-pub struct Target {
+pub struct ExtractDirectory {
     path: PathBuf,
     root: OwnedFd,
     /// How what is open is called by a path.
@@ -104,7 +104,7 @@ pub struct Target {
     begun: OnceLock<(Arc<File>, Timestamp)>,
 }
 
-impl Target {
+impl ExtractDirectory {
     /// Opens the directory, which is made where it is not there yet, and looks for what an earlier run left. Nothing in it is changed.
     ///
     /// # Errors

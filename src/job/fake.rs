@@ -15,7 +15,9 @@ use crate::archive::{Algorithm, Compression, Form, Observer, Raw};
 use crate::config::plan::{Hooks, Options, Plan, Reading, Report, Source, What};
 use crate::error::{Error, Kind, Result};
 use crate::retention::Retention;
-use crate::snapshot::{Foreseen, Marked, Provider, Size, Snapshot, State, Untaken, Volume, VolumeName, Wish};
+use crate::snapshot::{
+    Estimate, FailedSnapshot, Marked, Provider, Size, Snapshot, SnapshotRequest, State, Volume, VolumeName,
+};
 use crate::store::ReadEnds;
 use crate::store::folder::Destination;
 use crate::worker::{Archiver, Guard, Judged, Made, Task, Verifier};
@@ -154,17 +156,17 @@ impl Provider for Fake {
         Ok(self.volumes.iter().map(|volume| volume.name.clone()).filter(|name| name.group == group).collect())
     }
 
-    fn foresee(&self, volume: &Volume, _wish: &Wish) -> Result<Foreseen> {
+    fn estimate(&self, volume: &Volume, _wish: &SnapshotRequest) -> Result<Estimate> {
         self.call("foresee", &volume.name.to_string())?;
-        Ok(Foreseen { len_bytes: volume.pool.is_none().then_some(volume.len_bytes), warning: None })
+        Ok(Estimate { len_bytes: volume.pool.is_none().then_some(volume.len_bytes), warning: None })
     }
 
     fn take(
         &self,
         volume: &Volume,
-        _wish: &Wish,
+        _wish: &SnapshotRequest,
         note: &dyn Fn(&str),
-    ) -> std::result::Result<Snapshot, Untaken> {
+    ) -> std::result::Result<Snapshot, FailedSnapshot> {
         self.call("take", &volume.name.to_string())?;
         note("less than wished");
         let snapshot = format!("{}-snapshot", volume.name.volume);
@@ -176,8 +178,8 @@ impl Provider for Fake {
         })
     }
 
-    fn settle(&self, taken: std::result::Result<Snapshot, Untaken>) -> Result<Snapshot> {
-        let snapshot = taken.map_err(|untaken| untaken.error)?;
+    fn settle(&self, taken: std::result::Result<Snapshot, FailedSnapshot>) -> Result<Snapshot> {
+        let snapshot = taken.map_err(|failed| failed.error)?;
         self.call("settle", &snapshot.origin.to_string())?;
         Ok(snapshot)
     }

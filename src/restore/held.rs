@@ -82,9 +82,9 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::device::{Target, from_file};
+    use crate::device::{WriteDevice, from_file};
 
-    fn target(len: u64) -> (tempfile::NamedTempFile, Target) {
+    fn target(len: u64) -> (tempfile::NamedTempFile, WriteDevice) {
         let file = tempfile::NamedTempFile::new().unwrap();
         file.as_file().set_len(len).unwrap();
         let target = from_file(file.as_file().try_clone().unwrap()).unwrap();

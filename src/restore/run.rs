@@ -14,7 +14,7 @@ use super::held::Held;
 use super::plan::{Plan, Step, Work};
 use super::target::{ENDS_BYTES, Output, TargetFile};
 use crate::archive::Observer;
-use crate::device::{Target, WritableWindow, WriteAt, from_file, read_vec};
+use crate::device::{WritableWindow, WriteAt, WriteDevice, from_file, read_vec};
 use crate::error::{Error, Kind, Result};
 use crate::filesystem::ext::Geometry;
 use crate::filesystem::ext::writer::{self, Veil};
@@ -75,7 +75,7 @@ pub fn format(plan: &Plan, target: &mut TargetFile) -> Result<Vec<String>> {
 /// Makes a filesystem in memory and copies it, without the magic numbers of its superblocks. On a
 /// target that has a name, a filesystem that is not whole would be taken for a good one.
 fn format_elsewhere(target: &TargetFile, range: ByteRange, geometry: &Geometry) -> Result<Vec<String>> {
-    let window: Target = Arc::new(WritableWindow::new(Arc::clone(target.device()), range)?);
+    let window: WriteDevice = Arc::new(WritableWindow::new(Arc::clone(target.device()), range)?);
     if let Some(sector) = window.sector_bytes().filter(|sector| *sector > geometry.block_bytes) {
         let block = geometry.block_bytes;
         let message = format!(
@@ -223,7 +223,8 @@ impl Running<'_> {
 
     /// Fills a filesystem.
     fn files(&mut self, step: &Step, below: &[u8], geometry: &Geometry) -> Result<()> {
-        let mut window: Target = Arc::new(WritableWindow::new(Arc::clone(&self.target.device), step.range)?);
+        let mut window: WriteDevice =
+            Arc::new(WritableWindow::new(Arc::clone(&self.target.device), step.range)?);
         if !self.target.vanishes {
             let veil = Arc::new(Veil::new(window).map_err(|error| locate(error, step))?);
             self.veils.push(Arc::clone(&veil));

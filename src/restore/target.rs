@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::in_use::users;
 use crate::archive::remove_left_overs;
-use crate::device::{Target, WriteAt, from_file};
+use crate::device::{WriteAt, WriteDevice, from_file};
 use crate::error::{Error, Kind, Result};
 use crate::printable::Printable;
 use crate::temporary::{Folder, Over, Temporary, standing};
@@ -180,7 +180,7 @@ impl Destination {
 #[derive(Clone, Debug)]
 pub struct Output {
     /// Its bytes.
-    pub device: Target,
+    pub device: WriteDevice,
     /// Whether it has zeros wherever nothing was written.
     pub is_blank: bool,
     /// Whether nobody sees it before it is whole.
@@ -190,7 +190,7 @@ pub struct Output {
 /// A target that is open for writing.
 #[derive(Debug)]
 pub struct TargetFile {
-    target: Target,
+    target: WriteDevice,
     /// The same, to be handed to another process.
     file: File,
     /// Whether it is known to have zeros where nothing was written.
@@ -215,7 +215,7 @@ impl TargetFile {
 
     /// Its bytes.
     #[must_use]
-    pub fn device(&self) -> &Target {
+    pub fn device(&self) -> &WriteDevice {
         &self.target
     }
 

@@ -38,7 +38,7 @@ pub trait Provider: Sync {
     /// # Errors
     ///
     /// When there is no space for it.
-    fn foresee(&self, volume: &Volume, wish: &Wish) -> Result<Foreseen>;
+    fn estimate(&self, volume: &Volume, request: &SnapshotRequest) -> Result<Estimate>;
 
     /// Takes a snapshot that can only be read, and marks it as this process's own. What is worth knowing is told to `note`.
     ///
@@ -51,16 +51,16 @@ pub trait Provider: Sync {
     fn take(
         &self,
         volume: &Volume,
-        wish: &Wish,
+        request: &SnapshotRequest,
         note: &dyn Fn(&str),
-    ) -> std::result::Result<Snapshot, Untaken>;
+    ) -> std::result::Result<Snapshot, FailedSnapshot>;
 
     /// Does what needs no frozen guest: waits until the snapshot can be read, or removes what a failed attempt left.
     ///
     /// # Errors
     ///
     /// What made the attempt fail, or that there is nothing to read. Nothing is left behind then, or the error says so.
-    fn settle(&self, taken: std::result::Result<Snapshot, Untaken>) -> Result<Snapshot>;
+    fn settle(&self, taken: std::result::Result<Snapshot, FailedSnapshot>) -> Result<Snapshot>;
 
     /// How a snapshot is. An absence of read errors proves nothing: ask this after the last read. No command that it takes goes on for
     /// longer than `limit`.
@@ -114,14 +114,14 @@ pub struct Volume {
 
 /// What a snapshot is asked to be like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Wish {
+pub struct SnapshotRequest {
     /// Space for changes that happen to the origin while the snapshot is there; thin snapshots need none of their own.
     pub size: Size,
 }
 
 /// A snapshot that was not taken yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Foreseen {
+pub struct Estimate {
     /// Its space in bytes; `None` where it needs none of its own.
     pub len_bytes: Option<u64>,
     /// Why it may overflow, although it was asked to have all that there is to have.
@@ -155,14 +155,14 @@ pub struct Snapshot {
 
 /// A snapshot that was not taken.
 #[derive(Debug)]
-pub struct Untaken {
+pub struct FailedSnapshot {
     /// Why not.
     pub error: Error,
     /// What may be there all the same, begun and not finished.
     pub left: Option<VolumeName>,
 }
 
-impl From<Error> for Untaken {
+impl From<Error> for FailedSnapshot {
     /// Nothing was begun.
     fn from(error: Error) -> Self {
         Self { error, left: None }

@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::archive::{Algorithm, Compression, Target};
+use crate::archive::{Algorithm, ArchiveFiles, Compression};
 use crate::calendar::{parse_stamp, stamp};
 use crate::snapshot::VolumeName;
 
@@ -106,8 +106,8 @@ pub fn parse_name(folder: &str, name: &str) -> Option<Named> {
 
 /// All sidecars that an archive may have; the manifest is the first.
 pub(super) fn sidecars(archive: &Path) -> [PathBuf; 4] {
-    let checksum = |algorithm| Target::new(archive, algorithm).checksum;
-    let Target { manifest, checksum: sha1, .. } = Target::new(archive, Algorithm::Sha1);
+    let checksum = |algorithm| ArchiveFiles::new(archive, algorithm).checksum;
+    let ArchiveFiles { manifest, checksum: sha1, .. } = ArchiveFiles::new(archive, Algorithm::Sha1);
     [manifest, sha1, checksum(Algorithm::Sha256), checksum(Algorithm::Blake3)]
 }
 
@@ -155,7 +155,7 @@ mod tests {
         assert_ne!(long("a"), long("b"));
         assert!(long("a").len() <= MOST_NAME_LEN);
         let name = archive_path(Path::new("/B"), &long("a"), 0, Compression::Zstd);
-        let target = Target::new(&name, Algorithm::Sha1);
+        let target = ArchiveFiles::new(&name, Algorithm::Sha1);
         // As publishing names it before it is whole.
         assert!(target.manifest.file_name().unwrap().len() < 255);
     }

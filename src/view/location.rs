@@ -10,7 +10,7 @@ use super::archive::Archive;
 use super::image::Image;
 use super::name::clean;
 use crate::archive::read::{Container, Manifest};
-use crate::archive::{Algorithm, Compression, Target, settle};
+use crate::archive::{Algorithm, ArchiveFiles, Compression, settle};
 use crate::device::{self, Device, Io};
 use crate::error::{Error, Kind, Result};
 use crate::volume::Disk;
@@ -64,7 +64,7 @@ impl Location {
         settle(&self.file)?;
         let device = device::open(&self.file, Io::default())?;
         // A manifest that can't be opened is as good as none: what it says is in the archive too.
-        let manifest = Target::new(&self.file, Algorithm::default()).manifest;
+        let manifest = ArchiveFiles::new(&self.file, Algorithm::default()).manifest;
         let manifest = manifest.exists().then(|| device::open(&manifest, Io::Pread).ok()).flatten();
         let is_device = std::fs::metadata(&self.file).is_ok_and(|found| found.file_type().is_block_device());
         let journal = journal.map(|journal| device::open(journal, Io::default())).transpose()?;

@@ -5,7 +5,7 @@ use std::panic::catch_unwind;
 use std::thread;
 
 use voltar::archive::Observer;
-use voltar::extract::{Existing, Request, Source, Target, extract};
+use voltar::extract::{Existing, ExtractDirectory, Request, Source, extract};
 use voltar::view::Location;
 use voltar::{Issue, Kind};
 
@@ -59,7 +59,8 @@ pub fn in_a_thread() {
                 observer: &bomb,
             };
             let directory = tempfile::tempdir().unwrap();
-            let target = Target::open(directory.path(), Source::of(&path).unwrap(), &request).unwrap();
+            let target =
+                ExtractDirectory::open(directory.path(), Source::of(&path).unwrap(), &request).unwrap();
             let place = location.open(None).unwrap().place().unwrap();
             extract(place.as_ref(), &target.resume().unwrap(), &request)
         });

@@ -11,10 +11,10 @@
 //!    publish (transaction.rs)
 //! ```
 
+mod files;
 mod record;
 mod removal;
 mod settle;
-mod target;
 mod transaction;
 mod writers;
 
@@ -23,10 +23,10 @@ use std::io::{self, Write as _};
 use std::os::fd::BorrowedFd;
 use std::path::Path;
 
+pub use files::ArchiveFiles;
+pub(super) use files::checksum_line;
 pub use removal::remove;
 pub use settle::{remove_left_overs, settle};
-pub use target::Target;
-pub(super) use target::checksum_line;
 pub use writers::{Digests, Writers};
 
 use self::transaction::Transaction;
@@ -40,7 +40,7 @@ use crate::temporary::{Folder, Temporary, told_full};
 /// its folder, so that a process that is not allowed anything else can end it.
 #[derive(Debug)]
 pub struct Publication {
-    target: Target,
+    target: ArchiveFiles,
     force: bool,
     folder: Folder,
     archive: Temporary,
@@ -55,7 +55,7 @@ impl Publication {
     /// # Errors
     ///
     /// [`Kind::Write`] when they can't be made, or when the archive's own state can't be mended.
-    pub fn begin(target: Target, force: bool) -> Result<Self> {
+    pub fn begin(target: ArchiveFiles, force: bool) -> Result<Self> {
         let path = target.folder();
         let failed = |source: io::Error| Error::new(Kind::Write, source).on(path);
         settle(&target.archive)?;
@@ -117,7 +117,7 @@ impl Sealed {
     ///
     /// [`Kind::Write`] when something can't be named, [`Kind::Exists`] when somebody else was
     /// faster. When it fails, the files from before are there again.
-    pub fn publish(self) -> Result<Target> {
+    pub fn publish(self) -> Result<ArchiveFiles> {
         self.0.publish()
     }
 }

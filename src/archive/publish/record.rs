@@ -9,7 +9,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::Path;
 
-use super::target::Target;
+use super::files::ArchiveFiles;
 use crate::format::digest::Algorithm;
 use crate::temporary::Name;
 
@@ -105,7 +105,7 @@ impl Record {
     pub(super) fn slots(&self) -> Vec<Slot> {
         let name = self.name();
         let [archive_len, manifest_len, checksum_len] = self.lens;
-        let target = |algorithm| Target::new(Path::new(&self.archive), algorithm);
+        let target = |algorithm| ArchiveFiles::new(Path::new(&self.archive), algorithm);
         let mut slots: Vec<Slot> = Algorithm::ALL
             .into_iter()
             .map(|algorithm| Slot {

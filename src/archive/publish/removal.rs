@@ -8,8 +8,8 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::Path;
 
+use super::files::ArchiveFiles;
 use super::record::MOST_BYTES;
-use super::target::Target;
 use crate::error::{Error, Kind, Result};
 use crate::format::digest::Algorithm;
 use crate::temporary::{Folder, Name, Temporary};
@@ -23,7 +23,7 @@ pub(super) const ROLE: &str = "removing";
 ///
 /// [`Kind::Write`] when something can't be removed.
 pub fn remove(archive: &Path) -> Result<()> {
-    let target = Target::new(archive, Algorithm::default());
+    let target = ArchiveFiles::new(archive, Algorithm::default());
     let Some(name) = archive.file_name() else { return Ok(()) };
     let removed = Folder::open(target.folder()).and_then(|folder| {
         let mark = Name::of_bytes(name.as_bytes(), ROLE);
@@ -62,6 +62,6 @@ pub(super) fn end(folder: &Folder, mark: &Name) -> io::Result<()> {
 }
 
 fn remove_sidecars(folder: &Folder, archive: &OsStr) -> io::Result<()> {
-    let target = Target::new(Path::new(archive), Algorithm::default());
+    let target = ArchiveFiles::new(Path::new(archive), Algorithm::default());
     target.all().iter().skip(1).try_for_each(|sidecar| folder.remove(sidecar))
 }

@@ -6,9 +6,9 @@ use std::path::Path;
 use rustix::fs::{FileType, FlockOperation, OFlags, Stat, flock, fstat};
 use rustix::io::Errno;
 
+use super::files::ArchiveFiles;
 use super::record::{MOST_BYTES, ROLE, Record, State};
 use super::removal;
-use super::target::Target;
 use super::transaction::Steps;
 use crate::error::{Error, Kind, Result};
 use crate::format::digest::Algorithm;
@@ -33,7 +33,7 @@ pub(super) fn wait(archive: &Path) -> Result<()> {
 fn settle_one(archive: &Path, lock: FlockOperation) -> Result<()> {
     let Some(name) = archive.file_name() else { return Ok(()) };
     let name = Record::name_of(name);
-    let path = Target::new(archive, Algorithm::default()).folder().to_path_buf();
+    let path = ArchiveFiles::new(archive, Algorithm::default()).folder().to_path_buf();
     match path.join(name.to_string()).symlink_metadata() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         _ => {}

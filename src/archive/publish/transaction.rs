@@ -20,8 +20,8 @@ use std::sync::Arc;
 
 use rustix::fs::FileType;
 
+use super::files::{ArchiveFiles, exists};
 use super::record::{Record, Slot, State};
-use super::target::{Target, exists};
 use super::{failed, settle};
 use crate::archive::write::writing::write_error;
 use crate::error::{Error, Kind, Result};
@@ -33,7 +33,7 @@ const ATTEMPTS: usize = 100;
 /// Three files that lack nothing but their names, and a fourth for the record.
 #[derive(Debug)]
 pub(super) struct Transaction {
-    pub(super) target: Target,
+    pub(super) target: ArchiveFiles,
     pub(super) force: bool,
     pub(super) folder: Folder,
     pub(super) archive: Temporary,
@@ -43,7 +43,7 @@ pub(super) struct Transaction {
 }
 
 impl Transaction {
-    pub(super) fn publish(self) -> Result<Target> {
+    pub(super) fn publish(self) -> Result<ArchiveFiles> {
         let Self { target, force, folder, archive, manifest, checksum, record } = self;
         let len = |file: &Temporary| file.file().metadata().map(|found| found.len()).map_err(write_error);
         let names = Record {
@@ -83,7 +83,7 @@ impl Transaction {
 }
 
 /// Makes the record. One that is there belongs to another process, for which we wait, or was left.
-fn claim(target: &Target, names: &Record, mut record: Temporary) -> Result<Arc<File>> {
+fn claim(target: &ArchiveFiles, names: &Record, mut record: Temporary) -> Result<Arc<File>> {
     record.file().write_all_at(&names.bytes(), 0).map_err(write_error)?;
     record.file().sync_all().map_err(write_error)?;
     for _ in 0..ATTEMPTS {
@@ -105,7 +105,7 @@ pub(super) struct Steps<'a> {
 
 impl Steps<'_> {
     /// Stages the new files, and gives the old ones a second name.
-    fn prepare(&self, target: &Target, force: bool, files: [Temporary; 3]) -> Result<[Arc<File>; 3]> {
+    fn prepare(&self, target: &ArchiveFiles, force: bool, files: [Temporary; 3]) -> Result<[Arc<File>; 3]> {
         let slots = self.record.slots();
         let failed = |source| failed(source, &target.archive);
         for slot in &slots {
@@ -139,7 +139,7 @@ impl Steps<'_> {
     }
 
     /// Gives the new files their names, and makes the names last.
-    fn swap(&self, target: &Target, force: bool) -> Result<()> {
+    fn swap(&self, target: &ArchiveFiles, force: bool) -> Result<()> {
         for slot in self.record.slots() {
             let path = target.folder().join(&slot.name);
             if standing(&path)? == Standing::File && !force {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
 
-use crate::archive::publish::{Target, settle};
+use crate::archive::publish::{ArchiveFiles, settle};
 use crate::device::{self, Device, Io};
 use crate::error::{Error, Kind, Result};
 use crate::format::digest::Algorithm;
@@ -51,12 +51,12 @@ impl Files {
     pub fn open(path: &Path) -> Result<Self> {
         settle(path)?;
         let archive = device::open(path, Io::Pread)?;
-        let manifest_path = Target::new(path, Algorithm::default()).manifest;
+        let manifest_path = ArchiveFiles::new(path, Algorithm::default()).manifest;
         let manifest = manifest_path.try_exists().unwrap_or(true);
         let manifest = manifest.then(|| device::open(&manifest_path, Io::Pread));
         let (mut checksums, mut unread) = (Vec::new(), Vec::new());
         for algorithm in Algorithm::ALL {
-            let path = Target::new(path, algorithm).checksum;
+            let path = ArchiveFiles::new(path, algorithm).checksum;
             match text(&path) {
                 Ok(Some(text)) => checksums.push(Checksum { path, algorithm, text }),
                 Ok(None) => {}
@@ -92,7 +92,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let archive = folder.path().join("a.tar");
         std::fs::write(&archive, [0; 1024]).unwrap();
-        let sums = Target::new(&archive, Algorithm::Sha1).checksum;
+        let sums = ArchiveFiles::new(&archive, Algorithm::Sha1).checksum;
         rustix::fs::mknodat(rustix::fs::CWD, &sums, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
         let files = Files::open(&archive).unwrap();
         assert!(files.checksums.is_empty());

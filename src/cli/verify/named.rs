@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::archive::{Algorithm, Compression, Target};
+use crate::archive::{Algorithm, ArchiveFiles, Compression};
 use crate::calendar;
 use crate::error::{Error, Kind, Result};
 use crate::store::choice::Choice;
@@ -58,7 +58,7 @@ fn archive_of(path: &Path) -> PathBuf {
         for (at, _) in name.match_indices(ending) {
             let archive = path.with_file_name(name.get(..at.saturating_add(ending.len())).unwrap_or(&name));
             let is_beside = |algorithm| {
-                let target = Target::new(&archive, algorithm);
+                let target = ArchiveFiles::new(&archive, algorithm);
                 target.manifest == path || target.checksum == path
             };
             if Algorithm::ALL.into_iter().any(is_beside) && archive.is_file() {

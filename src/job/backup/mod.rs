@@ -18,7 +18,7 @@ use crate::archive::{clock, fixed_time, host_name};
 use crate::config::plan::Options;
 use crate::error::{Error, Kind, Result};
 use crate::report::outcome::Published;
-use crate::snapshot::{Provider, Snapshot, Volume, VolumeName, Wish};
+use crate::snapshot::{Provider, Snapshot, SnapshotRequest, Volume, VolumeName};
 use crate::store::folder::{self, Destination};
 use crate::store::names::archive_path;
 use crate::units::{Bytes, seconds};
@@ -108,12 +108,12 @@ impl Turn<'_> {
     fn snapshot(&self, volume: &Volume) -> Result<(Snapshot, u64)> {
         let Backup { provider, witness, .. } = *self.backup;
         let hooks = &self.options.hooks;
-        let wish = Wish { size: self.options.snapshot_size };
+        let request = SnapshotRequest { size: self.options.snapshot_size };
         let stop = || witness.stop_requested();
         let quiesced = quiesced(hooks, volume, &stop, || {
             self.may_go_on()?;
             let started = clock();
-            Ok((provider.take(volume, &wish, &|text| self.note(text)), started))
+            Ok((provider.take(volume, &request, &|text| self.note(text)), started))
         });
         if hooks.freeze.is_some() && quiesced.result.is_ok() {
             witness.note(&format!("{} was frozen for {}", volume.name, seconds(quiesced.elapsed)));

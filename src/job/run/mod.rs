@@ -7,7 +7,7 @@ mod verify;
 use std::time::{Duration, Instant};
 
 pub use self::preview::{Preview, Previewed, WouldVerify, preview};
-pub use self::targets::{Target, Targets, expand};
+pub use self::targets::{BackupTarget, Targets, expand};
 use super::backup::{Backup, Finished};
 use super::clean::{self, Mode};
 use super::witness::Witness;
@@ -137,7 +137,7 @@ impl Run<'_> {
 
     /// The turn of one volume. Its old archives are removed here, unless archives are verified
     /// first. Gives back whether they may be removed.
-    fn turn(&self, target: Target<'_>, outcome: &mut Outcome) -> (VolumeOutcome, bool) {
+    fn turn(&self, target: BackupTarget<'_>, outcome: &mut Outcome) -> (VolumeOutcome, bool) {
         let began = Instant::now();
         let destination = &self.plan.destination;
         let retention = &target.source.retention;
@@ -230,7 +230,7 @@ fn is_mounted(destination: &Destination) -> bool {
 }
 
 /// What is told of a volume that had no turn, for this reason.
-fn not_begun(target: &Target<'_>, reason: String) -> VolumeOutcome {
+fn not_begun(target: &BackupTarget<'_>, reason: String) -> VolumeOutcome {
     VolumeOutcome {
         name: target.name.clone(),
         folder: target.folder.clone(),

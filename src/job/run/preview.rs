@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use super::super::backup::{Subject, describe};
 use super::super::clean::{self, Mode};
-use super::targets::{Target, Targets, expand};
+use super::targets::{BackupTarget, Targets, expand};
 use super::verify::shelves;
 use crate::config::plan::{Plan, What};
 use crate::job::ownership;
-use crate::snapshot::{Foreseen, Provider, Wish};
+use crate::snapshot::{Estimate, Provider, SnapshotRequest};
 use crate::store::archives::{self, Archived, Removed, Told};
 use crate::store::choice::Choice;
 use crate::store::{ReadEnds, folder};
@@ -94,7 +94,7 @@ fn volume(
     plan: &Plan,
     provider: &dyn Provider,
     disks: &(impl ReadEnds + LookAt),
-    target: Target<'_>,
+    target: BackupTarget<'_>,
 ) -> Previewed {
     let manifests: &dyn ReadEnds = disks;
     let rules = &target.source.retention;
@@ -113,16 +113,16 @@ fn volume(
         },
         (None, Subject::Volume(name)) => match provider.find(name) {
             Ok(volume) => {
-                let wish = Wish { size: target.source.options.snapshot_size };
-                let foreseen = provider.foresee(&volume, &wish).map_err(|error| error.to_string());
-                foreseen.map(|foreseen| {
-                    notes.extend(foreseen.warning.clone());
+                let request = SnapshotRequest { size: target.source.options.snapshot_size };
+                let estimate = provider.estimate(&volume, &request).map_err(|error| error.to_string());
+                estimate.map(|estimate| {
+                    notes.extend(estimate.warning.clone());
                     match disks.look_at(&look(&volume.device, &target)) {
                         Ok(lines) => notes.extend(lines),
                         // A guest writes to it: what a snapshot shows may be sound.
                         Err(error) => notes.push(format!("in its present state: {error}")),
                     }
-                    format!("{}; {}", describe(&volume), snapshot(&foreseen))
+                    format!("{}; {}", describe(&volume), snapshot(&estimate))
                 })
             }
             Err(error) => Err(error.to_string()),
@@ -153,7 +153,7 @@ fn volume(
 }
 
 /// A target's disk, and how it is read.
-fn look(source: &Path, target: &Target<'_>) -> Look {
+fn look(source: &Path, target: &BackupTarget<'_>) -> Look {
     let options = &target.source.options;
     Look {
         source: source.to_path_buf(),
@@ -198,8 +198,8 @@ fn expiring(
 }
 
 /// Which snapshot would be taken.
-fn snapshot(foreseen: &Foreseen) -> String {
-    match foreseen.len_bytes {
+fn snapshot(estimate: &Estimate) -> String {
+    match estimate.len_bytes {
         None => "a thin snapshot".to_owned(),
         Some(len_bytes) => format!("a snapshot with {} for changes", Bytes(len_bytes)),
     }

@@ -10,7 +10,7 @@ use crate::store::names::folder_of;
 
 /// One thing to back up, and where.
 #[derive(Debug)]
-pub struct Target<'a> {
+pub struct BackupTarget<'a> {
     /// Its name: `GROUP/VOLUME`, or a path.
     pub name: String,
     /// What it is.
@@ -27,7 +27,7 @@ pub struct Target<'a> {
 #[derive(Debug, Default)]
 pub struct Targets<'a> {
     /// Each thing, once.
-    pub targets: Vec<Target<'a>>,
+    pub targets: Vec<BackupTarget<'a>>,
     /// Sources that could not be expanded, and why.
     pub errors: Vec<String>,
 }
@@ -70,7 +70,7 @@ fn has_source(plan: &Plan, name: &VolumeName) -> bool {
     plan.sources.iter().any(|source| matches!(source.what, What::Volume(_)) && source.what.picks(name))
 }
 
-fn target<'a>(plan: &Plan, subject: Subject, source: &'a Source) -> Target<'a> {
+fn target<'a>(plan: &Plan, subject: Subject, source: &'a Source) -> BackupTarget<'a> {
     let name = match &subject {
         Subject::Volume(name) => name.to_string(),
         Subject::Device(path) => Printable::path(path).to_string(),
@@ -79,7 +79,7 @@ fn target<'a>(plan: &Plan, subject: Subject, source: &'a Source) -> Target<'a> {
         Subject::Volume(name) => plan.folder_of(name),
         Subject::Device(path) => folder_of(&path.to_string_lossy()),
     };
-    Target { name, subject, folder, source, fault: None }
+    BackupTarget { name, subject, folder, source, fault: None }
 }
 
 /// A source that names nothing is a mistake: a group that lost its volumes, or a pattern that is misspelt.
@@ -97,7 +97,7 @@ fn nothing_in(group: &str, include: &[String]) -> String {
 
 /// Refuses things whose folders would be the same: histories that are mixed are worth nothing, since retention would remove
 /// archives of one for those of the other.
-fn refuse_shared(targets: &mut [Target<'_>]) {
+fn refuse_shared(targets: &mut [BackupTarget<'_>]) {
     for index in shared(targets) {
         let Some(target) = targets.get_mut(index) else { continue };
         target.fault = Some(format!(
@@ -108,7 +108,7 @@ fn refuse_shared(targets: &mut [Target<'_>]) {
 }
 
 /// Which of them have a folder that another has too.
-fn shared(targets: &[Target<'_>]) -> Vec<usize> {
+fn shared(targets: &[BackupTarget<'_>]) -> Vec<usize> {
     let mut folders: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (index, target) in targets.iter().enumerate() {
         folders.entry(&target.folder).or_default().push(index);

@@ -130,7 +130,7 @@ fn archives_of_another_host_or_volume_are_neither_added_to_nor_expired() {
             .map(|name| folder.join(name));
         for path in &old {
             std::fs::write(path, "old").unwrap();
-            let manifest = crate::archive::Target::new(path, crate::archive::Algorithm::Sha1).manifest;
+            let manifest = crate::archive::ArchiveFiles::new(path, crate::archive::Algorithm::Sha1).manifest;
             std::fs::write(manifest, crate::archive::manifest::of_lines(&[&head, tail])).unwrap();
         }
         let outcome = run(&plan, &fake, &fake, &fake);

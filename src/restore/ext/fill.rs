@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::archive::all_flags_of_text;
-use crate::device::Target;
+use crate::device::WriteDevice;
 use crate::error::{Error, Kind, Result, Salvaged};
 use crate::filesystem::ext::Geometry;
 use crate::filesystem::ext::writer::{Folder, Made, NewInode, Writer};
@@ -49,7 +49,7 @@ impl Outcome {
 /// [`Kind::Write`] when the target fails, or the content does not fit; when the place can't be read at all. After an error the target holds
 /// no filesystem that can be used. What costs single entries, or a part of one, is an issue.
 pub fn fill(
-    target: Target,
+    target: WriteDevice,
     place: &dyn Place,
     below: &[u8],
     geometry: &Geometry,

@@ -36,7 +36,9 @@ use command::{Program, Said};
 use group::{Group, Named};
 use lvs::Row;
 
-use super::{Foreseen, Marked, Provider, Snapshot, State, Untaken, Volume, VolumeName, Wish};
+use super::{
+    Estimate, FailedSnapshot, Marked, Provider, Snapshot, SnapshotRequest, State, Volume, VolumeName,
+};
 use crate::error::{Error, Kind, Result};
 
 /// How long a command may take, where nothing is said: another one may have the group locked.
@@ -167,20 +169,20 @@ impl Provider for Lvm {
         find::volumes(self, group)
     }
 
-    fn foresee(&self, volume: &Volume, wish: &Wish) -> Result<Foreseen> {
-        take::foresee(volume, wish)
+    fn estimate(&self, volume: &Volume, request: &SnapshotRequest) -> Result<Estimate> {
+        take::estimate(volume, request)
     }
 
     fn take(
         &self,
         volume: &Volume,
-        wish: &Wish,
+        request: &SnapshotRequest,
         note: &dyn Fn(&str),
-    ) -> std::result::Result<Snapshot, Untaken> {
-        take::take(self, volume, wish, note)
+    ) -> std::result::Result<Snapshot, FailedSnapshot> {
+        take::take(self, volume, request, note)
     }
 
-    fn settle(&self, taken: std::result::Result<Snapshot, Untaken>) -> Result<Snapshot> {
+    fn settle(&self, taken: std::result::Result<Snapshot, FailedSnapshot>) -> Result<Snapshot> {
         settle::settle(self, taken)
     }
 

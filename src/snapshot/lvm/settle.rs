@@ -8,20 +8,20 @@ use super::lvs::Row;
 use super::mark::Mark;
 use super::{Lvm, remove};
 use crate::error::{Error, Kind, Result};
-use crate::snapshot::{Snapshot, Untaken, VolumeName};
+use crate::snapshot::{FailedSnapshot, Snapshot, VolumeName};
 
 /// How long udev has to make the device's node.
 const NODE_LIMIT: Duration = Duration::from_secs(10);
 
 /// See [`crate::snapshot::Provider::settle`].
-pub(super) fn settle(lvm: &Lvm, taken: std::result::Result<Snapshot, Untaken>) -> Result<Snapshot> {
+pub(super) fn settle(lvm: &Lvm, taken: std::result::Result<Snapshot, FailedSnapshot>) -> Result<Snapshot> {
     match taken {
         Ok(snapshot) => match node(lvm, &snapshot) {
             Ok(()) => Ok(snapshot),
             Err(error) => Err(abandoned(lvm, &snapshot.name, error)),
         },
-        Err(Untaken { error, left: Some(name) }) => Err(abandoned(lvm, &name, error)),
-        Err(Untaken { error, left: None }) => Err(error),
+        Err(FailedSnapshot { error, left: Some(name) }) => Err(abandoned(lvm, &name, error)),
+        Err(FailedSnapshot { error, left: None }) => Err(error),
     }
 }
 

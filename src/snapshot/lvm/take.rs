@@ -9,7 +9,7 @@ use super::mark::{self, Mark};
 use super::size::{self, Space};
 use crate::error::{Error, Kind, Result};
 use crate::snapshot::name::MOST_CHARACTERS;
-use crate::snapshot::{Foreseen, Size, Snapshot, Untaken, Volume, VolumeName, Wish};
+use crate::snapshot::{Estimate, FailedSnapshot, Size, Snapshot, SnapshotRequest, Volume, VolumeName};
 
 /// How long the command may take: a frozen guest waits for it.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -25,16 +25,16 @@ const MOST_NAMES: u32 = 5;
 pub(super) fn take(
     lvm: &Lvm,
     volume: &Volume,
-    wish: &Wish,
+    request: &SnapshotRequest,
     note: &dyn Fn(&str),
-) -> std::result::Result<Snapshot, Untaken> {
+) -> std::result::Result<Snapshot, FailedSnapshot> {
     let is_thin = volume.pool.is_some();
     // Known since the volume was found: no guest waits for another command.
     let origin = &lvm.called(&volume.name)?;
     if !is_thin && origin.mapper_len().saturating_add(ORIGIN_ENDING) > MOST_CHARACTERS {
         return Err(too_long(&volume.name).into());
     }
-    let mut space = space(volume, wish.size)?;
+    let mut space = space(volume, request.size)?;
     let mark = Mark::of_this_process()?;
     let time = mark::time();
     let mut has_less = false;
@@ -43,7 +43,7 @@ pub(super) fn take(
         let name = VolumeName { group: volume.name.group.clone(), ..name(origin, &time, number)? };
         let said = match create(lvm, volume, &name, &mark, space.as_ref()) {
             Ok(said) => said,
-            Err(error) => return Err(Untaken { error, left: Some(name) }),
+            Err(error) => return Err(FailedSnapshot { error, left: Some(name) }),
         };
         if said.status.success() {
             break name;
@@ -61,12 +61,12 @@ pub(super) fn take(
         let asked_for = space.as_ref().map_or(0, |space| space.extents);
         match free_extents(&complaints, asked_for) {
             // Somebody took of it since the volume was looked at.
-            Some(extents) if wish.size == Size::Automatic && !has_less => {
+            Some(extents) if request.size == Size::Automatic && !has_less => {
                 has_less = true;
                 let group_free_bytes = extents.saturating_mul(volume.extent_bytes);
-                space = self::space(&Volume { group_free_bytes, ..volume.clone() }, wish.size)?;
+                space = self::space(&Volume { group_free_bytes, ..volume.clone() }, request.size)?;
             }
-            _ => return Err(Untaken { error, left: Some(name) }),
+            _ => return Err(FailedSnapshot { error, left: Some(name) }),
         }
     };
     if let Some(warning) = space.and_then(|space| space.warning) {
@@ -95,11 +95,11 @@ fn free_extents(complaints: &str, asked_for: u64) -> Option<u64> {
         })
 }
 
-/// See [`crate::snapshot::Provider::foresee`].
-pub(super) fn foresee(volume: &Volume, wish: &Wish) -> Result<Foreseen> {
-    let space = space(volume, wish.size)?;
+/// See [`crate::snapshot::Provider::estimate`].
+pub(super) fn estimate(volume: &Volume, request: &SnapshotRequest) -> Result<Estimate> {
+    let space = space(volume, request.size)?;
     let len_bytes = space.as_ref().map(|space| space.extents.saturating_mul(volume.extent_bytes));
-    Ok(Foreseen { len_bytes, warning: space.and_then(|space| space.warning) })
+    Ok(Estimate { len_bytes, warning: space.and_then(|space| space.warning) })
 }
 
 /// Space of its own; thin snapshots have none.

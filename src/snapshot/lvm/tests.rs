@@ -40,11 +40,11 @@ fn snapshot(text: &str, origin: &str, is_thin: bool) -> Snapshot {
 }
 
 /// Takes a snapshot, and settles what comes of it.
-fn taken(fake: &Fake, volume: &Volume, wish: &Wish, note: &dyn Fn(&str)) -> Result<Snapshot> {
-    fake.lvm.settle(fake.lvm.take(volume, wish, note))
+fn taken(fake: &Fake, volume: &Volume, request: &SnapshotRequest, note: &dyn Fn(&str)) -> Result<Snapshot> {
+    fake.lvm.settle(fake.lvm.take(volume, request, note))
 }
 
-const WISH: Wish = Wish { size: Size::Automatic };
+const WISH: SnapshotRequest = SnapshotRequest { size: Size::Automatic };
 
 #[test]
 fn a_volume_is_found_with_all_that_is_worth_knowing() {
@@ -185,7 +185,7 @@ fn a_snapshot_that_may_overflow_is_taken_with_a_warning() {
 fn without_space_no_command_is_run() {
     let fake = Fake::new([]);
     for size in [Size::Automatic, Size::PercentOfOrigin(10), Size::Bytes(1)] {
-        let error = taken(&fake, &volume(0), &Wish { size }, &|_| ()).unwrap_err();
+        let error = taken(&fake, &volume(0), &SnapshotRequest { size }, &|_| ()).unwrap_err();
         assert_eq!(error.kind(), Kind::Snapshot);
         assert!(error.to_string().contains("cinder-volumes has 0 B free"), "{error}");
     }

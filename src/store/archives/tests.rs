@@ -1,6 +1,6 @@
 use std::io::Write as _;
 
-use crate::archive::{Algorithm, Target};
+use crate::archive::{Algorithm, ArchiveFiles};
 use crate::store::Here;
 use crate::store::archives::*;
 
@@ -29,10 +29,10 @@ fn manifest(archive_bytes: u64, issues: u64, finished: Option<i64>) -> Vec<u8> {
 }
 
 /// Puts an archive of five bytes into a destination, with this manifest.
-fn put(destination: &Path, volume: &str, stamp: &str, manifest: &[u8]) -> Target {
+fn put(destination: &Path, volume: &str, stamp: &str, manifest: &[u8]) -> ArchiveFiles {
     let folder = destination.join(volume);
     fs::create_dir_all(&folder).unwrap();
-    let target = Target::new(&folder.join(format!("{volume}_{stamp}.tar.zst")), Algorithm::Sha1);
+    let target = ArchiveFiles::new(&folder.join(format!("{volume}_{stamp}.tar.zst")), Algorithm::Sha1);
     fs::write(&target.archive, "12345").unwrap();
     fs::write(&target.checksum, "sum").unwrap();
     fs::write(&target.manifest, manifest).unwrap();

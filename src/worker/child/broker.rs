@@ -8,7 +8,7 @@ use std::os::fd::AsFd as _;
 use std::path::Path;
 
 use super::{Parent, gone, next, out_of_turn};
-use crate::archive::{Algorithm, Publication, Target};
+use crate::archive::{Algorithm, ArchiveFiles, Publication};
 use crate::error::Result;
 use crate::worker::channel::Channel;
 use crate::worker::protocol::{Message, Order};
@@ -21,7 +21,7 @@ pub(super) fn run(
     mut channel: Channel,
     parent: &Parent,
 ) -> Result<()> {
-    let target = Target::new(archive, algorithm);
+    let target = ArchiveFiles::new(archive, algorithm);
     target.check(source, force)?;
     let publication = Publication::begin(target, force)?;
     let (archive, manifest) = publication.files()?;

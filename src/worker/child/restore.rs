@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::{Parent, next, out_of_turn};
 use crate::archive::read::{Container, Manifest};
-use crate::archive::{Algorithm, Target, settle};
+use crate::archive::{Algorithm, ArchiveFiles, settle};
 use crate::device::{self, Io};
 use crate::error::{Error, Kind, Result};
 use crate::restore::{Blueprint, Output, Plan};
@@ -78,7 +78,7 @@ struct Files {
 impl Files {
     fn open(archive: &Path) -> Result<Self> {
         let opened = device::open(archive, Io::Pread)?;
-        let path = Target::new(archive, Algorithm::default()).manifest;
+        let path = ArchiveFiles::new(archive, Algorithm::default()).manifest;
         let manifest = path.exists().then(|| device::open(&path, Io::Pread)).transpose()?;
         let path = if manifest.is_some() { path } else { archive.to_path_buf() };
         Ok(Self { archive: opened, manifest, path })

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::manifests::Manifests;
 use super::process::{Process, Program, babble};
 use crate::archive::manifest::Ends;
-use crate::archive::{Observer, Publication, Target};
+use crate::archive::{ArchiveFiles, Observer, Publication};
 use crate::error::{Error, Issue, Kind, Result};
 use crate::hex;
 use crate::printable::harmless;
@@ -60,7 +60,7 @@ impl ReadEnds for Worker {
 
 impl Archiver for Worker {
     fn archive(&self, task: &Task, observer: &dyn Observer, guard: &dyn Guard) -> Result<Made> {
-        let target = Target::new(&task.archive, task.digest);
+        let target = ArchiveFiles::new(&task.archive, task.digest);
         target.check(&task.source, false)?;
         let publication = Publication::begin(target, false)?;
         let (archive, manifest) = publication.files()?;

@@ -24,7 +24,7 @@ impl Broker {
     ///
     /// # Errors
     ///
-    /// As [`crate::archive::Target::check`] and [`crate::archive::Publication::begin`].
+    /// As [`crate::archive::ArchiveFiles::check`] and [`crate::archive::Publication::begin`].
     pub fn start(
         program: &Program,
         archive: &Path,

@@ -2,21 +2,21 @@
 
 use super::space::Space;
 use super::table::Table;
-use crate::device::Target;
+use crate::device::WriteDevice;
 use crate::error::{Error, Result};
 use crate::filesystem::ext::checksum::{Crc, inode_seed};
 use crate::filesystem::ext::superblock::Superblock;
 
 /// The filesystem that is being filled.
 pub(super) struct Core {
-    pub target: Target,
+    pub target: WriteDevice,
     pub superblock: Superblock,
     pub space: Space,
     pub table: Table,
 }
 
 impl Core {
-    pub(super) fn new(target: Target, superblock: Superblock) -> Result<Self> {
+    pub(super) fn new(target: WriteDevice, superblock: Superblock) -> Result<Self> {
         let space = Space::read(&target, &superblock)?;
         let table = Table::new(&target, &superblock);
         Ok(Self { target, superblock, space, table })

@@ -7,7 +7,7 @@ use std::num::NonZeroUsize;
 use lru::LruCache;
 
 use super::bitmap::Bitmap;
-use crate::device::{Target, read_vec};
+use crate::device::{WriteDevice, read_vec};
 use crate::error::{Error, Result};
 use crate::fields::{high_half, high_quarter, low_half, low_quarter, put_u16, put_u32, u16_at, u32_at, wide};
 use crate::filesystem::ext::group::{self, CHECKSUM_AT, INODE_UNINIT};
@@ -27,7 +27,7 @@ pub(super) enum Of {
 
 /// The groups of a filesystem.
 pub(super) struct Groups {
-    target: Target,
+    target: WriteDevice,
     superblock: Superblock,
     /// All descriptors, one after the other.
     descriptors: Vec<u8>,
@@ -52,7 +52,7 @@ const INODE_BITMAP_CHECKSUM: Field = Field(0x1a, 0x3a);
 const UNUSED_INODES: Field = Field(0x1c, 0x32);
 
 impl Groups {
-    pub(super) fn read(target: &Target, superblock: &Superblock) -> Result<Self> {
+    pub(super) fn read(target: &WriteDevice, superblock: &Superblock) -> Result<Self> {
         let size = usize::from(superblock.descriptor_size);
         let mut descriptors = Vec::new();
         for group in 0..superblock.groups {
@@ -60,7 +60,7 @@ impl Groups {
             descriptors.extend(read_vec(target.as_ref(), table.position.saturating_add(at), size)?);
         }
         let bitmaps = LruCache::new(KEPT);
-        let (target, superblock) = (Target::clone(target), superblock.clone());
+        let (target, superblock) = (WriteDevice::clone(target), superblock.clone());
         let mut groups = Self { target, superblock, descriptors, bitmaps, written: Vec::new() };
         groups.written =
             (0..groups.superblock.groups).map(|group| groups.inodes_in_use_of_table(group)).collect();

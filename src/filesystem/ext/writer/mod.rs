@@ -36,7 +36,7 @@ use self::tree::Tree;
 use super::checksum::Crc;
 use super::geometry::Geometry;
 use super::superblock::{self, CHECKSUM_AT};
-use crate::device::{Target, read_vec};
+use crate::device::{WriteDevice, read_vec};
 use crate::error::{Error, Kind, Result, Salvaged};
 use crate::fields::{put_u32, u32_at};
 use crate::filesystem::{Content as Kept, FileKind, Inode};
@@ -85,7 +85,7 @@ impl Writer {
     /// # Errors
     ///
     /// [`Kind::Corrupt`] when there is none on the device, or it is not empty; [`Kind::Read`] and [`Kind::Write`] when the device fails.
-    pub fn new(target: Target, geometry: &Geometry) -> Result<Self> {
+    pub fn new(target: WriteDevice, geometry: &Geometry) -> Result<Self> {
         let opened = super::open(target.clone(), None)?;
         let mut bytes = read_vec(target.as_ref(), superblock::POSITION, superblock::LEN)?;
         settings::apply(&mut bytes, geometry);

@@ -5,7 +5,7 @@
 //! group that the next blocks are in, or the next one that has a free one.
 
 use super::groups::{Groups, Of};
-use crate::device::Target;
+use crate::device::WriteDevice;
 use crate::error::{Error, Kind, Result};
 use crate::filesystem::ext::superblock::Superblock;
 
@@ -28,7 +28,7 @@ pub(super) struct Clusters {
 }
 
 impl Space {
-    pub(super) fn read(target: &Target, superblock: &Superblock) -> Result<Self> {
+    pub(super) fn read(target: &WriteDevice, superblock: &Superblock) -> Result<Self> {
         let groups = Groups::read(target, superblock)?;
         Ok(Self { groups, superblock: superblock.clone(), group: 0, cluster: 0, next_inode: (0, 0) })
     }

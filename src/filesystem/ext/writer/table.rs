@@ -1,22 +1,22 @@
 //! The tables of inodes, as they are filled: one block of them is in memory.
 
 use super::space::Space;
-use crate::device::{Target, read_vec};
+use crate::device::{WriteDevice, read_vec};
 use crate::error::{Error, Result};
 use crate::filesystem::ext::inode;
 use crate::filesystem::ext::superblock::Superblock;
 
 /// Writes records of inodes.
 pub(super) struct Table {
-    target: Target,
+    target: WriteDevice,
     superblock: Superblock,
     /// The block that was written to last, and its content.
     held: Option<(u64, Vec<u8>)>,
 }
 
 impl Table {
-    pub(super) fn new(target: &Target, superblock: &Superblock) -> Self {
-        Self { target: Target::clone(target), superblock: superblock.clone(), held: None }
+    pub(super) fn new(target: &WriteDevice, superblock: &Superblock) -> Self {
+        Self { target: WriteDevice::clone(target), superblock: superblock.clone(), held: None }
     }
 
     /// Puts the record of an inode into its place, with its checksum.

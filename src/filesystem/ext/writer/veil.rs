@@ -5,7 +5,7 @@
 //! `e2fsck` takes for one. The veil keeps nothing in memory: from the superblock follows where the
 //! magic numbers belong, so that one process may make the filesystem and another may fill it.
 
-use crate::device::{ReadAt, Target, WriteAt, read_vec};
+use crate::device::{ReadAt, WriteAt, WriteDevice, read_vec};
 use crate::error::{Error, Result};
 use crate::filesystem::ext::group;
 use crate::filesystem::ext::superblock::{self, Superblock};
@@ -25,7 +25,7 @@ const FIRST_INODES: u64 = 16;
 /// A device with an ext filesystem on it, as it looks to who fills it.
 #[derive(Debug)]
 pub struct Veil {
-    device: Target,
+    device: WriteDevice,
     /// Positions of the magic numbers, in order; the first is the primary superblock's.
     magics: Vec<u64>,
 }
@@ -36,7 +36,7 @@ impl Veil {
     /// # Errors
     ///
     /// [`Kind::Corrupt`](crate::Kind::Corrupt) when the bytes are not a superblock.
-    pub fn over(device: Target, superblock: &[u8]) -> Result<Self> {
+    pub fn over(device: WriteDevice, superblock: &[u8]) -> Result<Self> {
         let parsed = superblock::parse(superblock).map_err(Error::corrupt)?;
         Ok(Self { device, magics: magics(&parsed) })
     }
@@ -46,7 +46,7 @@ impl Veil {
     /// # Errors
     ///
     /// As [`Veil::over`], and when the device can't be read.
-    pub fn new(device: Target) -> Result<Self> {
+    pub fn new(device: WriteDevice) -> Result<Self> {
         let first = Self { device, magics: vec![superblock::POSITION.saturating_add(MAGIC_AT)] };
         let superblock = read_vec(&first, superblock::POSITION, superblock::LEN)?;
         Self::over(first.device, &superblock)
@@ -128,7 +128,7 @@ impl WriteAt for Veil {
 /// # Errors
 ///
 /// When the filesystem can't be read.
-pub fn zeros(made: &Target) -> Result<Vec<ByteRange>> {
+pub fn zeros(made: &WriteDevice) -> Result<Vec<ByteRange>> {
     let bytes = read_vec(made.as_ref(), superblock::POSITION, superblock::LEN)?;
     let superblock = superblock::parse(&bytes).map_err(Error::corrupt)?;
     let groups = Groups::read(made, &superblock)?;

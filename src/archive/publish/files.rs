@@ -19,7 +19,7 @@ const NAME_MOST: usize = 255;
 
 /// The files of one archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target {
+pub struct ArchiveFiles {
     /// The archive.
     pub archive: PathBuf,
     /// Its checksum and that of the manifest, in a form that `sha1sum -c` and the like read.
@@ -30,7 +30,7 @@ pub struct Target {
     pub manifest: PathBuf,
 }
 
-impl Target {
+impl ArchiveFiles {
     /// The files of an archive under this path.
     #[must_use]
     pub fn new(archive: &Path, algorithm: Algorithm) -> Self {
@@ -116,7 +116,7 @@ pub(in crate::archive) fn checksum_line(digest: &str, path: &Path) -> Vec<u8> {
     [mark, digest.as_bytes(), b"  ", &escaped, b"\n"].concat()
 }
 
-impl std::fmt::Display for Target {
+impl std::fmt::Display for ArchiveFiles {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}", Printable::path(&self.archive))
     }
