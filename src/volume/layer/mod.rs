@@ -5,7 +5,11 @@
 //! again, as long as one of them has members that it was not given yet: so layers nest in any
 //! order. Each device is built over devices that were there before it, so no cycle can come about.
 
+mod lvm;
+mod mapped;
+mod md;
 mod partitions;
+mod zeros;
 
 use std::cell::Cell;
 
@@ -34,7 +38,10 @@ pub struct Layer {
 
 /// The layers, a row each. An earlier row is asked first, so that groups and arrays see members
 /// that an earlier layer holds.
-pub const LAYERS: [Layer; 1] = [Layer { names: &[super::UNKNOWN], open: partitions::open }];
+pub const LAYERS: [Layer; 2] = [
+    Layer { names: &[super::UNKNOWN], open: partitions::open },
+    Layer { names: &["LVM2_member"], open: lvm::open },
+];
 
 /// A device that a layer may open.
 #[derive(Clone, Debug)]

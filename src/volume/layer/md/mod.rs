@@ -1,0 +1,5 @@
+//! Linux software RAID.
+
+mod array;
+
+pub(super) use array::{Array, Layout};
