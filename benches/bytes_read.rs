@@ -145,7 +145,7 @@ fn measure(path: &Path, all: &mut Total) -> Result<()> {
     let name = stem(path).unwrap_or_else(|| path.display().to_string());
     for volume in disk.volumes() {
         let name = match disk.table() {
-            Some(_) => format!("{name} p{}", volume.number()),
+            Some(_) => format!("{name} {}", volume.id()),
             None => name.clone(),
         };
         let needed = match volume.held() {
@@ -169,7 +169,7 @@ fn measure(path: &Path, all: &mut Total) -> Result<()> {
 }
 
 fn archive(disk: &Disk, volume: &Volume) -> Result<Report> {
-    let partitions = disk.table().map(|_| volume.number()).into_iter().collect();
+    let partitions = disk.table().and_then(|_| volume.id().number()).into_iter().collect();
     let request = Request { partitions, ..request(Compression::None, THREADS) };
     create(disk, &request, Output { archive: &mut io::sink(), manifest: None, embedded: None })
 }

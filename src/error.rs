@@ -91,6 +91,8 @@ pub struct Place {
     pub path: Option<PathBuf>,
     /// Number of the partition, from 1.
     pub partition: Option<u32>,
+    /// Name of the volume that is not a partition of the disk.
+    pub volume: Option<String>,
     /// Number of the inode.
     pub inode: Option<u64>,
     /// The tree that the number counts in, on a filesystem that has several.
@@ -112,6 +114,9 @@ impl fmt::Display for Place {
         }
         if let Some(number) = self.partition {
             part(f, format_args!("partition {number}"))?;
+        }
+        if let Some(name) = &self.volume {
+            part(f, format_args!("volume {name}"))?;
         }
         if let Some(tree) = self.tree {
             part(f, format_args!("tree {tree}"))?;
@@ -226,6 +231,13 @@ impl Error {
     #[must_use]
     pub fn in_partition(mut self, number: u32) -> Self {
         self.inner.place.partition.get_or_insert(number);
+        self
+    }
+
+    /// Adds the name of a volume that is not a partition, unless one is known already.
+    #[must_use]
+    pub fn in_volume(mut self, name: &str) -> Self {
+        self.inner.place.volume.get_or_insert_with(|| name.to_owned());
         self
     }
 
@@ -355,6 +367,8 @@ mod tests {
             .in_partition(2)
             .on(Path::new("vda.img"));
         assert_eq!(error.to_string(), "vda.img: partition 2: inode 12: extent tree depth 9, at most 5");
+        let error = Error::corrupt("no root").in_volume("vg-root").on(Path::new("vda.img"));
+        assert_eq!(error.to_string(), "vda.img: volume vg-root: no root");
     }
 
     #[test]

@@ -158,10 +158,10 @@ fn in_fixture(path: &Path) -> Vec<Subject> {
         let range = volume.range();
         let at = usize::try_from(range.start()).unwrap()..usize::try_from(range.end()).unwrap();
         let name = match disk.table() {
-            Some(_) => format!("{name} p{}", volume.number()),
+            Some(_) => format!("{name} {}", volume.id()),
             None => name.to_owned(),
         };
-        Subject { name, disk: open(), number: volume.number(), bytes: bytes[at].to_vec() }
+        Subject { name, disk: open(), number: volume.id().number().unwrap(), bytes: bytes[at].to_vec() }
     };
     volumes.map(subject).collect()
 }

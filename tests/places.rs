@@ -276,7 +276,7 @@ fn links() {
             let Some(target) = entry["target"].as_str() else { continue };
             let (code, out, _) = voltar(["cat", &format!("{place}:{path}")]);
             let disk = voltar::Disk::open(guest()).unwrap();
-            let number = path[1..2].parse().unwrap();
+            let number: u32 = path[1..2].parse().unwrap();
             match disk.volume(number).unwrap().read(&path.as_bytes()[3..]) {
                 // Without a manifest nothing tells that p4 is a root.
                 Ok(expected) if !(place.contains("alone") && target.starts_with('/')) => {

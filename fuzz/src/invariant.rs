@@ -148,7 +148,8 @@ pub fn archive_all(image: &Device, also: Option<usize>, most_bytes: u64) -> Outc
 
 fn numbers(image: &Device) -> Vec<u32> {
     let disk = Disk::from_device(Path::new(PATH), Arc::clone(image));
-    disk.map(|disk| disk.volumes().iter().map(voltar::volume::Volume::number).collect()).unwrap_or_default()
+    disk.map(|disk| disk.volumes().iter().filter_map(|volume| volume.id().number()).collect())
+        .unwrap_or_default()
 }
 
 /// Opens the ext filesystem that has the whole device, and looks at all there is in it.

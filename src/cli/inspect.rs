@@ -14,7 +14,7 @@ use crate::partition::{Partition, Scheme};
 use crate::printable::Printable;
 use crate::sandbox::Writing;
 use crate::units::Bytes;
-use crate::volume::{Disk, Held, Volume, WHOLE};
+use crate::volume::{Disk, Held, Volume, VolumeId};
 use crate::worker::child::Source;
 
 /// Which columns are numbers.
@@ -84,9 +84,9 @@ fn as_text(disk: &Disk, seen: &[Seen<'_>]) -> String {
     let table_fault = disk.table().and_then(|table| table.fault.as_ref());
     let faults = table_fault.into_iter().chain(disk.doubts()).map(|fault| format!("issue: {fault}"));
     let of_volumes = seen.iter().flat_map(|seen| {
-        seen.faults.iter().map(|fault| match seen.volume.number() {
-            WHOLE => format!("issue: {fault}"),
-            number => format!("issue: partition {number}: {fault}"),
+        seen.faults.iter().map(|fault| match seen.volume.id() {
+            VolumeId::Whole => format!("issue: {fault}"),
+            id => format!("issue: {}: {fault}", id.title()),
         })
     });
     for line in warnings.chain(faults).chain(of_volumes) {
@@ -100,9 +100,9 @@ fn as_text(disk: &Disk, seen: &[Seen<'_>]) -> String {
 
 fn row(seen: &Seen<'_>) -> [String; 9] {
     let Seen { volume, summary, .. } = seen;
-    let number = match volume.number() {
-        WHOLE => "whole".to_owned(),
-        number => format!("p{number}"),
+    let number = match volume.id() {
+        VolumeId::Whole => "whole".to_owned(),
+        id => id.to_string(),
     };
     let (label, uuid) = match volume.contents() {
         Contents::Known(signature) => (signature.label.clone(), signature.uuid.clone()),
@@ -151,7 +151,7 @@ fn as_json(disk: &Disk, seen: &[Seen<'_>]) -> Value {
 fn volume_json(seen: &Seen<'_>) -> Value {
     let Seen { volume, summary, faults } = seen;
     let mut fields = json!({
-        "number": volume.number(),
+        "number": volume.id().number(),
         "start_bytes": volume.range().start(),
         "len_bytes": volume.range().len(),
         "holds": volume.name(),

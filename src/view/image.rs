@@ -11,7 +11,7 @@ use crate::device::ReadAt;
 use crate::error::{Error, Issue, Kind, Result};
 use crate::filesystem::{Content, FileKind, Filesystem, Inode};
 use crate::tree::{self, Exclude, Step, Walk};
-use crate::volume::{Disk, Held, Volume};
+use crate::volume::{Disk, Held, Standing, Volume, VolumeId};
 
 /// Runs of data of a volume that are kept; what lies behind them is read, holes and all.
 const RUNS_MOST: usize = 1 << 20;
@@ -19,14 +19,16 @@ const RUNS_MOST: usize = 1 << 20;
 /// A disk.
 pub(super) struct Image {
     disk: Disk,
-    /// Numbers of the volumes that an archive of it would have.
-    numbers: Vec<u32>,
+    /// The volumes that an archive of it would have.
+    ids: Vec<VolumeId>,
     /// Whether its one volume is its own root.
     is_bare: bool,
     /// Of each volume, its filesystem; `None` where it can't be read, and the volume is an image.
     filesystems: Vec<OnceLock<Option<Arc<dyn Filesystem>>>>,
     /// Of each volume, whether it is all zeros: an archive leaves such out.
     empty: Vec<OnceLock<bool>>,
+    /// Of each volume, whether its layer's faults are among the issues.
+    told: Vec<OnceLock<()>>,
     issues: Issues,
 }
 
@@ -40,14 +42,15 @@ struct In<'a> {
 
 impl Image {
     pub(super) fn new(disk: Disk) -> Result<Self> {
-        let is_bare = disk.table().is_none();
-        let numbers: Vec<u32> = disk.select(&[])?.iter().map(|volume| volume.number()).collect();
-        let filesystems = numbers.iter().map(|_| OnceLock::new()).collect();
-        let empty = numbers.iter().map(|_| OnceLock::new()).collect();
+        let ids: Vec<VolumeId> = disk.select(&[])?.iter().map(|volume| volume.id().clone()).collect();
+        let is_bare = ids == [VolumeId::Whole];
+        let filesystems = ids.iter().map(|_| OnceLock::new()).collect();
+        let empty = ids.iter().map(|_| OnceLock::new()).collect();
+        let told = ids.iter().map(|_| OnceLock::new()).collect();
         let issues = Issues::default();
         let doubts = disk.doubts().iter().map(|doubt| Error::new(Kind::Ambiguous, doubt.clone()));
         doubts.for_each(|doubt| issues.add(doubt.into()));
-        Ok(Self { disk, numbers, is_bare, filesystems, empty, issues })
+        Ok(Self { disk, ids, is_bare, filesystems, empty, told, issues })
     }
 
     fn issue(&self, issue: impl Into<Issue>) {
@@ -55,9 +58,9 @@ impl Image {
     }
 
     fn volumes(&self) -> impl Iterator<Item = In<'_>> {
-        self.numbers.iter().enumerate().filter_map(|(index, number)| {
-            let volume = self.disk.volume(*number).ok()?;
-            let folder = if self.is_bare { Vec::new() } else { format!("p{number}").into_bytes() };
+        self.ids.iter().enumerate().filter_map(|(index, id)| {
+            let volume = self.disk.volume(id.clone()).ok()?;
+            let folder = if self.is_bare { Vec::new() } else { id.folder() };
             Some(In { index, volume, folder })
         })
     }
@@ -70,7 +73,7 @@ impl Image {
                 Some(Arc::from(opened))
             }
             Err(error) => {
-                self.issue(Issue { path: Some(image_name(place.volume.number())), error });
+                self.issue(Issue { path: Some(place.volume.id().image()), error });
                 None
             }
         };
@@ -83,6 +86,18 @@ impl Image {
             let message = format!("there are no files in it: it holds {}", place.volume.name());
             place.volume.locate(Error::new(Kind::Unsupported, message))
         })
+    }
+
+    /// Makes issues of what layers could not read of a volume.
+    fn tell_layer_faults(&self, place: &In<'_>) {
+        let volume = place.volume;
+        let tell = || {
+            volume.layer_faults().for_each(|fault| self.issue(fault));
+            if let Standing::Lost(error) | Standing::Closed(error) = volume.standing() {
+                self.issue(Issue { path: Some(volume.id().image()), error: volume.locate(error.clone()) });
+            }
+        };
+        self.told.get(place.index).into_iter().for_each(|told| *told.get_or_init(tell));
     }
 
     /// The volume that has a path, and the path in it.
@@ -99,8 +114,8 @@ impl Image {
         if !is_image || self.is_empty(place) {
             return None;
         }
-        let number = place.volume.number();
-        Some(Item::image(image_name(number), number, place.volume.device().len_bytes()))
+        let id = place.volume.id();
+        Some(Item::image(id.image(), id.clone(), place.volume.device().len_bytes()))
     }
 
     /// Whether the root is no directory of a filesystem, but has the volumes in it.
@@ -175,11 +190,6 @@ impl Image {
     }
 }
 
-/// Name of a volume that is stored as an image.
-fn image_name(number: u32) -> Vec<u8> {
-    format!("p{number}.img").into_bytes()
-}
-
 /// Finds a volume's data as far as its device tells without being read: position twice, and length.
 fn runs(device: &dyn ReadAt) -> Vec<(u64, u64, u64)> {
     let (mut runs, mut at) = (Vec::new(), 0);
@@ -197,13 +207,19 @@ fn runs(device: &dyn ReadAt) -> Vec<(u64, u64, u64)> {
 fn body(place: &In<'_>, content: Content) -> Body {
     match content {
         Content::Inline(bytes) => Body::Inline(bytes),
-        Content::Extents(extents) => Body::Extents(place.volume.number(), extents),
+        Content::Extents(extents) => Body::Extents(place.volume.id().clone(), extents),
     }
 }
 
 impl Place for Image {
     fn walk(&self, below: &[u8], each: &mut Each<'_>) -> Result<()> {
         for place in self.volumes() {
+            if [&place.folder, &place.volume.id().image()]
+                .iter()
+                .any(|name| is_below(name, below) || is_below(below, name))
+            {
+                self.tell_layer_faults(&place);
+            }
             if let Some(image) = self.as_image(&place) {
                 if is_below(&image.path, below) {
                     each(image)?;
@@ -223,6 +239,7 @@ impl Place for Image {
     fn list(&self, directory: &[u8], each: &mut Each<'_>) -> Result<()> {
         if directory.is_empty() && self.is_directory_of_volumes() {
             for place in self.volumes() {
+                self.tell_layer_faults(&place);
                 match self.readable(&place) {
                     Some(_) => each(self.find(&place.folder, false)?)?,
                     None => self.as_image(&place).map_or(Ok(()), &mut *each)?,
@@ -280,14 +297,14 @@ impl Place for Image {
 
     fn open(&self, item: &Item) -> Result<Data> {
         match &item.body {
-            Body::Volume(number) => {
-                let device = self.disk.volume(*number)?.device().clone();
+            Body::Volume(id) => {
+                let device = self.disk.volume(id.clone())?.device().clone();
                 let runs = runs(device.as_ref());
                 Ok(Data::on_device(device, runs.into_iter(), item.size))
             }
             Body::Inline(bytes) => Ok(Data::here(bytes.clone(), item.size)),
-            Body::Extents(number, extents) => {
-                let place = self.volumes().find(|place| place.volume.number() == *number);
+            Body::Extents(id, extents) => {
+                let place = self.volumes().find(|place| place.volume.id() == id);
                 let place = place.ok_or_else(|| missing(&item.path))?;
                 Ok(Data::of_extents(self.filesystem(&place)?, extents, item.size))
             }

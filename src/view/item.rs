@@ -4,6 +4,7 @@ use super::name::of_entry;
 use crate::archive::flags_text;
 use crate::archive::read::{Content, EntryKind, ManifestEntry, Member, MemberKind};
 use crate::filesystem::{Attribute, Extent, FileKind, Inode, InodeId, Timestamp};
+use crate::volume::VolumeId;
 
 /// Whether a path begins at the root.
 fn is_absolute(path: &[u8]) -> bool {
@@ -62,12 +63,12 @@ pub(super) enum Body {
     Nowhere,
     /// In the archive's member whose first header is at this position of the tar stream.
     Member(u64),
-    /// On the volume with this number.
-    Extents(u32, Vec<Extent>),
+    /// On this volume.
+    Extents(VolumeId, Vec<Extent>),
     /// Here.
     Inline(Vec<u8>),
     /// The volume itself.
-    Volume(u32),
+    Volume(VolumeId),
 }
 
 impl Body {
@@ -138,8 +139,8 @@ impl Item {
     }
 
     /// A raw image.
-    pub(super) fn image(path: Vec<u8>, number: u32, len_bytes: u64) -> Self {
-        Self { size: len_bytes, body: Body::Volume(number), ..Self::new(path, ItemKind::Image, 0o600) }
+    pub(super) fn image(path: Vec<u8>, id: VolumeId, len_bytes: u64) -> Self {
+        Self { size: len_bytes, body: Body::Volume(id), ..Self::new(path, ItemKind::Image, 0o600) }
     }
 
     fn new(path: Vec<u8>, kind: ItemKind, mode: u16) -> Self {

@@ -13,7 +13,7 @@ use crate::archive::read::{Container, Manifest};
 use crate::archive::{Algorithm, ArchiveFiles, Compression, settle};
 use crate::device::{self, Device, Io};
 use crate::error::{Error, Kind, Result};
-use crate::volume::Disk;
+use crate::volume::{Devices, Disk};
 
 /// A file or device, and a path in it: `FILE`, or `FILE:PATH`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,9 +109,13 @@ impl Opened {
     }
 
     fn parse(self) -> Result<Box<dyn Place>> {
-        let disk = Disk::from_device_with(&self.file, Device::clone(&self.device), self.sector_bytes);
+        let journal = self.journal.clone();
+        let sector_bytes = self.sector_bytes;
+        let devices =
+            Devices { journal, sector_bytes, ..Devices::new(&self.file, Device::clone(&self.device)) };
+        let disk = Disk::from_devices(devices);
         if self.is_device {
-            return self.disk(disk?);
+            return Self::disk(disk?);
         }
         let is_disk = |disk: &Disk| disk.is_recognised() && !disk.is_damaged_filesystem();
         if Container::is_archive(&self.device)? {
@@ -119,7 +123,7 @@ impl Opened {
             // A file that can't be unpacked is an archive: a damaged one.
             return match (disk, packed.check_is_tar()) {
                 (Ok(disk), Err(error)) if is_disk(&disk) && error.kind() == Kind::Unrecognised => {
-                    self.disk(disk)
+                    Self::disk(disk)
                 }
                 (_, Err(error)) if error.kind() == Kind::Unrecognised => Err(error),
                 (Ok(disk), _) if is_disk(&disk) => {
@@ -132,7 +136,7 @@ impl Opened {
             };
         }
         match disk? {
-            disk if disk.is_recognised() => self.disk(disk),
+            disk if disk.is_recognised() => Self::disk(disk),
             // Zeros, as long as the shortest tar has at its end.
             _ if Container::of_zeros(&self.device)? => self.archive(),
             _ if Compression::of_name(&self.file.to_string_lossy()).is_some() => {
@@ -142,16 +146,12 @@ impl Opened {
             }
             disk => {
                 disk.require_disk()?;
-                self.disk(disk)
+                Self::disk(disk)
             }
         }
     }
 
-    fn disk(self, disk: Disk) -> Result<Box<dyn Place>> {
-        let disk = match &self.journal {
-            Some(journal) => disk.with_journal(journal),
-            None => disk,
-        };
+    fn disk(disk: Disk) -> Result<Box<dyn Place>> {
         Ok(Box::new(Image::new(disk)?))
     }
 

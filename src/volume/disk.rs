@@ -1,23 +1,28 @@
 //! A disk: its partition table, and in each volume what the probe finds.
 
+use std::collections::BTreeSet;
+use std::mem;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::assembly::Assembly;
+use super::devices::Devices;
+use super::id::VolumeId;
+use super::node::{Standing, Volume};
 use crate::device::{self, Counting, Device, Io, ReadAt as _, Window};
 use crate::error::{Error, Kind, Result};
 use crate::filesystem::{Contents, probe};
 use crate::partition::{self, Scheme, Table};
 use crate::units::ByteRange;
 
-use super::node::{Volume, WHOLE};
-
 /// Bytes of the smallest sector that a disk has.
 const LEAST_SECTOR_BYTES: u64 = 512;
 
-/// A device or image file, with its partition table read.
+/// A device or image file, with its partition table read and its layers opened.
 pub struct Disk {
     path: PathBuf,
     device: Arc<Counting>,
+    further: Vec<Arc<Counting>>,
     table: Option<Table>,
     volumes: Vec<Volume>,
     warnings: Vec<String>,
@@ -51,52 +56,79 @@ impl Disk {
     ///
     /// As [`Disk::open`].
     pub fn from_device(path: &Path, device: Device) -> Result<Self> {
-        Self::from_device_with(path, device, None)
+        Self::from_devices(Devices::new(path, device))
     }
 
-    /// As [`Disk::from_device`], with a say in how many bytes the sectors have that the partition
-    /// table counts in.
+    /// As [`Disk::from_device`], with all that the user gave to read the disk.
     ///
     /// # Errors
     ///
     /// As [`Disk::open`].
-    pub fn from_device_with(path: &Path, device: Device, sector_bytes: Option<u32>) -> Result<Self> {
-        let device = Arc::new(Counting::new(device));
-        let whole: Device = Arc::<Counting>::clone(&device);
-        let probed = probe(&whole);
-        let whole = Volume::whole(path, whole, or_unknown(&probed));
+    pub fn from_devices(devices: Devices) -> Result<Self> {
+        let Devices { path, device, further, journal, sector_bytes, keys } = devices;
         let mut disk = Self {
-            path: path.to_path_buf(),
-            device,
+            path,
+            device: Arc::new(Counting::new(device)),
+            further: Vec::new(),
             table: None,
             volumes: Vec::new(),
             warnings: Vec::new(),
             doubts: Vec::new(),
             unreadable: None,
         };
-        let Some(table) = disk.read_table(&whole, sector_bytes)? else {
+        disk.read(sector_bytes)?;
+        disk.assemble(further, &keys)?;
+        if let Some(journal) = &journal {
+            disk.volumes.iter_mut().for_each(|volume| volume.set_journal(journal));
+        }
+        Ok(disk)
+    }
+
+    /// Finds the partitions, or takes the whole device as one volume.
+    fn read(&mut self, sector_bytes: Option<u32>) -> Result<()> {
+        let whole: Device = Arc::<Counting>::clone(&self.device);
+        let probed = probe(&whole);
+        let whole = Volume::of_device(&self.path, VolumeId::Whole, whole, or_unknown(&probed));
+        let Some(table) = self.read_table(&whole, sector_bytes)? else {
             if whole.contents() == &Contents::Unknown {
                 probed?;
             }
-            disk.volumes = vec![whole];
-            return Ok(disk);
+            self.volumes = vec![whole];
+            return Ok(());
         };
-        let volumes = disk.partitions(&table)?;
+        let volumes = self.partitions(&table)?;
         if is_left_over(&table, &volumes, &whole) {
             let name = whole.name();
-            disk.doubts.push(format!(
+            self.doubts.push(format!(
                 "taken as {name} over the whole device, and the partition table as a leftover: no partition holds anything known"
             ));
-            disk.volumes = vec![whole];
-            return Ok(disk);
+            self.volumes = vec![whole];
+            return Ok(());
         }
-        disk.warnings.extend(table.warnings.iter().cloned());
-        disk.volumes = volumes;
+        self.warnings.extend(table.warnings.iter().cloned());
+        self.volumes = volumes;
         if table.scheme == Scheme::Mbr && whole.is_readable() && whole.filesystem().is_ok() {
-            disk.volumes.push(whole);
+            self.volumes.push(whole);
         }
-        disk.table = Some(table);
-        Ok(disk)
+        self.table = Some(table);
+        Ok(())
+    }
+
+    /// Opens the layers of this disk and of the further ones.
+    fn assemble(&mut self, further: Vec<(PathBuf, Device)>, keys: &[Vec<u8>]) -> Result<()> {
+        let mut assembly = Assembly::new(&self.path, mem::take(&mut self.volumes));
+        for (number, (path, device)) in (2..).zip(further) {
+            let device = Arc::new(Counting::new(device));
+            self.further.push(Arc::clone(&device));
+            let device: Device = device;
+            let contents = probe(&device).map_err(|error| error.on(&path))?;
+            assembly.open_disk(Volume::of_device(&path, VolumeId::Disk(number), device, contents));
+        }
+        assembly.open(keys);
+        let (volumes, warnings) = assembly.end();
+        self.volumes = volumes;
+        self.warnings.extend(warnings);
+        Ok(())
     }
 
     /// The partition table. A damaged one that leads to no partition counts as none, and is a
@@ -127,13 +159,6 @@ impl Disk {
         Ok(None)
     }
 
-    /// Says which device has the journal, for filesystems that have it on another one.
-    #[must_use]
-    pub fn with_journal(mut self, journal: &Device) -> Self {
-        self.volumes.iter_mut().for_each(|volume| volume.set_journal(journal));
-        self
-    }
-
     fn partitions(&self, table: &Table) -> Result<Vec<Volume>> {
         let mut volumes = Vec::new();
         for partition in table.partitions.iter().filter(|partition| !partition.is_container) {
@@ -147,7 +172,7 @@ impl Disk {
                 true => Contents::Unknown,
                 false => or_unknown(&probe(&window)),
             };
-            volumes.push(Volume::partition(&self.path, window, partition, contents));
+            volumes.push(Volume::of_partition(&self.path, window, partition, contents));
         }
         Ok(volumes)
     }
@@ -173,7 +198,8 @@ impl Disk {
     /// Bytes that were read from the device so far, by everything that reads through this disk.
     #[must_use]
     pub fn bytes_read(&self) -> u64 {
-        self.device.bytes_read()
+        let further = self.further.iter().map(|device| device.bytes_read());
+        further.fold(self.device.bytes_read(), u64::saturating_add)
     }
 
     /// The partition table; `None` where one filesystem has the whole device.
@@ -200,38 +226,48 @@ impl Disk {
         self.unreadable.as_ref()
     }
 
-    /// The partitions, without those that only hold others; or the whole device as [`WHOLE`], where it has no table.
+    /// All volumes, each behind the first one that it lies on: partitions, without those that only
+    /// hold others, or the whole device where it has no table; and what layers found on them.
     ///
-    /// A device that can be read both ways has its partitions and [`WHOLE`].
+    /// A device that can be read both ways has its partitions and the whole.
     #[must_use]
     pub fn volumes(&self) -> &[Volume] {
         &self.volumes
     }
 
-    /// The volume with this number: a partition, or [`WHOLE`].
+    /// The volume with this identity. A number is that of a partition, or 0 for the whole device.
     ///
     /// # Errors
     ///
     /// [`Kind::Usage`] when there is none.
-    pub fn volume(&self, number: u32) -> Result<&Volume> {
-        self.volumes.iter().find(|volume| volume.number() == number).ok_or_else(|| {
-            let numbers: Vec<String> =
-                self.volumes.iter().map(|volume| volume.number().to_string()).collect();
-            let list = if numbers.is_empty() { "none".to_owned() } else { numbers.join(", ") };
-            let partitions = self.table.iter().flat_map(|table| &table.partitions);
-            let message = match partitions.filter(|partition| partition.number == number).count() {
-                0 if self.table.is_none() => {
-                    format!(
-                        "there is no partition {number}: there is no partition table; 0 is the whole device"
-                    )
-                }
-                0 => format!("there is no partition {number}; there are: {list}"),
-                _ => format!(
-                    "partition {number} is an extended one, which only holds others; there are: {list}"
-                ),
-            };
-            Error::new(Kind::Usage, message).on(&self.path)
-        })
+    pub fn volume(&self, id: impl Into<VolumeId>) -> Result<&Volume> {
+        let id = id.into();
+        self.volumes
+            .iter()
+            .find(|volume| volume.id() == &id)
+            .ok_or_else(|| Error::new(Kind::Usage, self.missing(&id)).on(&self.path))
+    }
+
+    /// Why there is no volume with this identity, and which ones there are.
+    fn missing(&self, id: &VolumeId) -> String {
+        let name = |id: &VolumeId| id.number().map_or_else(|| id.to_string(), |number| number.to_string());
+        let names: Vec<String> = self.volumes.iter().map(|volume| name(volume.id())).collect();
+        let list = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+        let Some(number) = id.number() else {
+            return format!("there is no volume {id}; there are: {list}");
+        };
+        let mut partitions = self.table.iter().flat_map(|table| &table.partitions);
+        if partitions.any(|partition| partition.number == number) {
+            return format!(
+                "partition {number} is an extended one, which only holds others; there are: {list}"
+            );
+        }
+        match self.table {
+            Some(_) => format!("there is no partition {number}; there are: {list}"),
+            None => {
+                format!("there is no partition {number}: there is no partition table; 0 is the whole device")
+            }
+        }
     }
 
     /// Why there may be partitions that nobody knows of.
@@ -270,29 +306,42 @@ impl Disk {
         Err(Error::new(Kind::Unrecognised, message).on(&self.path))
     }
 
-    /// The volumes that make up the disk: those with the given numbers, or all where none is given.
+    /// The volumes with the given identities. Where none is given, those that make up the disk: each
+    /// one but those whose content is in the volumes on them.
     ///
     /// # Errors
     ///
-    /// When a number is not there, or when, for all of them, the device can be read in two ways.
-    pub fn select(&self, numbers: &[u32]) -> Result<Vec<&Volume>> {
-        if !numbers.is_empty() {
-            let mut numbers = numbers.to_vec();
-            numbers.sort_unstable();
-            numbers.dedup();
-            return numbers.into_iter().map(|number| self.volume(number)).collect();
+    /// When a volume is not there, or when, for all of them, the device can be read in two ways.
+    pub fn select(&self, ids: &[VolumeId]) -> Result<Vec<&Volume>> {
+        if !ids.is_empty() {
+            let ids: BTreeSet<&VolumeId> = ids.iter().collect();
+            return ids.into_iter().map(|id| self.volume(id.clone())).collect();
         }
-        if self.table.is_some()
-            && let Some(whole) = self.volumes.iter().find(|volume| volume.number() == WHOLE)
-        {
-            let message = format!(
-                "there is a partition table, and {} over the whole device; --partition 0 takes the latter, \
-                 --partition N a partition",
-                whole.name()
-            );
-            return Err(Error::new(Kind::Ambiguous, message).on(&self.path));
-        }
-        Ok(self.volumes.iter().collect())
+        self.check_unambiguous()?;
+        let is_stored = |volume: &&Volume| !matches!(volume.standing(), Standing::Opened);
+        Ok(self.volumes.iter().filter(is_stored).collect())
+    }
+
+    /// The volumes of which raw images hold all of the disk, each byte once: partitions, or the
+    /// whole device, and no layer on them.
+    ///
+    /// # Errors
+    ///
+    /// When the device can be read in two ways.
+    pub fn select_lowest(&self) -> Result<Vec<&Volume>> {
+        self.check_unambiguous()?;
+        Ok(self.volumes.iter().filter(|volume| !volume.is_layered()).collect())
+    }
+
+    fn check_unambiguous(&self) -> Result<()> {
+        let whole = self.volumes.iter().find(|volume| volume.id() == &VolumeId::Whole);
+        let Some(whole) = whole.filter(|_| self.table.is_some()) else { return Ok(()) };
+        let message = format!(
+            "there is a partition table, and {} over the whole device; --partition 0 takes the latter, \
+             --partition N a partition",
+            whole.name()
+        );
+        Err(Error::new(Kind::Ambiguous, message).on(&self.path))
     }
 }
 

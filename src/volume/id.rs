@@ -212,7 +212,7 @@ fn parse(text: &str, depth: usize) -> Option<VolumeId> {
     }
     let numbered = |prefix: &str| number(text.strip_prefix(prefix)?);
     if let Some(number) = numbered("").or_else(|| numbered("p")) {
-        return Some(if number == 0 { VolumeId::Whole } else { VolumeId::Partition(number) });
+        return Some(VolumeId::from(number));
     }
     if let Some(number) = numbered("disk").filter(|number| *number > 1) {
         return Some(VolumeId::Disk(number));
@@ -254,6 +254,13 @@ fn mapped(text: &str) -> Option<(String, String)> {
     let (group, name) = marked.split_once('-')?;
     let plain = |text: &str| text.replace(DOUBLED, "-");
     (!name.contains('-')).then(|| (plain(group), plain(name)))
+}
+
+impl From<u32> for VolumeId {
+    /// A partition by its number, or the whole disk for 0.
+    fn from(number: u32) -> Self {
+        if number == 0 { Self::Whole } else { Self::Partition(number) }
+    }
 }
 
 impl Serialize for VolumeId {

@@ -9,14 +9,17 @@
 //! # Ok::<(), voltar::Error>(())
 //! ```
 
+mod assembly;
+mod devices;
 mod disk;
 mod id;
 pub mod layer;
 mod node;
 
+pub use devices::Devices;
 pub use disk::Disk;
 pub use id::VolumeId;
-pub use node::{Held, Volume, WHOLE};
+pub use node::{Held, Standing, Volume};
 
 /// The name of a volume of which the probe knows nothing.
 const UNKNOWN: &str = "unknown";

@@ -1,7 +1,10 @@
-//! One partition, or a whole device: a range of bytes, and what is in it.
+//! One volume of a disk: bytes, and what is in them.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use super::id::VolumeId;
+use super::layer::Found;
 use crate::device::Device;
 use crate::error::{Error, Kind, Result};
 use crate::filesystem::{self, Contents, FileKind, Filesystem};
@@ -9,19 +12,43 @@ use crate::partition::Partition;
 use crate::tree;
 use crate::units::ByteRange;
 
-/// The number of a volume that is the whole device.
-pub const WHOLE: u32 = 0;
-
 /// Longest file that [`Volume::read`] reads into memory.
 const READ_MOST: u64 = 1 << 30;
 
-/// A partition, or the whole of a device without a table.
+/// A partition, a logical volume, an array, or the whole of a device.
 pub struct Volume {
     path: PathBuf,
+    id: VolumeId,
     device: Device,
+    len_bytes: u64,
     partition: Option<Partition>,
     contents: Contents,
     journal: Option<Device>,
+    /// How a layer made it: `linear`, `raid1`; empty for the disk and its partitions.
+    kind: &'static str,
+    /// The UUID that its layer gives it.
+    uuid: String,
+    faults: Vec<Error>,
+    members: Vec<VolumeId>,
+    depth: usize,
+    standing: Standing,
+}
+
+/// How a volume stands to the layers above it.
+#[derive(Clone, Debug)]
+pub enum Standing {
+    /// No layer takes it: what it holds is stored.
+    Own,
+    /// A layer opened it, and all of the volumes on it can be read. They are stored in its place.
+    Opened,
+    /// A layer opened it, but these volumes on it can't be read. It is stored as well.
+    Partly(Vec<VolumeId>),
+    /// It can't be opened without something that the user did not give, and is stored raw.
+    Locked(String),
+    /// Its layer can't open it, and it is stored raw.
+    Closed(Error),
+    /// Its layer knows it, but can't read it: it has no bytes.
+    Lost(Error),
 }
 
 /// What is to be done with a volume.
@@ -36,12 +63,59 @@ pub enum Held {
 }
 
 impl Volume {
-    pub(super) fn whole(path: &Path, device: Device, contents: Contents) -> Self {
-        Self { path: path.to_path_buf(), device, partition: None, contents, journal: None }
+    /// A device without layers below it.
+    pub(super) fn of_device(path: &Path, id: VolumeId, device: Device, contents: Contents) -> Self {
+        let len_bytes = device.len_bytes();
+        Self {
+            path: path.to_path_buf(),
+            id,
+            device,
+            len_bytes,
+            partition: None,
+            contents,
+            journal: None,
+            kind: "",
+            uuid: String::new(),
+            faults: Vec::new(),
+            members: Vec::new(),
+            depth: 0,
+            standing: Standing::Own,
+        }
     }
 
-    pub(super) fn partition(path: &Path, device: Device, partition: &Partition, contents: Contents) -> Self {
-        Self { path: path.to_path_buf(), device, partition: Some(partition.clone()), contents, journal: None }
+    pub(super) fn of_partition(
+        path: &Path,
+        device: Device,
+        partition: &Partition,
+        contents: Contents,
+    ) -> Self {
+        let id = VolumeId::Partition(partition.number);
+        let partition = Some(partition.clone());
+        Self { partition, depth: 1, ..Self::of_device(path, id, device, contents) }
+    }
+
+    /// A volume that a layer found on `members`.
+    pub(super) fn of_layer(
+        path: &Path,
+        found: Found,
+        contents: Contents,
+        members: Vec<VolumeId>,
+        depth: usize,
+    ) -> Self {
+        let Found { id, kind, uuid, len_bytes, device, faults, .. } = found;
+        let (device, standing) = match device {
+            Ok(device) => (device, Standing::Own),
+            Err(error) => {
+                let nothing: Device = Arc::new(Vec::new());
+                (nothing, Standing::Lost(error))
+            }
+        };
+        let volume = Self::of_device(path, id, device, contents);
+        Self { len_bytes, kind, uuid, faults, members, depth, standing, ..volume }
+    }
+
+    pub(super) fn stand(&mut self, standing: Standing) {
+        self.standing = standing;
     }
 
     /// Says where the journal is, for a filesystem that has it on another device.
@@ -49,10 +123,57 @@ impl Volume {
         self.journal = Some(Device::clone(journal));
     }
 
-    /// The partition's number, or [`WHOLE`].
+    /// Where it is.
     #[must_use]
-    pub fn number(&self) -> u32 {
-        self.partition.as_ref().map_or(WHOLE, |partition| partition.number)
+    pub fn id(&self) -> &VolumeId {
+        &self.id
+    }
+
+    /// How its layer made it: `linear`, `raid1`, `thin`; empty for the disk and its partitions.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        self.kind
+    }
+
+    /// The UUID that its layer gives it; empty when it has none.
+    #[must_use]
+    pub fn uuid(&self) -> &str {
+        &self.uuid
+    }
+
+    /// The volumes that it lies on, where a layer made it.
+    #[must_use]
+    pub fn members(&self) -> &[VolumeId] {
+        &self.members
+    }
+
+    /// How many layers are below it.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        self.depth
+    }
+
+    /// How it stands to the layers above it.
+    #[must_use]
+    pub fn standing(&self) -> &Standing {
+        &self.standing
+    }
+
+    /// Whether its layer is LVM, RAID or encryption, or one above these.
+    #[must_use]
+    pub fn is_layered(&self) -> bool {
+        !self.kind.is_empty()
+    }
+
+    /// Length in bytes, also when it can't be read.
+    #[must_use]
+    pub fn len_bytes(&self) -> u64 {
+        self.len_bytes
+    }
+
+    /// What is wrong with it by its layer, though it can be read.
+    pub fn layer_faults(&self) -> impl Iterator<Item = Error> {
+        self.faults.iter().map(|fault| self.locate(fault.clone()))
     }
 
     /// The entry in the partition table, where there is one.
@@ -61,10 +182,10 @@ impl Volume {
         self.partition.as_ref()
     }
 
-    /// Where it lies on the device.
+    /// Where it lies on the disk; from 0 for what does not lie there in one piece.
     #[must_use]
     pub fn range(&self) -> ByteRange {
-        let whole = || ByteRange::new(0, self.device.len_bytes());
+        let whole = || ByteRange::new(0, self.len_bytes);
         self.partition.as_ref().map(|partition| partition.range).or_else(whole).unwrap_or(ByteRange::EMPTY)
     }
 
@@ -165,9 +286,10 @@ impl Volume {
     #[must_use]
     pub fn locate(&self, error: Error) -> Error {
         let error = error.on(&self.path);
-        match self.number() {
-            WHOLE => error,
-            number => error.in_partition(number),
+        match &self.id {
+            VolumeId::Whole => error,
+            VolumeId::Partition(number) => error.in_partition(*number),
+            other => error.in_volume(&other.to_string()),
         }
     }
 }

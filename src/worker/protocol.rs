@@ -245,6 +245,9 @@ pub struct Told {
     /// Number of the partition.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub partition: Option<u32>,
+    /// Name of the volume that is not a partition.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub volume: Option<String>,
     /// Number of the inode.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inode: Option<u64>,
@@ -264,6 +267,7 @@ impl From<&Error> for Told {
             message: error.cause().to_string(),
             on_hex: place.path.as_ref().map(|path| hex::encode(path.as_os_str().as_bytes())),
             partition: place.partition,
+            volume: place.volume.clone(),
             inode: place.inode,
             tree: place.tree,
             byte: place.offset_bytes,
@@ -274,12 +278,13 @@ impl From<&Error> for Told {
 impl From<Told> for Error {
     /// Texts of a worker are not trusted: we make them harmless for a terminal.
     fn from(told: Told) -> Self {
-        let Told { kind, message, on_hex, partition, inode, tree, byte } = told;
+        let Told { kind, message, on_hex, partition, volume, inode, tree, byte } = told;
         let path =
             on_hex.and_then(|text| hex::decode(&text)).map(|bytes| PathBuf::from(OsString::from_vec(bytes)));
         Error::new(Kind::of_name(&kind).unwrap_or(Kind::Internal), harmless(&message)).at(Place {
             path,
             partition,
+            volume: volume.as_deref().map(harmless),
             inode,
             tree,
             offset_bytes: byte,

@@ -169,6 +169,8 @@ fn gaps(table: &Table, device_bytes: u64) -> Vec<ByteRange> {
 
 /// What of a volume is kept besides its files.
 fn header(device: &dyn ReadAt, part: &Part<'_>) -> Option<ByteRange> {
+    // Positions of the records count on the disk.
+    part.volume.id().number()?;
     let range = part.volume.range();
     let len = match &part.treatment {
         Treatment::Files(_) => EXT_BOOT_BYTES,

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::areas::Areas;
 use super::run::Request;
-use super::volumes::{self, Part, Treatment};
+use super::volumes::{Part, Treatment};
 use crate::filesystem::Contents;
 use crate::format::manifest::FORMAT;
 use crate::printable::Printable;
@@ -47,7 +47,7 @@ pub(super) fn head(
 
 fn volume(part: &Part<'_>) -> Value {
     let volume: &Volume = part.volume;
-    let member = || String::from_utf8_lossy(&volumes::member(volume.number())).into_owned();
+    let member = || String::from_utf8_lossy(&volume.id().image()).into_owned();
     let (member, summary) = match &part.treatment {
         Treatment::Files(filesystem) => {
             (Some(String::from_utf8_lossy(&part.folder).into_owned()), Some(filesystem.summary()))
@@ -59,8 +59,8 @@ fn volume(part: &Part<'_>) -> Value {
         Contents::Known(signature) => Some(signature),
         Contents::Unknown => None,
     };
-    json!({
-        "number": volume.number(),
+    let mut record = json!({
+        "number": volume.id().number(),
         "member": member,
         "start_bytes": volume.range().start(),
         "len_bytes": volume.range().len(),
@@ -71,5 +71,18 @@ fn volume(part: &Part<'_>) -> Value {
         "label": signature.map(|signature| signature.label.clone()),
         "volume_uuid": signature.map(|signature| signature.uuid.clone()),
         "filesystem": summary,
-    })
+    });
+    if volume.id().number().is_none()
+        && let Some(fields) = record.as_object_mut()
+    {
+        // It has no number, and does not lie on the disk in one piece.
+        for key in ["number", "start_bytes", "type", "name", "uuid"] {
+            fields.remove(key);
+        }
+        fields.insert("volume".to_owned(), json!(volume.id()));
+        fields.insert("layer".to_owned(), json!(volume.kind()));
+        fields.insert("layer_uuid".to_owned(), json!(volume.uuid()));
+        fields.insert("on".to_owned(), json!(volume.members()));
+    }
+    record
 }

@@ -22,7 +22,7 @@ use crate::format::digest::Algorithm;
 use crate::format::manifest;
 use crate::format::tar::form::Form;
 use crate::tree::{Exclude, Step, Walk};
-use crate::volume::Disk;
+use crate::volume::{Disk, Volume, VolumeId};
 
 /// Which volumes go in as they are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,9 +108,14 @@ pub fn create<'a>(disk: &'a Disk, request: &'a Request<'a>, output: Output<'a>) 
 fn archive<'a>(disk: &'a Disk, request: &'a Request<'a>, output: Output<'a>) -> Result<Report> {
     let level = request.compression.level(request.level)?;
     let observer = request.observer;
-    let volumes = disk.select(&request.partitions)?;
-    let is_bare = volumes.len() == 1 && (disk.table().is_none() || !request.partitions.is_empty());
-    let prepared = volumes::prepare(&volumes, is_bare, request)?;
+    let ids: Vec<VolumeId> = request.partitions.iter().copied().map(VolumeId::from).collect();
+    let volumes = volumes::selected(disk, &ids, request.raw)?;
+    let is_whole = |volume: &Volume| volume.id() == &VolumeId::Whole;
+    let is_bare = volumes.len() == 1 && (!ids.is_empty() || volumes.iter().copied().all(is_whole));
+    if ids.is_empty() && request.raw != Raw::Always {
+        volumes::opened(disk).iter().for_each(|note| observer.note(note));
+    }
+    let prepared = volumes::prepare(&volumes, &ids, is_bare, request)?;
     disk.warnings().iter().for_each(|warning| observer.note(warning));
     let parts = prepared.parts;
     let areas = Areas::read(disk, &parts, is_bare, request.keep_going)?;
@@ -186,11 +191,10 @@ fn items<'a>(
     request: &'a Request<'_>,
     layout: &'a RefCell<Layout>,
 ) -> Box<dyn Iterator<Item = Result<Item>> + 'a> {
-    let number = part.volume.number();
     match &part.treatment {
         Treatment::Empty | Treatment::Nothing => Box::new(std::iter::empty()),
         Treatment::Image(extents) => {
-            let name = volumes::member(number);
+            let name = part.volume.id().image();
             let len_bytes = part.volume.device().len_bytes();
             let image = move || {
                 layout.borrow_mut().begin_part(u64::MAX);

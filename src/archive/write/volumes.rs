@@ -7,7 +7,7 @@ use crate::device::Device;
 use crate::error::{Error, Issue, Kind, Result};
 use crate::filesystem::{Contents, Extent, Filesystem};
 use crate::units::Bytes;
-use crate::volume::{Disk, Held, Volume, WHOLE};
+use crate::volume::{Disk, Held, Standing, Volume, VolumeId};
 
 /// A first pass over a volume that is longer than this takes so long that it is announced.
 const SILENT_BYTES: u64 = 1 << 30;
@@ -38,27 +38,56 @@ pub(super) struct Parts<'a> {
     pub issues: Vec<Issue>,
 }
 
+/// The volumes that go into an archive of the whole disk, or those that the user named.
+///
+/// # Errors
+///
+/// When a volume is not there, or the disk can be read in two ways.
+pub(super) fn selected<'a>(disk: &'a Disk, ids: &[VolumeId], raw: Raw) -> Result<Vec<&'a Volume>> {
+    match raw {
+        Raw::Always if ids.is_empty() => disk.select_lowest(),
+        _ => disk.select(ids),
+    }
+}
+
+/// Says for each volume that is not stored itself which volumes on it are.
+pub(super) fn opened(disk: &Disk) -> Vec<String> {
+    let opened = disk.volumes().iter().filter(|volume| matches!(volume.standing(), Standing::Opened));
+    let note = |volume: &Volume| {
+        let on_it = disk.volumes().iter().filter(|other| other.members().contains(volume.id()));
+        let names: Vec<String> = on_it.map(|other| other.id().to_string()).collect();
+        let names = if names.is_empty() { "no volumes".to_owned() } else { names.join(", ") };
+        format!("{}: {}, stored as the volumes on it: {names}", volume.id().title(), volume.name())
+    };
+    opened.map(note).collect()
+}
+
 /// Decides what becomes of each volume. `is_bare` tells that the only one has no folder of its own.
 ///
 /// A volume that can't be read costs itself: it becomes an image, and an issue.
-pub(super) fn prepare<'a>(volumes: &[&'a Volume], is_bare: bool, request: &Request<'_>) -> Result<Parts<'a>> {
+pub(super) fn prepare<'a>(
+    volumes: &[&'a Volume],
+    ids: &[VolumeId],
+    is_bare: bool,
+    request: &Request<'_>,
+) -> Result<Parts<'a>> {
     let Request { raw, observer, keep_going, .. } = *request;
     let mut parts = Parts { parts: Vec::new(), issues: Vec::new() };
     if volumes.is_empty() {
         observer.note("the partition table has no partitions: the archive has no files");
     }
     for volume in volumes {
-        let number = volume.number();
-        let folder = if is_bare { b".".to_vec() } else { format!("p{number}").into_bytes() };
-        let how = How { raw, keep_going, observer, is_asked_for: request.partitions.contains(&number) };
+        let id = volume.id();
+        let folder = if is_bare { b".".to_vec() } else { id.folder() };
+        let how = How { raw, keep_going, observer, is_asked_for: ids.contains(id) };
         let is_excluded = |name: &[u8]| request.exclude.excludes(name, b"");
         let is_excluded = match held(volume, raw) {
             Held::Filesystem => is_excluded(if is_bare { b"" } else { &folder }),
             // Only its own name leaves an image out: a pattern for files is not meant for it.
-            Held::Other | Held::Swap => is_excluded(&member(number)),
+            Held::Other | Held::Swap => is_excluded(&id.image()),
         };
         let treatment = if is_excluded {
-            observer.note(&format!("{}: excluded", title(volume)));
+            observer.note(&format!("{}: excluded", id.title()));
             Treatment::Nothing
         } else {
             decide(volume, &how, &mut parts.issues)?
@@ -86,8 +115,20 @@ fn held(volume: &Volume, raw: Raw) -> Held {
 }
 
 fn decide(volume: &Volume, how: &How<'_>, issues: &mut Vec<Issue>) -> Result<Treatment> {
-    let (title, number, observer) = (title(volume), volume.number(), how.observer);
+    let (title, observer) = (volume.id().title(), how.observer);
     let whole = |error| Issue { path: None, error };
+    let image = || Some(volume.id().image());
+    match volume.standing() {
+        Standing::Lost(error) => {
+            issues.push(Issue { path: image(), error: volume.locate(error.clone()) });
+            return Ok(Treatment::Nothing);
+        }
+        Standing::Closed(error) => issues.push(Issue { path: image(), error: error.clone() }),
+        Standing::Locked(note) => observer.note(&format!("{title}: {note}")),
+        Standing::Partly(ids) => observer.note(&format!("{title}: {}", stored_too(ids))),
+        Standing::Own | Standing::Opened => {}
+    }
+    issues.extend(volume.layer_faults().map(whole));
     match held(volume, how.raw) {
         Held::Swap if !how.is_asked_for => {
             observer.note(&format!("{title}: swap, skipped"));
@@ -105,7 +146,7 @@ fn decide(volume: &Volume, how: &How<'_>, issues: &mut Vec<Issue>) -> Result<Tre
                 return Ok(Treatment::Files(filesystem));
             }
             Err(error) if costs_itself(&error, how.keep_going) => {
-                issues.push(Issue { path: Some(member(number)), error });
+                issues.push(Issue { path: image(), error });
             }
             Err(error) => return Err(error),
         },
@@ -136,23 +177,32 @@ pub(super) fn costs_itself(error: &Error, keep_going: bool) -> bool {
 /// # Errors
 ///
 /// When a partition is not there, or the disk can be read in two ways.
-pub(crate) fn foresee(disk: &Disk, partitions: &[u32], raw: Raw) -> Result<Vec<String>> {
-    let volumes = disk.select(partitions)?;
+pub(crate) fn foresee(disk: &Disk, ids: &[VolumeId], raw: Raw) -> Result<Vec<String>> {
+    let volumes = selected(disk, ids, raw)?;
     if volumes.is_empty() {
         return Ok(vec!["the partition table has no partitions: the archive has no files".to_owned()]);
     }
-    Ok(volumes.into_iter().map(|volume| foreseen(volume, partitions, raw)).collect())
+    let opened = if ids.is_empty() && raw != Raw::Always { opened(disk) } else { Vec::new() };
+    let stored = volumes.into_iter().map(|volume| foreseen(volume, ids, raw));
+    Ok(opened.into_iter().chain(stored).collect())
 }
 
-fn foreseen(volume: &Volume, partitions: &[u32], raw: Raw) -> String {
-    let (title, name) = (title(volume), volume.name());
+fn foreseen(volume: &Volume, ids: &[VolumeId], raw: Raw) -> String {
+    let (title, name) = (volume.id().title(), volume.name());
+    let why = match volume.standing() {
+        Standing::Lost(error) => return format!("{title}: {}, skipped, an issue", error.cause()),
+        Standing::Closed(error) => format!(" ({})", error.cause()),
+        Standing::Locked(note) => format!(" ({note})"),
+        Standing::Partly(ids) => format!(" ({})", stored_too(ids)),
+        Standing::Own | Standing::Opened => String::new(),
+    };
     let why = match held(volume, raw) {
         Held::Filesystem => match volume.with_root() {
             Ok(_) => return format!("{title}: {name}, its files"),
-            Err(error) => format!(" ({})", error.cause()),
+            Err(error) => format!("{why} ({})", error.cause()),
         },
-        Held::Swap if !partitions.contains(&volume.number()) => return format!("{title}: swap, skipped"),
-        Held::Swap | Held::Other => String::new(),
+        Held::Swap if !ids.contains(volume.id()) => return format!("{title}: swap, skipped"),
+        Held::Swap | Held::Other => why,
     };
     match volume.device().next_data(0) {
         None => format!("{title}: empty, nothing of it is stored"),
@@ -164,14 +214,15 @@ fn foreseen(volume: &Volume, partitions: &[u32], raw: Raw) -> String {
     }
 }
 
-/// The name of a raw image's member.
-pub(super) fn member(number: u32) -> Vec<u8> {
-    format!("p{number}.img").into_bytes()
+/// Why a volume is stored besides volumes on it.
+fn stored_too(lost: &[VolumeId]) -> String {
+    let names: Vec<String> = lost.iter().map(VolumeId::to_string).collect();
+    format!("stored as well, since not all volumes on it can be read ({})", names.join(", "))
 }
 
 fn as_image(volume: &Volume, how: &How<'_>, issues: &mut Vec<Issue>) -> Result<Treatment> {
     let How { raw, keep_going, observer, .. } = *how;
-    let (title, name, device) = (title(volume), volume.name(), volume.device().as_ref());
+    let (title, name, device) = (volume.id().title(), volume.name(), volume.device().as_ref());
     let go_on = || match observer.stop_requested() {
         true => Err(Error::new(Kind::Interrupted, "stopped by a signal")),
         false => Ok(()),
@@ -187,7 +238,7 @@ fn as_image(volume: &Volume, how: &How<'_>, issues: &mut Vec<Issue>) -> Result<T
             return empty();
         }
         let error = Error::new(Kind::Unsupported, format!("{name} can't be read yet, and was skipped"));
-        issues.push(Issue { path: Some(member(volume.number())), error: volume.locate(error) });
+        issues.push(Issue { path: Some(volume.id().image()), error: volume.locate(error) });
         return Ok(Treatment::Nothing);
     }
     if device.len_bytes() > SILENT_BYTES {
@@ -198,17 +249,9 @@ fn as_image(volume: &Volume, how: &How<'_>, issues: &mut Vec<Issue>) -> Result<T
         return empty();
     }
     let bytes = data_bytes(&extents);
-    let member = String::from_utf8_lossy(&member(volume.number())).into_owned();
+    let member = String::from_utf8_lossy(&volume.id().image()).into_owned();
     observer.note(&format!("{title}: {name}, stored as a raw image ({member}), {} of data", Bytes(bytes)));
     Ok(Treatment::Image(extents))
-}
-
-/// What messages call a volume.
-fn title(volume: &Volume) -> String {
-    match volume.number() {
-        WHOLE => "the whole device".to_owned(),
-        number => format!("partition {number}"),
-    }
 }
 
 /// Bytes in all of the extents.

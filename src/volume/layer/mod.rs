@@ -97,7 +97,7 @@ pub struct Opened {
 }
 
 /// Why a member stays closed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Closed {
     /// It holds nothing of this layer: it stays what it was, and nothing is said.
     Nothing,

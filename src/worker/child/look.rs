@@ -4,6 +4,7 @@ use super::{Parent, Reading, Source};
 use crate::archive::foresee;
 use crate::error::Result;
 use crate::sandbox::Writing;
+use crate::volume::VolumeId;
 use crate::worker::look::Look;
 use crate::worker::protocol::Message;
 
@@ -14,7 +15,8 @@ pub(super) fn run(look: Look, parent: &Parent) -> Result<()> {
     // The backup itself reports what the kernel lacks.
     let disk = source.confine(Writing::Receiving, |_| ())?.parse()?;
     let lines = disk.warnings().iter().chain(disk.doubts()).cloned();
-    let lines = lines.chain(foresee(&disk, &partitions, raw)?).collect();
+    let ids: Vec<VolumeId> = partitions.into_iter().map(VolumeId::from).collect();
+    let lines = lines.chain(foresee(&disk, &ids, raw)?).collect();
     parent.tell(&Message::Looked { lines });
     Ok(())
 }

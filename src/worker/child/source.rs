@@ -6,7 +6,7 @@ use crate::archive::read::Container;
 use crate::device::{self, Device, Io};
 use crate::error::{Error, Kind, Result};
 use crate::sandbox::{self, Writing};
-use crate::volume::Disk;
+use crate::volume::{Devices, Disk};
 
 /// How a source is read.
 #[derive(Debug)]
@@ -63,13 +63,11 @@ impl Confined {
     /// Reads what is on the disk: from here on every byte may be hostile.
     pub fn parse(self) -> Result<Disk> {
         let Source { path, device, journal, sector_size, .. } = self.0;
-        let disk = Disk::from_device_with(&path, Device::clone(&device), sector_size);
-        let disk = disk.map_err(|error| error.on(&path))?;
+        let devices =
+            Devices { journal, sector_bytes: sector_size, ..Devices::new(&path, Device::clone(&device)) };
+        let disk = Disk::from_devices(devices).map_err(|error| error.on(&path))?;
         refuse_archive(&disk, device).map_err(|error| error.on(&path))?;
-        Ok(match &journal {
-            Some(journal) => disk.with_journal(journal),
-            None => disk,
-        })
+        Ok(disk)
     }
 }
 
