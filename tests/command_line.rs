@@ -118,14 +118,14 @@ fn bad_sources() {
     let at = |name: &str| folder.path().join(name);
     fs::write(at("empty.img"), "").unwrap();
     fs::write(at("text.img"), "nothing of the kind\n".repeat(1000)).unwrap();
-    fs::write(at("image.qcow2"), [&b"QFI\xfb"[..], &[0; 1000]].concat()).unwrap();
+    fs::write(at("image.qed"), [&b"QED\0"[..], &[0; 1000]].concat()).unwrap();
     let cases = [
         (at("absent.img"), "there is no such file"),
         (folder.path().to_path_buf(), "is a directory"),
         (PathBuf::from("/dev/null"), "is neither a block device nor a regular file"),
         (at("empty.img"), "is empty"),
         (at("text.img"), "no partition table and no known filesystem"),
-        (at("image.qcow2"), "qemu-img convert"),
+        (at("image.qed"), "qemu-img convert"),
     ];
     for (source, words) in cases {
         let target = tempfile::tempdir().unwrap();

@@ -393,7 +393,7 @@ fn a_dry_run_opens_each_source_and_says_what_becomes_of_it_and_a_list_shows_imag
     fs::write(at("disk.img"), disk(&[(0x83, &fixture("ext4")), (0x83, &noise(MIB))], 512)).unwrap();
     fs::write(at("database.img"), noise(2 * MIB)).unwrap();
     fs::File::create(at("blank.img")).unwrap().set_len(1 << 40).unwrap();
-    fs::write(at("other.qcow2"), [&b"QFI\xfb"[..], &[0; 1000]].concat()).unwrap();
+    fs::write(at("other.qed"), [&b"QED\0"[..], &[0; 1000]].concat()).unwrap();
     fs::create_dir(at("backups")).unwrap();
     let sources = |names: &[&str]| -> String {
         names.iter().map(|name| format!("[[source]]\nimage = \"{}\"\n", at(name).display())).collect()
@@ -402,7 +402,7 @@ fn a_dry_run_opens_each_source_and_says_what_becomes_of_it_and_a_list_shows_imag
         let text = format!("{}[destination]\nfolder = \"{}\"\n", sources(names), at("backups").display());
         fs::write(at("voltar.toml"), text).unwrap();
     };
-    configuration(&["disk.img", "database.img", "blank.img", "other.qcow2"]);
+    configuration(&["disk.img", "database.img", "blank.img", "other.qed"]);
     let previewed = voltar(&["run", "--dry-run", "--config", "voltar.toml"], folder.path());
     assert_eq!(previewed.status.code(), Some(1), "{}", said(&previewed));
     for words in [

@@ -7,6 +7,7 @@ mod counting;
 mod direct;
 mod file;
 pub mod foreign;
+pub mod image;
 mod mapped;
 mod open;
 mod reader;
@@ -14,19 +15,29 @@ mod window;
 mod write;
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::error::{Error, Kind, Result};
 use crate::units::ByteRange;
 
 pub use counting::Counting;
-pub use open::{Io, of_file, open};
+pub use open::{Io, of_file};
 pub(crate) use reader::Reader;
 pub use window::Window;
 pub use write::{WritableWindow, WriteAt, WriteDevice, from_file, from_known, open_writable};
 
 /// A device that any thread may hold.
 pub type Device = Arc<dyn ReadAt>;
+
+/// Opens a block device or an image file, read-only, as [`image::open`] does by itself.
+///
+/// # Errors
+///
+/// As [`image::open`].
+pub fn open(path: &Path, io: Io) -> Result<Device> {
+    Ok(image::open(path, io, &image::Wish::default())?.device)
+}
 
 /// Bytes by absolute position.
 pub trait ReadAt: Send + Sync + fmt::Debug {

@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Seek as _, SeekFrom};
-use std::os::unix::fs::{FileExt as _, FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::direct::Direct;
 use super::file::{Backing, Positional};
 use super::mapped::Mapped;
-use super::{Device, foreign};
+use super::Device;
 use crate::error::{Error, Kind, Result};
 
 /// How the bytes come from the device.
@@ -29,17 +29,22 @@ pub enum Io {
     Mmap,
 }
 
-/// Opens a block device or a raw image file, read-only.
+/// A block device or a regular file that is open.
+pub(super) struct Opened {
+    pub device: Device,
+    pub is_block: bool,
+}
+
+/// Opens a block device or a regular file, read-only, whatever its bytes mean.
 ///
 /// # Errors
 ///
-/// [`Kind::Source`] when it can't be opened, is neither of the two, is empty, or is an image in a format that is
-/// not raw; the message says which.
-pub fn open(path: &Path, io: Io) -> Result<Device> {
+/// [`Kind::Source`] when it can't be opened, is neither of the two, or is empty.
+pub(super) fn open_any(path: &Path, io: Io) -> Result<Opened> {
     try_open(path, io).map_err(|error| error.on(path))
 }
 
-fn try_open(path: &Path, io: Io) -> Result<Device> {
+fn try_open(path: &Path, io: Io) -> Result<Opened> {
     let file = open_file(path, 0).map_err(|source| match no_path(path) {
         Some(why) if source.kind() == io::ErrorKind::NotFound => Error::new(Kind::Source, why),
         _ => refused(source),
@@ -49,12 +54,9 @@ fn try_open(path: &Path, io: Io) -> Result<Device> {
     if len_bytes == 0 {
         return Err(unfit("is empty"));
     }
-    if backing == Backing::Image {
-        refuse_foreign(&file, path)?;
-    }
     let direct = || open_file(path, libc::O_DIRECT);
     let second = |file: &File| file.try_clone().map_err(refused);
-    Ok(match io {
+    let device: Device = match io {
         Io::Pread => Arc::new(Positional::new(file, len_bytes, backing)),
         Io::Direct => {
             let direct = direct().map_err(|source| {
@@ -72,7 +74,8 @@ fn try_open(path: &Path, io: Io) -> Result<Device> {
             }
             _ => Arc::new(Positional::new(file, len_bytes, backing)),
         },
-    })
+    };
+    Ok(Opened { device, is_block: backing != Backing::Image })
 }
 
 /// A regular file that is open, of this length. No path is looked at.
@@ -108,15 +111,6 @@ pub(super) fn sector_bytes(rdev: u64) -> u32 {
         .unwrap_or(512)
 }
 
-fn refuse_foreign(file: &File, path: &Path) -> Result<()> {
-    let mut head = [0; foreign::HEAD_BYTES];
-    let len = file.read_at(&mut head, 0).map_err(refused)?;
-    match foreign::recognise(head.get(..len).unwrap_or_default()) {
-        None => Ok(()),
-        Some(format) => Err(Error::new(Kind::Source, format.told(path))),
-    }
-}
-
 /// Why a path that is no file can't be one; `None` where it is a path like others.
 fn no_path(path: &Path) -> Option<&'static str> {
     let text = path.as_os_str().as_encoded_bytes();
@@ -140,32 +134,4 @@ fn refused(source: io::Error) -> Error {
 
 fn unfit(what: &str) -> Error {
     Error::new(Kind::Source, format!("{what}; a block device or a raw image file is needed"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_no_source_is_refused_in_words() {
-        let folder = tempfile::tempdir().unwrap();
-        let at = |name: &str| folder.path().join(name);
-        std::fs::write(at("empty"), "").unwrap();
-        std::fs::write(at("image.qcow2"), b"QFI\xfb\0\0\0\x03").unwrap();
-        rustix::fs::mknodat(rustix::fs::CWD, at("fifo"), rustix::fs::FileType::Fifo, 0o600.into(), 0)
-            .unwrap();
-        let cases = [
-            ("absent", "there is no such file"),
-            ("", "is a directory"),
-            ("empty", "is empty"),
-            ("fifo", "is neither a block device nor a regular file"),
-            ("image.qcow2", "is a qcow2 image"),
-            ("https://example.org/image.img", "is a URL"),
-        ];
-        for (name, words) in cases {
-            let error = open(&at(name), Io::Auto).unwrap_err();
-            assert_eq!(error.kind(), Kind::Source, "{name}");
-            assert!(error.to_string().contains(words), "{name}: {error}");
-        }
-    }
 }
