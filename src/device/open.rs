@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::Device;
 use super::direct::Direct;
 use super::file::{Backing, Positional};
 use super::mapped::Mapped;
-use super::Device;
 use crate::error::{Error, Kind, Result};
 
 /// How the bytes come from the device.

@@ -116,7 +116,7 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 /// file that lies elsewhere; [`Kind::Corrupt`] when its header can't be trusted;
 /// [`Kind::Usage`] for a format or a snapshot that doesn't exist.
 pub fn open(path: &Path, io: Io, wish: &Wish) -> Result<Opened> {
-    let mut files = Files::new(path, &wish.allow_below, io).map_err(|error| error.on(path))?;
+    let mut files = Files::new(path, &wish.allow_below, io);
     let file = open_any(path, io)?;
     let snapshot = wish.snapshot.as_deref();
     let (disk, format) = open_one(path, file, wish.format.as_deref(), snapshot, &mut files)?;
@@ -176,7 +176,8 @@ fn choose(path: &Path, file: &File, wanted: Option<&str>) -> Result<Option<&'sta
         let known = FORMATS.iter().find(|format| format.name == wanted).map(Some);
         return known.ok_or_else(|| {
             let names: Vec<_> = names().collect();
-            let message = format!("format {} isn't read here, only {}", Printable(wanted.as_bytes()), names.join(", "));
+            let message =
+                format!("format {} isn't read here, only {}", Printable(wanted.as_bytes()), names.join(", "));
             Error::new(Kind::Usage, message)
         });
     }
@@ -209,5 +210,51 @@ fn choose(path: &Path, file: &File, wanted: Option<&str>) -> Result<Option<&'sta
     match foreign::recognise(&head) {
         None => Ok(None),
         Some(format) => Err(Error::new(Kind::Source, format.told(path))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_no_source_is_refused_in_words() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::write(at("empty"), "").unwrap();
+        for name in ["image.qcow2", "image.img"] {
+            std::fs::write(at(name), b"QFI\xfb\0\0\0\x03").unwrap();
+        }
+        std::fs::write(at("image.qed"), b"QED\0\0\0\0\x03").unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, at("fifo"), rustix::fs::FileType::Fifo, 0o600.into(), 0)
+            .unwrap();
+        let cases = [
+            ("absent", Kind::Source, "there is no such file"),
+            ("", Kind::Source, "is a directory"),
+            ("empty", Kind::Source, "is empty"),
+            ("fifo", Kind::Source, "is neither a block device nor a regular file"),
+            ("image.qcow2", Kind::Corrupt, "has a header that can't be trusted"),
+            ("image.img", Kind::Source, "is a qcow2 image by its first bytes, but isn't named so"),
+            ("image.qed", Kind::Source, "is a QED image"),
+            ("https://example.org/image.img", Kind::Source, "is a URL"),
+        ];
+        for (name, kind, words) in cases {
+            let error = open(&at(name), Io::Auto, &Wish::default()).unwrap_err();
+            assert_eq!(error.kind(), kind, "{name}: {error}");
+            assert!(error.to_string().contains(words), "{name}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_user_has_the_last_word_on_the_format() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("image.qcow2");
+        std::fs::write(&path, b"QFI\xfb\0\0\0\x03").unwrap();
+        let wish = |format: &str| Wish { format: Some(format.to_owned()), ..Wish::default() };
+        let raw = open(&path, Io::Auto, &wish(RAW)).unwrap();
+        assert_eq!((raw.format, raw.device.len_bytes(), raw.files), (RAW, 8, 1));
+        for (format, kind) in [("vdi", Kind::Corrupt), ("vhd", Kind::Corrupt), ("ova", Kind::Usage)] {
+            assert_eq!(open(&path, Io::Auto, &wish(format)).unwrap_err().kind(), kind, "{format}");
+        }
     }
 }

@@ -75,13 +75,16 @@ pub(super) trait Map: std::fmt::Debug + Send + Sync {
     }
 }
 
+/// Decompressed units, by file and position.
+type Units = LruCache<(usize, u64), Arc<[u8]>>;
+
 /// The disk of a guest, in an image.
 #[derive(Debug)]
 pub(super) struct Sparse<M> {
     map: M,
     files: Vec<Device>,
     below: Option<Device>,
-    units: Mutex<LruCache<(usize, u64), Arc<[u8]>>>,
+    units: Mutex<Units>,
 }
 
 impl<M: Map> Sparse<M> {

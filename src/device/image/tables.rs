@@ -64,8 +64,7 @@ impl Tables {
 
 /// The error for a part of an image that lies behind the end of its file.
 pub(super) fn past_end(at: u64, file_len: u64) -> Error {
-    let message = format!(
-        "the image needs byte {at} of its file, which ends at {file_len}: it is cut off or damaged"
-    );
+    let message =
+        format!("the image needs byte {at} of its file, which ends at {file_len}: it is cut off or damaged");
     Error::new(Kind::Read, message)
 }

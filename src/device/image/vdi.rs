@@ -38,7 +38,9 @@ enum Fault {
     Magic,
     #[error("is a VDI image of version {0:#x}, of which 1.1 is read here")]
     Version(u32),
-    #[error("is a VDI image that holds only differences to another one; merge them first: VBoxManage clonemedium")]
+    #[error(
+        "is a VDI image that holds only differences to another one; merge them first: VBoxManage clonemedium"
+    )]
     Difference,
     #[error("is a VDI image of type {0}, of which dynamic (1) and fixed (2) are read here")]
     Type(u32),
@@ -133,7 +135,9 @@ impl Map for Blocks {
         let index = at.checked_div(block_bytes).unwrap_or(0);
         let within = at.checked_rem(block_bytes).unwrap_or(0);
         let len = block_bytes.saturating_sub(within);
-        let entry = u32::from_le_bytes(self.tables.bytes(self.header.map_at.saturating_add(index.saturating_mul(4)))?);
+        let entry = u32::from_le_bytes(
+            self.tables.bytes(self.header.map_at.saturating_add(index.saturating_mul(4)))?,
+        );
         if entry == UNALLOCATED || entry == DISCARDED {
             return Ok(Run { source: Source::Zeros, len });
         }

@@ -124,11 +124,8 @@ impl Footer {
         // At most 2^16 × 2^8 × 2^8 sectors.
         let by_geometry = u64::from(cylinders).saturating_mul(heads.into()).saturating_mul(sectors.into());
         let tells_bytes = TELL_BYTES.contains(&creator_application) || by_geometry >= MOST_BY_GEOMETRY;
-        let size = if tells_bytes || by_geometry == 0 {
-            current_size
-        } else {
-            by_geometry.saturating_mul(SECTOR)
-        };
+        let size =
+            if tells_bytes || by_geometry == 0 { current_size } else { by_geometry.saturating_mul(SECTOR) };
         Ok(Self { kind, size })
     }
 }
@@ -169,7 +166,14 @@ impl Blocks {
             return Err(Fault::Blocks { blocks: max_table_entries, block: block_size, size });
         }
         let bitmap_bytes = (block_bytes / SECTOR).div_ceil(8).next_multiple_of(SECTOR);
-        Ok(Self { size, table_at: table_offset, entries: max_table_entries, block_bytes, bitmap_bytes, tables })
+        Ok(Self {
+            size,
+            table_at: table_offset,
+            entries: max_table_entries,
+            block_bytes,
+            bitmap_bytes,
+            tables,
+        })
     }
 }
 

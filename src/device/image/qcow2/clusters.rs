@@ -174,7 +174,9 @@ impl Map for Clusters {
             }
         };
         if entry & COMPRESSED == 0 && entry & OFFSET == l2_at && !self.has_data_file {
-            let message = format!("the image's L2 table at byte {l2_at} is a cluster of the disk too; qemu-img check tells more");
+            let message = format!(
+                "the image's L2 table at byte {l2_at} is a cluster of the disk too; qemu-img check tells more"
+            );
             return Err(Error::new(Kind::Read, message));
         }
         self.entry(entry, bitmap, within)
@@ -196,7 +198,8 @@ impl Map for Clusters {
                 }
             }
             Compression::Zstd => {
-                let frame = zstd::stream::read::Decoder::with_buffer(packed).map_err(|fault| fault.to_string())?;
+                let frame =
+                    zstd::stream::read::Decoder::with_buffer(packed).map_err(|fault| fault.to_string())?;
                 frame.single_frame().read_exact(&mut cluster).map_err(|fault| fault.to_string())?;
             }
         }

@@ -138,7 +138,9 @@ impl Header {
         }
         let backing_name = match usize::try_from(backing_file_offset).unwrap_or(usize::MAX) {
             0 => None,
-            at => Some(slice_at(first, at, usize::try_from(backing_file_size).unwrap_or(usize::MAX))?.to_vec()),
+            at => {
+                Some(slice_at(first, at, usize::try_from(backing_file_size).unwrap_or(usize::MAX))?.to_vec())
+            }
         };
         if has(EXTERNAL_DATA) && extensions.data_file.is_none() {
             return Err(Fault::NoDataFile);

@@ -94,7 +94,8 @@ fn parse(table: &[u8], count: u32, is_cut: bool) -> Result<Vec<Snapshot>, Fault>
     let mut found = Vec::new();
     let mut rest = table;
     for _ in 0..count {
-        let (snapshot, len) = Snapshot::parse(rest).map_err(|fault| if is_cut { Fault::Long } else { fault })?;
+        let (snapshot, len) =
+            Snapshot::parse(rest).map_err(|fault| if is_cut { Fault::Long } else { fault })?;
         found.push(snapshot);
         rest = rest.get(len..).unwrap_or_default();
     }

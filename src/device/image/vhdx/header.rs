@@ -132,7 +132,8 @@ impl Header {
 /// Whether the CRC-32C at `at` is that of the bytes, with the field as zeros.
 pub(super) fn is_sound(bytes: &[u8], at: usize) -> bool {
     let behind = at.saturating_add(4);
-    let (Ok(stored), Some(before), Some(rest)) = (u32_at(bytes, at), bytes.get(..at), bytes.get(behind..)) else {
+    let (Ok(stored), Some(before), Some(rest)) = (u32_at(bytes, at), bytes.get(..at), bytes.get(behind..))
+    else {
         return false;
     };
     let crc = crc32c::crc32c_append(crc32c::crc32c(before), &[0; 4]);

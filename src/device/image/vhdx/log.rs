@@ -44,7 +44,8 @@ pub(super) fn replayed(file: &Device, header: &Header) -> Result<Device> {
     }
     let ring = read_vec(file.as_ref(), header.log_at, usize::try_from(header.log_len).unwrap_or(0))?;
     let entries = entries(&ring, header.log_guid);
-    let sequence = newest(&entries, header.log_len.into()).ok_or_else(|| Error::corrupt("has a log in use, without an entry that can be trusted"))?;
+    let sequence = newest(&entries, header.log_len.into())
+        .ok_or_else(|| Error::corrupt("has a log in use, without an entry that can be trusted"))?;
     let needed = sequence.last().map_or(0, |entry| entry.file_len);
     if file.len_bytes() < needed {
         let message = format!("ends at byte {}, but had {needed} when its log was written", file.len_bytes());
@@ -100,7 +101,12 @@ fn entry(ring: &[u8], at: u64, guid: [u8; 16], budget: &mut u64) -> Result<Optio
     let flushed_file_offset = u64_at(head, 48)?;
     let len = u64::from(entry_length);
     let ring_len = u64::try_from(ring.len()).unwrap_or(0);
-    if log_guid != guid || len == 0 || len.checked_rem(SECTOR) != Some(0) || len > ring_len || sequence_number == 0 {
+    if log_guid != guid
+        || len == 0
+        || len.checked_rem(SECTOR) != Some(0)
+        || len > ring_len
+        || sequence_number == 0
+    {
         return Ok(None);
     }
     *budget = budget.saturating_sub(len);
@@ -134,7 +140,8 @@ fn newest(entries: &[Entry], ring_len: u64) -> Option<Vec<&Entry>> {
         // Each step takes another entry, so there are no more steps than entries.
         for _ in 0..entries.len() {
             let entry = *by_place.get(&at)?;
-            let follows = run.last().is_none_or(|last: &&Entry| last.sequence.checked_add(1) == Some(entry.sequence));
+            let follows =
+                run.last().is_none_or(|last: &&Entry| last.sequence.checked_add(1) == Some(entry.sequence));
             if !follows {
                 return None;
             }
@@ -234,7 +241,9 @@ impl ReadAt for Patched {
         for (at, sector) in self.sectors.range(first..end) {
             // The part of the sector that lies in the buffer.
             let (from, to) = ((*at).max(offset_bytes), at.saturating_add(SECTOR).min(end));
-            let index = |position: u64, start: u64| usize::try_from(position.saturating_sub(start)).unwrap_or(usize::MAX);
+            let index = |position: u64, start: u64| {
+                usize::try_from(position.saturating_sub(start)).unwrap_or(usize::MAX)
+            };
             let target = buffer.get_mut(index(from, offset_bytes)..index(to, offset_bytes));
             let source = sector.get(index(from, *at)..index(to, *at));
             if let (Some(target), Some(source)) = (target, source) {
@@ -250,5 +259,143 @@ impl ReadAt for Patched {
 
     fn done_with(&self, range: ByteRange) {
         self.file.done_with(range);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Entries, and their places in the ring.
+    type Entries = Vec<(usize, Vec<u8>)>;
+
+    const GUID: [u8; 16] = [7; 16];
+    const RING: usize = 1 << 20;
+    const FILE: usize = 4 << 20;
+
+    /// A log entry that writes `fill` over the sectors at `at`.
+    fn entry_of(sequence: u64, tail: u32, fill: u8, at: &[u64]) -> Vec<u8> {
+        let sectors = 1 + at.len();
+        let mut entry = vec![0; sectors * SECTOR_LEN];
+        let len = u32::try_from(entry.len()).unwrap();
+        entry[..4].copy_from_slice(b"loge");
+        entry[8..12].copy_from_slice(&len.to_le_bytes());
+        entry[12..16].copy_from_slice(&tail.to_le_bytes());
+        entry[16..24].copy_from_slice(&sequence.to_le_bytes());
+        entry[24..28].copy_from_slice(&u32::try_from(at.len()).unwrap().to_le_bytes());
+        entry[32..48].copy_from_slice(&GUID);
+        entry[48..56].copy_from_slice(&u64::try_from(FILE).unwrap().to_le_bytes());
+        for (index, at) in at.iter().enumerate() {
+            let descriptor = &mut entry[ENTRY_HEADER + index * DESCRIPTOR..][..DESCRIPTOR];
+            descriptor[..4].copy_from_slice(b"desc");
+            descriptor[4..16].fill(fill);
+            descriptor[16..24].copy_from_slice(&at.to_le_bytes());
+            descriptor[24..].copy_from_slice(&sequence.to_le_bytes());
+            let sector = &mut entry[(1 + index) * SECTOR_LEN..][..SECTOR_LEN];
+            sector.fill(fill);
+            sector[..4].copy_from_slice(b"data");
+            sector[4..8].copy_from_slice(&0_u32.to_le_bytes());
+            sector[4092..].copy_from_slice(&u32::try_from(sequence).unwrap().to_le_bytes());
+        }
+        let crc = crc32c::crc32c(&entry);
+        entry[4..8].copy_from_slice(&crc.to_le_bytes());
+        entry
+    }
+
+    /// A file with a log at 1 MiB that has these entries at these places of the ring.
+    fn file(entries: &[(usize, Vec<u8>)]) -> Device {
+        let mut file = vec![1; FILE];
+        let ring = &mut file[RING..2 * RING];
+        ring.fill(0);
+        for (at, entry) in entries {
+            for (index, byte) in entry.iter().enumerate() {
+                ring[(at + index) % RING] = *byte;
+            }
+        }
+        Arc::new(file)
+    }
+
+    fn header() -> Header {
+        let mut header = vec![0; super::super::header::HEADER_BYTES];
+        header[..4].copy_from_slice(b"head");
+        header[48..64].copy_from_slice(&GUID);
+        header[66] = 1;
+        header[68..72].copy_from_slice(&u32::try_from(RING).unwrap().to_le_bytes());
+        header[72..80].copy_from_slice(&u64::try_from(RING).unwrap().to_le_bytes());
+        let crc = crc32c::crc32c(&header);
+        header[4..8].copy_from_slice(&crc.to_le_bytes());
+        Header::newest(std::iter::once(&header[..])).unwrap()
+    }
+
+    /// The bytes at the start, the middle and the end of a sector after the replay.
+    fn sector(entries: &[(usize, Vec<u8>)], at: u64) -> Result<[u8; 3]> {
+        let device = replayed(&file(entries), &header())?;
+        let bytes = read_vec(device.as_ref(), at, SECTOR_LEN)?;
+        Ok([bytes[0], bytes[100], bytes[4095]])
+    }
+
+    #[test]
+    fn the_newest_run_of_entries_is_replayed() {
+        let old = (0, entry_of(9, 0, 9, &[0]));
+        let first = (8192, entry_of(10, 8192, 2, &[4096, 8192]));
+        let second = (20480, entry_of(11, 8192, 3, &[8192]));
+        let all = [old.clone(), first.clone(), second.clone()];
+        let cases = [(0, 1), (4096, 2), (8192, 3), (12288, 1)];
+        for (at, fill) in cases {
+            assert_eq!(sector(&all, at).unwrap(), [fill; 3], "byte {at}");
+        }
+        // Without the last entry, the run ends at the one before it.
+        assert_eq!(sector(&[old, first], 8192).unwrap(), [2; 3]);
+    }
+
+    #[test]
+    fn a_run_goes_on_at_the_start_of_the_ring() {
+        let tail = u32::try_from(RING - 8192).unwrap();
+        let first = (RING - 8192, entry_of(4, tail, 2, &[4096]));
+        let second = (0, entry_of(5, tail, 3, &[8192]));
+        assert_eq!(sector(&[first, second.clone()], 4096).unwrap(), [2; 3]);
+        let across = (RING - 4096, entry_of(4, tail + 4096, 5, &[4096]));
+        let behind = (4096, entry_of(5, tail + 4096, 6, &[8192]));
+        assert_eq!(sector(&[across, behind], 8192).unwrap(), [6; 3]);
+    }
+
+    #[test]
+    fn a_log_that_lies_is_an_error() {
+        let torn = |change: fn(&mut Vec<u8>)| {
+            let mut entry = entry_of(10, 0, 2, &[4096]);
+            change(&mut entry);
+            entry[4..8].fill(0);
+            let crc = crc32c::crc32c(&entry);
+            entry[4..8].copy_from_slice(&crc.to_le_bytes());
+            vec![(0, entry)]
+        };
+        let cases: [(&str, Entries); 7] = [
+            ("without an entry", vec![]),
+            ("without an entry", vec![(0, vec![b'x'; 8192])]),
+            ("torn sector", torn(|entry| entry[8191] ^= 1)),
+            ("descriptor", torn(|entry| entry[ENTRY_HEADER] = b'x')),
+            ("descriptor", torn(|entry| entry[ENTRY_HEADER + 16] = 1)),
+            ("ends too early", torn(|entry| entry[27] = 0xff)),
+            ("but had", torn(|entry| entry[54] = 1)),
+        ];
+        for (words, entries) in cases {
+            let error = sector(&entries, 4096).unwrap_err();
+            assert!(error.to_string().contains(words), "{words}: {error}");
+        }
+    }
+
+    #[test]
+    fn entries_that_claim_great_lengths_cost_no_more_than_a_few_passes() {
+        let mut ring = vec![0; RING];
+        for at in (0..RING).step_by(SECTOR_LEN) {
+            ring[at..at + 4].copy_from_slice(b"loge");
+            ring[at + 8..at + 12].copy_from_slice(&u32::try_from(RING).unwrap().to_le_bytes());
+            ring[at + 16] = 1;
+            ring[at + 32..at + 48].copy_from_slice(&GUID);
+        }
+        let mut budget = u64::MAX;
+        assert!(entry(&ring, 0, GUID, &mut budget).unwrap().is_none());
+        assert_eq!(u64::MAX - budget, u64::try_from(RING).unwrap());
+        assert!(entries(&ring, GUID).is_empty());
     }
 }

@@ -106,12 +106,14 @@ impl Map for Blocks {
         let block_bytes = self.metadata.block_bytes;
         let block = at.checked_div(block_bytes).unwrap_or(0);
         let within = at.checked_rem(block_bytes).unwrap_or(0);
-        let entry = u64::from_le_bytes(self.tables.bytes(self.table_at.saturating_add(self.entry_at(block)))?);
+        let entry =
+            u64::from_le_bytes(self.tables.bytes(self.table_at.saturating_add(self.entry_at(block)))?);
         let source = match entry & STATE {
             FULLY_PRESENT => Source::File { file: 0, at: (entry & OFFSET).saturating_add(within) },
             state if ABSENT.contains(&state) => Source::Zeros,
             state => {
-                let message = format!("block {block} of the image has state {state}, which makes no sense here");
+                let message =
+                    format!("block {block} of the image has state {state}, which makes no sense here");
                 return Err(Error::new(Kind::Read, message));
             }
         };

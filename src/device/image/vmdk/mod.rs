@@ -87,7 +87,8 @@ fn of_descriptor(image: &mut Image<'_>, text: &[u8], own: Option<Grains>) -> Res
             let index = files.len();
             let bytes = match extent.layout {
                 Layout::Sparse => {
-                    let grains = Grains::open(&file).map_err(|error| error.because(format!("{}: ", extent.name), ""))?;
+                    let grains = Grains::open(&file)
+                        .map_err(|error| error.because(format!("{}: ", extent.name), ""))?;
                     if grains.header().sectors != extent.sectors {
                         let message = format!("{} has another length than the descriptor says", extent.name);
                         return Err(Error::corrupt(message));
@@ -167,7 +168,8 @@ impl Map for Extents {
 
     fn unpack(&self, packed: &[u8]) -> Result<Vec<u8>, String> {
         let mut grain = vec![0; usize::try_from(self.unit_bytes()).unwrap_or(0)];
-        let done = Decompressor::new().zlib_decompress(packed, &mut grain).map_err(|fault| fault.to_string())?;
+        let done =
+            Decompressor::new().zlib_decompress(packed, &mut grain).map_err(|fault| fault.to_string())?;
         grain.truncate(done);
         Ok(grain)
     }
