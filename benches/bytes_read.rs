@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use voltar::archive::{Compression, Output, Report, Request, create};
+use voltar::archive::{Compression, Options, Output, Report, create};
 use voltar::device::{self, Device, Io};
 use voltar::volume::{Held, Volume};
 use voltar::{Disk, Result};
@@ -35,7 +35,7 @@ mod request;
 
 use needed::Needed;
 use recording::{Reads, Recording};
-use request::request;
+use request::{options, request};
 
 /// Fixtures that no archive is made of, or only in parts: there is nothing to compare.
 const NOT_MEASURED: [&str; 8] = [
@@ -49,7 +49,7 @@ const NOT_MEASURED: [&str; 8] = [
     "gpt-cut-off",
 ];
 
-const THREADS: usize = 2;
+const THREADS: u16 = 2;
 
 fn main() -> ExitCode {
     let (limit, images) = match arguments() {
@@ -170,8 +170,8 @@ fn measure(path: &Path, all: &mut Total) -> Result<()> {
 
 fn archive(disk: &Disk, volume: &Volume) -> Result<Report> {
     let partitions = disk.table().and_then(|_| volume.id().number()).into_iter().collect();
-    let request = Request { partitions, ..request(Compression::None, THREADS) };
-    create(disk, &request, Output { archive: &mut io::sink(), manifest: None, embedded: None })
+    let options = Options { partitions, ..options(Compression::None, THREADS) };
+    create(disk, &request(&options), Output { archive: &mut io::sink(), manifest: None, embedded: None })
 }
 
 /// What was read, and what was needed.

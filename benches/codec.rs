@@ -18,7 +18,7 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustix::time::{ClockId, clock_gettime};
-use voltar::archive::{Algorithm, Compression, Output, Request, create};
+use voltar::archive::{Algorithm, Compression, Options, Output, create};
 use voltar::{Disk, Result};
 
 #[path = "parts/encoders.rs"]
@@ -26,9 +26,9 @@ mod archive;
 #[path = "parts/request.rs"]
 mod request;
 
-use request::request;
+use request::{options, request};
 
-const THREADS: usize = 2;
+const THREADS: u16 = 2;
 const RUNS: usize = 3;
 
 fn main() -> ExitCode {
@@ -93,8 +93,8 @@ fn create_from(
     to: &mut (dyn std::io::Write + Send),
 ) -> Result<()> {
     let disk = Disk::open(image)?;
-    let request = Request { partitions: partitions.to_vec(), ..request(compression, THREADS) };
-    create(&disk, &request, Output { archive: to, manifest: None, embedded: None }).map(drop)
+    let options = Options { partitions: partitions.to_vec(), ..options(compression, THREADS) };
+    create(&disk, &request(&options), Output { archive: to, manifest: None, embedded: None }).map(drop)
 }
 
 fn median(mut ratios: Vec<f64>) -> f64 {

@@ -25,7 +25,7 @@ mod images;
 mod request;
 
 use images::{Image, text};
-use request::request;
+use request::{options, request};
 
 /// Bytes of a frame.
 const FRAME: usize = 4 << 20;
@@ -107,7 +107,7 @@ fn encode(bencher: Bencher<'_, '_>, compression: &archive::Compression) {
 }
 
 /// How much a whole archive is made with.
-const WHOLE: [(Image, Compression, usize); 8] = [
+const WHOLE: [(Image, Compression, u16); 8] = [
     (Image::Guest, Compression::Zstd, 1),
     (Image::Guest, Compression::Zstd, 2),
     (Image::Large, Compression::None, 1),
@@ -124,15 +124,15 @@ fn whole(bencher: Bencher<'_, '_>, whole: &Whole) {
     let Whole((image, compression, threads)) = *whole;
     let disk = image.disk();
     let make = || {
-        let request = request(compression, threads);
-        create(&disk, &request, Output { archive: &mut io::sink(), manifest: None, embedded: None })
+        let options = options(compression, threads);
+        create(&disk, &request(&options), Output { archive: &mut io::sink(), manifest: None, embedded: None })
             .expect("an archive")
     };
     let report = make();
     bencher.counter(BytesCount::new(report.stream_bytes)).bench(|| make().archive_bytes);
 }
 
-struct Whole((Image, Compression, usize));
+struct Whole((Image, Compression, u16));
 
 impl std::fmt::Display for Whole {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

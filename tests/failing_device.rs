@@ -9,13 +9,14 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::num::NonZeroU16;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use voltar::archive::{Algorithm, Compression, Form, Nobody, Output, Raw, Report, Request, create};
+use voltar::archive::{Algorithm, Compression, Identity, Nobody, Options, Output, Report, Request, create};
 use voltar::device::{Device, ReadAt};
 use voltar::filesystem::Content;
-use voltar::tree::{self, Exclude};
+use voltar::tree;
 use voltar::units::ByteRange;
 use voltar::{Disk, Error, Kind};
 
@@ -89,25 +90,14 @@ fn archive(keep_going: bool) -> (Result<Report, Error>, Vec<u8>) {
 
 fn archive_of(disk: &Disk, partitions: Vec<u32>, keep_going: bool) -> (Result<Report, Error>, Vec<u8>) {
     let (mut archive, mut manifest) = (Vec::new(), Vec::new());
-    let request = Request {
+    let options = Options {
         partitions,
-        exclude: Exclude::new(),
         compression: Compression::None,
-        level: None,
-        threads: 2,
-        digest: Algorithm::Sha1,
-        file_digest: Algorithm::OF_FILES,
-        form: Form::default(),
-        raw: Raw::Auto,
-        strict: false,
+        threads: NonZeroU16::new(2),
         keep_going,
-        max_output: None,
-        started: 0,
-        snapshot_of: None,
-        clock: || 0,
-        host: None,
-        observer: &Nobody,
+        ..Options::default()
     };
+    let request = Request { options: &options, identity: Identity::default(), observer: &Nobody };
     let output = Output { archive: &mut archive, manifest: Some(&mut manifest), embedded: None };
     (create(disk, &request, output), manifest)
 }

@@ -137,7 +137,7 @@ fn holes_are_no_work_and_the_numbers_of_the_data_agree() {
 }
 
 fn place(path: &Path) -> Box<dyn Place> {
-    Location::parse(OsStr::new(path)).open(None).unwrap().place().unwrap()
+    Location::parse(OsStr::new(path)).open(&voltar::volume::Reading::default()).unwrap().place().unwrap()
 }
 
 #[test]

@@ -76,7 +76,7 @@ fn processor_time() -> Duration {
 }
 
 /// Archives an image, and takes the time. `what` is what a failure says.
-fn archived(what: &str, image: Vec<u8>, also: Option<usize>, most_output_bytes: u64) -> Outcome {
+fn archived(what: &str, image: Vec<u8>, also: Option<u16>, most_output_bytes: u64) -> Outcome {
     let image: Device = Arc::new(image);
     let start = processor_time();
     let outcome = catch_unwind(AssertUnwindSafe(|| invariant::archive_all(&image, also, most_output_bytes)));

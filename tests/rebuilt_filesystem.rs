@@ -354,5 +354,5 @@ fn geometry(archive: &Archive) -> Option<Geometry> {
 
 fn open(path: &Path) -> Box<dyn Place> {
     let location = Location { file: path.to_owned(), path: Vec::new() };
-    location.open(None).expect("the archive").place().expect("a place")
+    location.open(&voltar::volume::Reading::default()).expect("the archive").place().expect("a place")
 }

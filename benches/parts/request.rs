@@ -1,27 +1,15 @@
-//! What the benches ask for: everything of a disk, as usual, at no particular time.
+//! The benches' request: everything of a disk, as usual, at no particular time.
 
-use voltar::archive::{Algorithm, Compression, Form, Nobody, Raw, Request};
-use voltar::tree::Exclude;
+use std::num::NonZeroU16;
 
-/// All of a disk, by so many threads.
-pub fn request(compression: Compression, threads: usize) -> Request<'static> {
-    Request {
-        partitions: Vec::new(),
-        exclude: Exclude::new(),
-        compression,
-        level: None,
-        threads,
-        digest: Algorithm::Sha1,
-        file_digest: Algorithm::OF_FILES,
-        form: Form::default(),
-        raw: Raw::Auto,
-        strict: false,
-        keep_going: false,
-        max_output: None,
-        started: 0,
-        snapshot_of: None,
-        clock: || 0,
-        host: None,
-        observer: &Nobody,
-    }
+use voltar::archive::{Compression, Identity, Nobody, Options, Request};
+
+/// The usual options, for so many threads.
+pub fn options(compression: Compression, threads: u16) -> Options {
+    Options { compression, threads: NonZeroU16::new(threads), ..Options::default() }
+}
+
+/// A request with these options.
+pub fn request(options: &Options) -> Request<'_> {
+    Request { options, identity: Identity::default(), observer: &Nobody }
 }

@@ -2,13 +2,16 @@
 
 use std::collections::HashSet;
 use std::io::{self, Write};
+use std::num::NonZeroU16;
 use std::path::Path;
 use std::sync::Arc;
 
-use voltar::archive::{self, Algorithm, Compression, Digest, Form, Nobody, Output, Raw, Report, Request};
+use voltar::archive::{
+    self, Algorithm, Compression, Digest, Identity, Nobody, Options, Output, Report, Request,
+};
 use voltar::device::Device;
 use voltar::filesystem::{self, Content, FileKind, Filesystem, Inode};
-use voltar::tree::{self, Exclude};
+use voltar::tree;
 use voltar::{Disk, Error, Kind};
 
 /// What errors call the image.
@@ -71,7 +74,7 @@ impl Write for Sink {
 ///
 /// The archive has at most `most_bytes` bytes before compression, the manifest some bytes for each of them and of the image, and
 /// every error and issue says where it is.
-pub fn archive(image: &Device, numbers: &[u32], threads: usize, most_bytes: u64) -> Outcome {
+pub fn archive(image: &Device, numbers: &[u32], threads: u16, most_bytes: u64) -> Outcome {
     match try_archive(image, numbers, threads, most_bytes) {
         Err(error) => {
             assert!(error.place().path.is_some(), "an error without a place: {error}");
@@ -90,28 +93,17 @@ pub fn archive(image: &Device, numbers: &[u32], threads: usize, most_bytes: u64)
     }
 }
 
-fn try_archive(image: &Device, numbers: &[u32], threads: usize, most_bytes: u64) -> Result<Archived, Error> {
+fn try_archive(image: &Device, numbers: &[u32], threads: u16, most_bytes: u64) -> Result<Archived, Error> {
     let path = Path::new(PATH);
     let disk = Disk::from_device(path, Arc::clone(image)).map_err(|error| error.on(path))?;
-    let request = Request {
+    let options = Options {
         partitions: numbers.to_vec(),
-        exclude: Exclude::new(),
         compression: Compression::None,
-        level: None,
-        threads,
-        digest: Algorithm::Sha1,
-        file_digest: Algorithm::OF_FILES,
-        form: Form::default(),
-        raw: Raw::Auto,
-        strict: false,
-        keep_going: false,
+        threads: NonZeroU16::new(threads),
         max_output: Some(most_bytes),
-        started: 0,
-        snapshot_of: None,
-        clock: || 0,
-        host: None,
-        observer: &Nobody,
+        ..Options::default()
     };
+    let request = Request { options: &options, identity: Identity::default(), observer: &Nobody };
     let bytes = image.len_bytes().saturating_add(most_bytes);
     let mut stream = Sink::new("an archive", most_bytes);
     let mut manifest =
@@ -124,7 +116,7 @@ fn try_archive(image: &Device, numbers: &[u32], threads: usize, most_bytes: u64)
 /// Archives the image whole, or where that is refused each partition alone; on one thread, and `also` on so many.
 ///
 /// The bytes are the same for any number of threads.
-pub fn archive_all(image: &Device, also: Option<usize>, most_bytes: u64) -> Outcome {
+pub fn archive_all(image: &Device, also: Option<u16>, most_bytes: u64) -> Outcome {
     let outcome = archive(image, &[], 1, most_bytes);
     let numbers = match &outcome {
         Outcome::Refused(error) if error.kind() != Kind::Limit => numbers(image),

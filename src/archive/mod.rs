@@ -8,6 +8,7 @@
 mod clock;
 mod host;
 mod observer;
+mod options;
 mod publish;
 pub mod read;
 mod verify;
@@ -25,7 +26,8 @@ pub(crate) use crate::format::tar::map::holes_count;
 pub use clock::{clock, fixed as fixed_time, now};
 pub use host::host_name;
 pub use observer::{Nobody, Observer};
+pub use options::{Options, Raw, threads};
 pub use publish::{ArchiveFiles, Digests, Publication, Sealed, Writers, remove, remove_left_overs, settle};
 pub use verify::{Counts, Finding, Verdict, Which, verify};
-pub use write::{Output, Raw, Report, Request, create, gathering, is_embedded_manifest, threads};
+pub use write::{Identity, Output, Report, Request, create, gathering, is_embedded_manifest};
 pub(crate) use write::{foresee, is_empty};

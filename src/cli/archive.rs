@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Write as _};
-use std::num::NonZeroUsize;
 use std::os::fd::AsFd as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -11,17 +10,16 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::args::{ArchiveArguments, SelectionArguments};
+use super::args::ArchiveArguments;
 use super::console::{Console, Show, per_second};
 use super::{INCOMPLETE, print, signals};
 use crate::archive::{
-    Compression, Observer as _, Output, Report, Request, Writers, create, gathering, now, threads,
+    Compression, Identity, Observer as _, Options, Output, Report, Request, Writers, create, gathering, now,
 };
 use crate::error::{Error, Kind, Result};
 use crate::printable::Printable;
 use crate::sandbox::Writing;
 use crate::store::names::IMAGE_ENDINGS;
-use crate::tree::Exclude;
 use crate::units::Bytes;
 use crate::worker::child::Source;
 use crate::worker::{Broker, Program};
@@ -66,46 +64,28 @@ fn archive(
     destination: &Destination,
     console: &Console,
 ) -> Result<Report> {
-    // What costs nothing to find out is found out first.
-    compression.level(arguments.making.level)?;
-    let exclude = exclude(&arguments.selection)?;
+    let source = &arguments.source;
+    let mut options = Options { compression, ..arguments.options.options()? };
+    options.embed_manifest |= *destination == Destination::Stdout;
+    options.check()?;
     let publishing = match destination {
         Destination::Stdout => None,
         Destination::File(path) => {
             let program = Program::this(&["worker"]);
-            let (source, force) = (&arguments.source.source, arguments.force);
-            Some(Broker::start(&program, path, arguments.making.digest.into(), source, force)?)
+            Some(Broker::start(&program, path, options.digest, source, arguments.force)?)
         }
     };
-    let embeds = arguments.making.embed_manifest || *destination == Destination::Stdout;
-    let embedded = embeds.then(gathering).transpose()?;
-    let source = Source::open(&arguments.source.source, &(&arguments.source.reading).into())?;
-    let threads = threads(arguments.making.threads.map(NonZeroUsize::from));
+    let embedded = options.embed_manifest.then(gathering).transpose()?;
+    let source = Source::open(source, &options.reading)?;
+    options.count_threads();
     let writing = if publishing.is_some() { Writing::Receiving } else { Writing::Nowhere };
     let disk = source.confine(writing, |gap| console.note(gap))?.parse()?;
-    let request = Request {
-        partitions: arguments.selection.partitions.clone(),
-        exclude,
-        compression,
-        level: arguments.making.level,
-        threads,
-        digest: arguments.making.digest.into(),
-        file_digest: arguments.making.file_digest.into(),
-        form: arguments.making.form(),
-        raw: arguments.selection.raw.into(),
-        strict: arguments.selection.strict,
-        keep_going: arguments.selection.keep_going,
-        max_output: arguments.selection.max_output,
-        started: now(),
-        snapshot_of: None,
-        clock: crate::archive::now,
-        host: None,
-        observer: console,
-    };
+    let identity = Identity { started: now(), ..Identity::default() };
+    let request = Request { options: &options, identity, observer: console };
     match publishing {
         None => create(&disk, &request, Output { archive: &mut stdout()?, manifest: None, embedded }),
         Some((broker, archive, manifest)) => {
-            let mut writers = Writers::new(archive, manifest, request.digest)?;
+            let mut writers = Writers::new(archive, manifest, options.digest)?;
             let (archive, manifest) = writers.both();
             let report = create(&disk, &request, Output { archive, manifest: Some(manifest), embedded })?;
             if let Some((_, digest)) = &report.digest {
@@ -124,10 +104,10 @@ fn stdout() -> Result<File> {
 
 /// Where the archive goes and how it is compressed, which may follow from each other.
 fn destination(arguments: &ArchiveArguments) -> Result<(Compression, Destination)> {
-    let asked = arguments.compress.map(Compression::from);
+    let asked = arguments.compress;
     let in_folder = |folder: &Path| {
         let compression = asked.unwrap_or_default();
-        let file = folder.join(format!("{}{}", stem(&arguments.source.source), compression.ending()));
+        let file = folder.join(format!("{}{}", stem(&arguments.source), compression.ending()));
         (compression, Destination::File(file))
     };
     let Some(output) = &arguments.output else { return Ok(in_folder(Path::new(""))) };
@@ -163,19 +143,6 @@ fn stem(source: &Path) -> String {
         _ if name.is_empty() => "disk".to_owned(),
         _ => name,
     }
-}
-
-/// What `--exclude` and `--exclude-from` leave out.
-pub(super) fn exclude(arguments: &SelectionArguments) -> Result<Exclude> {
-    let mut exclude = Exclude::new();
-    for pattern in &arguments.exclude {
-        exclude.add(pattern.as_bytes());
-    }
-    for path in &arguments.exclude_from {
-        let text = std::fs::read(path).map_err(|source| Error::new(Kind::Source, source).on(path))?;
-        exclude.add_lines(&text);
-    }
-    Ok(exclude)
 }
 
 /// Says what came of it.

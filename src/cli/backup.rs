@@ -8,15 +8,15 @@ use std::time::Duration;
 use clap::{Args, ValueHint};
 use serde_json::{Value, json};
 
-use super::archive::{exclude, plural};
-use super::args::{
-    CompressionChoice, MakingArguments, ReadingArguments, SayingArguments, SelectionArguments,
-};
+use super::archive::plural;
+use super::args::SayingArguments;
 use super::console::{Console, Show, per_second};
+use super::options::OptionArguments;
 use super::words::words;
 use super::{print, run, signals};
+use crate::archive::{Compression, Options};
 use crate::config;
-use crate::config::plan::{Hooks, Options, Plan, Reading, Report, Source, What};
+use crate::config::plan::{Hooks, Plan, Report, SnapshotOptions, Source, VolumeOptions, What};
 use crate::error::{Error, Kind, Result};
 use crate::printable::Printable;
 use crate::report::outcome::{Outcome, Published};
@@ -93,12 +93,6 @@ pub(super) struct BackupArguments {
     #[arg(long, value_name = "CMD", default_value = "lvm", help_heading = "The snapshot")]
     pub lvm_command: String,
 
-    #[command(flatten)]
-    pub reading: ReadingArguments,
-
-    #[command(flatten)]
-    pub selection: SelectionArguments,
-
     /// Compression
     #[arg(
         short,
@@ -108,10 +102,10 @@ pub(super) struct BackupArguments {
         default_value = "zstd",
         help_heading = "How it is made"
     )]
-    pub compress: CompressionChoice,
+    pub compress: Compression,
 
     #[command(flatten)]
-    pub making: MakingArguments,
+    pub options: OptionArguments,
 
     #[command(flatten)]
     pub saying: SayingArguments,
@@ -151,7 +145,9 @@ fn plan(arguments: &BackupArguments) -> Result<Plan> {
         );
         return Err(Error::new(Kind::Usage, message));
     }
-    if arguments.reading.journal.is_some()
+    let archive = Options { compression: arguments.compress, ..arguments.options.options()? };
+    archive.check()?;
+    if archive.reading.journal.is_some()
         && let What::Volume(name) = &what
     {
         let message = format!(
@@ -160,34 +156,12 @@ fn plan(arguments: &BackupArguments) -> Result<Plan> {
         );
         return Err(Error::new(Kind::Usage, message));
     }
-    let compression = arguments.compress.into();
-    let selection = &arguments.selection;
-    let making = &arguments.making;
-    crate::archive::Compression::level(compression, making.level)?;
-    let options = Options {
-        exclude: exclude_patterns(selection)?,
-        partitions: selection.partitions.clone(),
-        compression,
-        level: making.level,
-        digest: making.digest.into(),
-        file_digest: making.file_digest.into(),
-        form: making.form(),
-        embed_manifest: making.embed_manifest,
-        raw: selection.raw.into(),
-        threads: making.threads.map(|threads| usize::from(threads.get())),
-        strict: selection.strict,
-        max_output: selection.max_output,
-        has_sandbox: !arguments.reading.no_sandbox,
-        reading: Reading {
-            io: arguments.reading.io.into(),
-            journal: arguments.reading.journal.clone(),
-            sector_size: arguments.reading.sector_size,
-            keep_going: selection.keep_going,
-        },
-        snapshot_size: arguments.snapshot_size.unwrap_or_default(),
+    let snapshot = SnapshotOptions {
+        size: arguments.snapshot_size.unwrap_or_default(),
         extend: arguments.extend,
         hooks,
     };
+    let options = VolumeOptions { archive, snapshot };
     Ok(Plan {
         sources: vec![Source { what, options, retention: Retention::default() }],
         destination: Destination { folder: arguments.to.clone(), require_mount: false, minimum_free: None },
@@ -216,16 +190,6 @@ fn what(source: &std::path::Path) -> Result<What> {
 pub(super) fn volume_name(text: &str) -> Option<VolumeName> {
     let (group, volume) = text.split_once('/')?;
     VolumeName::new(group, volume).ok()
-}
-
-fn exclude_patterns(selection: &SelectionArguments) -> Result<Vec<String>> {
-    let text = |pattern: &[u8]| {
-        String::from_utf8(pattern.to_vec()).map_err(|_| {
-            let message = format!("the pattern {} is not UTF-8", Printable(pattern));
-            Error::new(Kind::Usage, message)
-        })
-    };
-    exclude(selection)?.patterns().map(text).collect()
 }
 
 /// Says what came of it.

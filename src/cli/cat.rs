@@ -8,7 +8,8 @@ use std::process::ExitCode;
 use clap::{Args, ValueHint};
 
 use super::formats::content_size;
-use super::places::{Named, Reading, Session};
+use super::options::ReadingArguments;
+use super::places::{Named, Session};
 use super::{INCOMPLETE, speech};
 use crate::error::{Error, Kind, Result};
 use crate::printable::Printable;
@@ -25,15 +26,15 @@ pub(super) struct CatArguments {
     places: Vec<OsString>,
 
     /// Leave out so many bytes at the beginning
-    #[arg(long, value_name = "SIZE", value_parser = super::args::size, default_value = "0")]
+    #[arg(long, value_name = "SIZE", value_parser = super::options::size, default_value = "0")]
     skip: u64,
 
     /// Write so many bytes at most
-    #[arg(long, value_name = "SIZE", value_parser = super::args::size)]
+    #[arg(long, value_name = "SIZE", value_parser = super::options::size)]
     count: Option<u64>,
 
     #[command(flatten)]
-    reading: Reading,
+    reading: ReadingArguments,
 }
 
 /// Runs `voltar cat`.

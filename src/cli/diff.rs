@@ -8,7 +8,8 @@ use std::process::ExitCode;
 use clap::{Args, ValueHint};
 use serde_json::json;
 
-use super::places::{Named, Out, Reading, Session};
+use super::options::ReadingArguments;
+use super::places::{Named, Out, Session};
 use super::speech::{self, typed};
 use super::{FAILED, INCOMPLETE, USAGE, shown};
 use crate::error::{Error, Kind, Result};
@@ -45,7 +46,7 @@ pub(super) struct DiffArguments {
     json: bool,
 
     #[command(flatten)]
-    reading: Reading,
+    reading: ReadingArguments,
 }
 
 /// How many of each there are.

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _};
-use std::num::{NonZeroU16, NonZeroUsize};
+use std::num::NonZeroU16;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -14,12 +14,12 @@ use serde_json::json;
 
 use super::archive::{counted, plural};
 use super::console::{Console, Show, per_second};
+use super::options::{ExcludeArguments, ReadingArguments};
 use super::{INCOMPLETE, print, signals};
 use crate::archive::{Observer as _, threads};
 use crate::error::{Error, Kind, Result};
 use crate::extract::{Existing, ExtractDirectory, Report, Request, Source, extract};
 use crate::printable::Printable;
-use crate::tree::Exclude;
 use crate::units::Bytes;
 use crate::view::{Location, clean};
 
@@ -72,16 +72,11 @@ pub(super) struct ExtractArguments {
     #[arg(long)]
     devices: bool,
 
-    /// Leave out what matches, with the meaning that tar's --exclude has (repeatable)
-    #[arg(long, value_name = "GLOB")]
-    exclude: Vec<OsString>,
-
-    /// Leave out what matches a line of FILE (repeatable)
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    exclude_from: Vec<PathBuf>,
+    #[command(flatten)]
+    exclude: ExcludeArguments,
 
     /// Give up when the content of the files grows beyond SIZE, like 500G [default: what fits]
-    #[arg(long, value_name = "SIZE", value_parser = super::args::size)]
+    #[arg(long, value_name = "SIZE", value_parser = super::options::size)]
     max_output: Option<u64>,
 
     /// Threads [default: all cores]
@@ -89,7 +84,7 @@ pub(super) struct ExtractArguments {
     threads: Option<NonZeroU16>,
 
     #[command(flatten)]
-    reading: super::places::Reading,
+    reading: ReadingArguments,
 
     #[command(flatten)]
     saying: super::args::SayingArguments,
@@ -125,19 +120,20 @@ fn restore(arguments: &ExtractArguments, console: &Console) -> Result<Report> {
         (false, true) => Existing::Keep,
         (false, false) => Existing::Refuse,
     };
+    let reading = arguments.reading.reading();
     let request = Request {
         paths,
-        exclude: exclude(arguments)?,
+        exclude: arguments.exclude.exclude()?,
         existing,
         devices: arguments.devices,
-        threads: threads(arguments.threads.map(NonZeroUsize::from)),
+        threads: threads(arguments.threads),
         max_output: arguments.max_output,
         count_first: arguments.saying.progress
             || arguments.saying.json
             || !arguments.saying.quiet && io::stderr().is_terminal(),
         observer: console,
     };
-    let opened = location.open(arguments.reading.journal.as_deref())?;
+    let opened = location.open(&reading)?;
     if arguments.directory.exists() && !arguments.directory.is_dir() {
         let message =
             "is a file, and a folder is wanted: name one with -C, which is made where it is missing";
@@ -145,26 +141,15 @@ fn restore(arguments: &ExtractArguments, console: &Console) -> Result<Report> {
     }
     let target = ExtractDirectory::open(&arguments.directory, Source::of(&location.file)?, &request)?;
     raise_open_files();
-    let target = match arguments.reading.no_sandbox {
-        true => target,
-        false => target.confine(arguments.devices, |gap| console.note(gap))?,
+    let target = match reading.has_sandbox {
+        true => target.confine(arguments.devices, |gap| console.note(gap))?,
+        false => target,
     };
     let target = target.resume()?;
     if target.is_resumed() {
         console.note("an earlier run was interrupted here: what it made is not made again");
     }
     extract(opened.place()?.as_ref(), &target, &request)
-}
-
-/// What `--exclude` and `--exclude-from` leave out.
-fn exclude(arguments: &ExtractArguments) -> Result<Exclude> {
-    let mut exclude = Exclude::new();
-    arguments.exclude.iter().for_each(|pattern| exclude.add(pattern.as_bytes()));
-    for path in &arguments.exclude_from {
-        let text = std::fs::read(path).map_err(|source| Error::new(Kind::Source, source).on(path))?;
-        exclude.add_lines(&text);
-    }
-    Ok(exclude)
 }
 
 /// Directories on the way are open, thousands of them in a tree that is deep.

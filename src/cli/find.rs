@@ -7,7 +7,8 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum, ValueHint};
 
-use super::places::{Out, Reading, Session};
+use super::options::ReadingArguments;
+use super::places::{Out, Session};
 use super::{INCOMPLETE, formats, shown};
 use crate::archive::Algorithm;
 use crate::error::{Issue, Kind, Result};
@@ -80,7 +81,7 @@ pub(super) struct FindArguments {
     print0: bool,
 
     #[command(flatten)]
-    reading: Reading,
+    reading: ReadingArguments,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -118,9 +119,9 @@ enum SizeTest {
 
 fn size_test(text: &str) -> Result<SizeTest, String> {
     match (text.strip_prefix('+'), text.strip_prefix('-')) {
-        (Some(size), _) => super::args::size(size).map(SizeTest::More),
-        (_, Some(size)) => super::args::size(size).map(SizeTest::Less),
-        _ => super::args::size(text).map(SizeTest::Exactly),
+        (Some(size), _) => super::options::size(size).map(SizeTest::More),
+        (_, Some(size)) => super::options::size(size).map(SizeTest::Less),
+        _ => super::options::size(text).map(SizeTest::Exactly),
     }
 }
 

@@ -9,7 +9,8 @@ use clap::{Args, ValueHint};
 use jiff::tz::TimeZone;
 use serde_json::json;
 
-use super::places::{Named, Out, Reading, Session};
+use super::options::ReadingArguments;
+use super::places::{Named, Out, Session};
 use super::speech::typed;
 use super::{INCOMPLETE, shown};
 use crate::archive::Algorithm;
@@ -38,7 +39,7 @@ pub(super) struct HistoryArguments {
     json: bool,
 
     #[command(flatten)]
-    reading: Reading,
+    reading: ReadingArguments,
 }
 
 /// Runs `voltar history`.

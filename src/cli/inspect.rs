@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use super::args::{InspectArguments, SourceArguments};
+use super::args::InspectArguments;
 use super::speech::{document, note};
 use super::{INCOMPLETE, print, table};
 use crate::error::{Error, Result};
@@ -29,8 +29,8 @@ struct Seen<'a> {
 
 /// Runs `voltar inspect`.
 pub(super) fn run(arguments: &InspectArguments) -> Result<ExitCode> {
-    let SourceArguments { source, reading } = &arguments.source;
-    let disk = Source::open(source, &reading.into())?.confine(Writing::Nowhere, note)?.parse()?;
+    let source = Source::open(&arguments.source, &arguments.reading.reading())?;
+    let disk = source.confine(Writing::Nowhere, note)?.parse()?;
     let seen: Vec<Seen<'_>> = disk.volumes().iter().map(look).collect();
     match arguments.json {
         true => document("inspect", as_json(&disk, &seen))?,

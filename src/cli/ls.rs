@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum, ValueHint};
 use jiff::tz::TimeZone;
 
-use super::places::{Named, Out, Reading, Session};
+use super::options::ReadingArguments;
+use super::places::{Named, Out, Session};
 use super::speech::note;
 use super::{INCOMPLETE, formats, shown};
 use crate::archive::Algorithm;
@@ -69,7 +70,7 @@ pub(super) struct LsArguments {
     format: Option<Format>,
 
     #[command(flatten)]
-    reading: Reading,
+    reading: ReadingArguments,
 }
 
 /// Lists for other programs.

@@ -18,6 +18,7 @@ mod inspect;
 mod keep;
 mod list;
 mod ls;
+mod options;
 mod places;
 mod prune;
 mod restore;

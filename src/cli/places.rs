@@ -2,14 +2,13 @@
 
 use std::ffi::OsString;
 use std::io::{self, Write};
-use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, ValueHint};
 use jiff::tz::TimeZone;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::INCOMPLETE;
+use super::options::ReadingArguments;
 use super::speech::{self, note};
 use crate::error::{Error, Issue, Kind, Result};
 use crate::printable::Printable;
@@ -21,23 +20,6 @@ const FILES_EACH: u64 = 4;
 
 /// Files that are open besides.
 const FILES_BESIDES: u64 = 64;
-
-/// How places are read.
-#[derive(Debug, Args)]
-pub(super) struct Reading {
-    /// Device or image with the journal of an ext filesystem that has it apart
-    #[arg(long, value_name = "DEVICE", value_hint = ValueHint::FilePath, help_heading = "How it is read")]
-    pub journal: Option<PathBuf>,
-
-    /// Bytes of the sectors that the partition table counts in [default: found by what its
-    /// partitions hold]
-    #[arg(long, value_name = "BYTES", value_parser = super::args::sector_size, help_heading = "How it is read")]
-    pub sector_size: Option<u32>,
-
-    /// Keep all rights while parsing: for kernels without Landlock and seccomp
-    #[arg(long, help_heading = "How it is read")]
-    pub no_sandbox: bool,
-}
 
 /// A place that is open, and the path in it that was named.
 pub(super) struct Named {
@@ -92,17 +74,17 @@ pub(super) struct Session {
 
 impl Session {
     /// Opens all places, then gives up all rights but to read them.
-    pub(super) fn open(places: &[OsString], reading: &Reading) -> Result<Self> {
+    pub(super) fn open(places: &[OsString], arguments: &ReadingArguments) -> Result<Self> {
+        let reading = arguments.reading();
         let open = |text: &OsString| {
             let location = Location::parse(text);
-            let opened = location.open(reading.journal.as_deref());
-            let opened = opened.map(|opened| opened.with_sectors(reading.sector_size));
+            let opened = location.open(&reading);
             (text.clone(), location.path, opened)
         };
         open_files(places.len())?;
         let opened = places.iter().map(open).collect();
         let zone = TimeZone::system();
-        if !reading.no_sandbox
+        if reading.has_sandbox
             && let Some(gap) = sandbox::enter()?.gap()
         {
             note(gap);

@@ -63,7 +63,7 @@ pub(super) struct RestoreArguments {
     force: bool,
 
     /// Bytes of the sectors in which whoever uses the disk counts [default: those of TARGET]
-    #[arg(long, value_name = "BYTES", value_parser = super::args::sector_size)]
+    #[arg(long, value_name = "BYTES", value_parser = super::options::sector_size)]
     sector_size: Option<u32>,
 
     /// Show what would be written where, and write nothing

@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use clap::{Args, ValueHint};
 use jiff::tz::TimeZone;
 
-use super::places::{Out, Reading, Session};
+use super::options::ReadingArguments;
+use super::places::{Out, Session};
 use super::{attributes, shown};
 use crate::error::Result;
 use crate::filesystem::Timestamp;
@@ -28,7 +29,7 @@ pub(super) struct StatArguments {
     json: bool,
 
     #[command(flatten)]
-    reading: Reading,
+    reading: ReadingArguments,
 }
 
 /// Runs `voltar stat`.

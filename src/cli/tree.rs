@@ -9,7 +9,8 @@ use clap::{Args, ValueHint};
 use serde_json::json;
 
 use self::nodes::Nodes;
-use super::places::{Out, Reading, Session};
+use super::options::ReadingArguments;
+use super::places::{Out, Session};
 use super::shown;
 use super::speech::typed;
 use super::table::count as counted;
@@ -40,7 +41,7 @@ pub(super) struct TreeArguments {
     json: bool,
 
     #[command(flatten)]
-    reading: Reading,
+    reading: ReadingArguments,
 }
 
 /// Runs `voltar tree`.

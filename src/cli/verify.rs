@@ -26,6 +26,7 @@ use crate::sandbox;
 use crate::store::choice::{Choice, Share};
 use crate::units::ByteRange;
 use crate::view::{GoOn, Location, Opened};
+use crate::volume::Reading;
 
 /// Findings that are shown to people: of a frame that is lost there may be one for each file in it.
 const FINDINGS_SHOWN: usize = 40;
@@ -70,7 +71,7 @@ pub(super) struct VerifyArguments {
 
     /// Bytes of the sectors that the partition table of SOURCE counts in [default: found by what
     /// its partitions hold]
-    #[arg(long, value_name = "BYTES", value_parser = super::args::sector_size, requires = "against")]
+    #[arg(long, value_name = "BYTES", value_parser = super::options::sector_size, requires = "against")]
     sector_size: Option<u32>,
 
     /// Keep all rights while reading archives: for kernels without Landlock and seccomp
@@ -149,9 +150,9 @@ struct Waiting {
 }
 
 impl Waiting {
-    fn open(text: &OsStr) -> Result<Self> {
+    fn open(text: &OsStr, reading: &Reading) -> Result<Self> {
         let location = Location::parse(text);
-        Ok(Self { opened: location.open(None)?, path: location.path, text: text.to_owned() })
+        Ok(Self { opened: location.open(reading)?, path: location.path, text: text.to_owned() })
     }
 
     fn named(self) -> Result<Named> {
@@ -165,9 +166,9 @@ fn against(arguments: &VerifyArguments, archives: &[PathBuf]) -> Result<Option<(
     let [archive] = archives else {
         return Err(Error::new(Kind::Usage, "--against compares one archive, and there are more"));
     };
-    let mut source = Waiting::open(source)?;
-    source.opened = source.opened.with_sectors(arguments.sector_size);
-    Ok(Some((Waiting::open(archive.as_os_str())?, source)))
+    let reading = Reading { sector_size: arguments.sector_size, ..Reading::default() };
+    let source = Waiting::open(source, &reading)?;
+    Ok(Some((Waiting::open(archive.as_os_str(), &Reading::default())?, source)))
 }
 
 fn compare(archive: Named, source: Named, json: bool, code: u8, go_on: &GoOn<'_>) -> Result<ExitCode> {

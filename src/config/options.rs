@@ -1,18 +1,16 @@
 //! How volumes are archived: `[defaults]`, and what a `[[source]]` says instead.
 
+use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::archive::{Algorithm, Compression, Form, Raw};
+use crate::archive::{Algorithm, Compression, Raw};
 use crate::config::fault::Remarks;
-use crate::config::plan::{Hooks, Options, Reading};
+use crate::config::plan::VolumeOptions;
 use crate::config::table::{Given, Table};
 use crate::config::{pattern, quantity, value};
 use crate::device::Io;
 use crate::snapshot::Size;
-
-/// How long a hook may take, where nothing else is said: longer than a healthy guest needs to freeze its filesystems.
-const HOOK_TIME_LIMIT: Duration = Duration::from_secs(60);
 
 const DIGESTS: [(&str, Algorithm); 3] =
     [("sha1", Algorithm::Sha1), ("sha256", Algorithm::Sha256), ("blake3", Algorithm::Blake3)];
@@ -34,7 +32,7 @@ pub(super) struct Wishes {
     fflags: Option<Given<bool>>,
     embed_manifest: Option<Given<bool>>,
     raw: Option<Given<Raw>>,
-    threads: Option<Given<u32>>,
+    threads: Option<Given<u16>>,
     strict: Option<Given<bool>>,
     keep_going: Option<Given<bool>>,
     max_output: Option<Given<u64>>,
@@ -75,7 +73,7 @@ impl Wishes {
             fflags: table.get("fflags", remarks, value::boolean),
             embed_manifest: table.get("embed_manifest", remarks, value::boolean),
             raw: table.get("raw", remarks, |raw| value::choice(raw, &RAW)),
-            threads: table.get("threads", remarks, value::number(1..=u32::from(u16::MAX))),
+            threads: table.get("threads", remarks, value::number(1..=u16::MAX)),
             strict: table.get("strict", remarks, value::boolean),
             keep_going: table.get("keep_going", remarks, value::boolean),
             max_output: table.get("max_output", remarks, |raw| value::parsed(raw, quantity::bytes)),
@@ -149,43 +147,41 @@ impl Wishes {
     }
 
     /// The options that these come to.
-    pub(super) fn options(self) -> Options {
-        fn plain<T>(given: Option<Given<T>>) -> Option<T> {
-            given.map(|given| given.value)
+    pub(super) fn options(self) -> VolumeOptions {
+        fn set<T>(option: &mut T, given: Option<Given<T>>) {
+            if let Some(given) = given {
+                *option = given.value;
+            }
         }
-        let usual = Form::default();
-        Options {
-            exclude: plain(self.exclude_files).unwrap_or_default(),
-            partitions: plain(self.partitions).unwrap_or_default(),
-            compression: plain(self.compression).unwrap_or_default(),
-            level: plain(self.level).and_then(|level| i32::try_from(level).ok()),
-            digest: plain(self.digest).unwrap_or_default(),
-            file_digest: plain(self.file_digest).unwrap_or(Algorithm::OF_FILES),
-            form: Form {
-                sparse: plain(self.sparse).unwrap_or(usual.sparse),
-                creation_time: plain(self.creation_time).unwrap_or(usual.creation_time),
-                flags: plain(self.fflags).unwrap_or(usual.flags),
-            },
-            embed_manifest: plain(self.embed_manifest).unwrap_or(false),
-            raw: plain(self.raw).unwrap_or_default(),
-            threads: plain(self.threads).and_then(|threads| usize::try_from(threads).ok()),
-            strict: plain(self.strict).unwrap_or(false),
-            max_output: plain(self.max_output),
-            has_sandbox: plain(self.sandbox).unwrap_or(true),
-            reading: Reading {
-                io: plain(self.io).unwrap_or_default(),
-                journal: plain(self.journal),
-                sector_size: plain(self.sector_size),
-                keep_going: plain(self.keep_going).unwrap_or(false),
-            },
-            snapshot_size: plain(self.snapshot_size).unwrap_or_default(),
-            extend: plain(self.extend_snapshot).unwrap_or(false),
-            hooks: Hooks {
-                freeze: plain(self.freeze),
-                thaw: plain(self.thaw),
-                time_limit: plain(self.hook_time_limit).unwrap_or(HOOK_TIME_LIMIT),
-            },
+        let mut options = VolumeOptions::default();
+        let VolumeOptions { archive, snapshot } = &mut options;
+        if let Some(given) = self.exclude_files {
+            archive.exclude = given.value.into_iter().map(Into::into).collect();
         }
+        archive.level = self.level.and_then(|given| i32::try_from(given.value).ok());
+        archive.threads = self.threads.and_then(|given| NonZeroU16::new(given.value));
+        archive.max_output = self.max_output.map(|given| given.value);
+        archive.reading.journal = self.journal.map(|given| given.value);
+        archive.reading.sector_size = self.sector_size.map(|given| given.value);
+        snapshot.hooks.freeze = self.freeze.map(|given| given.value);
+        snapshot.hooks.thaw = self.thaw.map(|given| given.value);
+        set(&mut archive.partitions, self.partitions);
+        set(&mut archive.compression, self.compression);
+        set(&mut archive.digest, self.digest);
+        set(&mut archive.file_digest, self.file_digest);
+        set(&mut archive.form.sparse, self.sparse);
+        set(&mut archive.form.creation_time, self.creation_time);
+        set(&mut archive.form.flags, self.fflags);
+        set(&mut archive.embed_manifest, self.embed_manifest);
+        set(&mut archive.raw, self.raw);
+        set(&mut archive.strict, self.strict);
+        set(&mut archive.keep_going, self.keep_going);
+        set(&mut archive.reading.io, self.io);
+        set(&mut archive.reading.has_sandbox, self.sandbox);
+        set(&mut snapshot.size, self.snapshot_size);
+        set(&mut snapshot.extend, self.extend_snapshot);
+        set(&mut snapshot.hooks.time_limit, self.hook_time_limit);
+        options
     }
 
     /// The same for what no snapshot is taken of: there is no moment to freeze anything around.

@@ -3,8 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::archive::{Algorithm, Compression, Form, Raw};
-use crate::device::Io;
+use crate::archive::Options;
 use crate::retention::Retention;
 use crate::snapshot::{Size, VolumeName};
 use crate::store::choice::Choice;
@@ -33,7 +32,7 @@ pub struct Source {
     /// What it names.
     pub what: What,
     /// How each of it is archived.
-    pub options: Options,
+    pub options: VolumeOptions,
     /// What is kept of it.
     pub retention: Retention,
 }
@@ -94,55 +93,23 @@ impl Plan {
 }
 
 /// How a volume is archived.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// What is left out.
-    pub exclude: Vec<String>,
-    /// Numbers of partitions; all, where there is none.
-    pub partitions: Vec<u32>,
-    /// Compression.
-    pub compression: Compression,
-    /// How much.
-    pub level: Option<i32>,
-    /// Which digest, of the archive.
-    pub digest: Algorithm,
-    /// Which digest, of each file.
-    pub file_digest: Algorithm,
-    /// Choices for the tar, where readers differ.
-    pub form: Form,
-    /// Whether the manifest goes into the archive too.
-    pub embed_manifest: bool,
-    /// Partitions that can't be read as files.
-    pub raw: Raw,
-    /// Threads; all cores, where it is not said.
-    pub threads: Option<usize>,
-    /// Whether every issue is an error.
-    pub strict: bool,
-    /// Longest tar stream in bytes.
-    pub max_output: Option<u64>,
-    /// Whether the process that parses gives up its rights before.
-    pub has_sandbox: bool,
-    /// How the source is read.
-    pub reading: Reading,
-    /// The snapshot's space.
-    pub snapshot_size: Size,
-    /// Whether a snapshot that gets full is extended.
-    pub extend: bool,
-    /// What happens around the snapshot.
-    pub hooks: Hooks,
+#[derive(Clone, Debug, Default)]
+pub struct VolumeOptions {
+    /// The options of the archive.
+    pub archive: Options,
+    /// The options of the snapshot.
+    pub snapshot: SnapshotOptions,
 }
 
-/// How a source is read.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Reading {
-    /// How its bytes come from the device.
-    pub io: Io,
-    /// Where its journal is, if not in it.
-    pub journal: Option<PathBuf>,
-    /// Bytes of the sectors that its partition table counts in; `None` where that is to be found.
-    pub sector_size: Option<u32>,
-    /// Whether what the device fails to read becomes zeros and an issue, instead of ending the run.
-    pub keep_going: bool,
+/// How a snapshot is taken.
+#[derive(Clone, Debug, Default)]
+pub struct SnapshotOptions {
+    /// The snapshot's space.
+    pub size: Size,
+    /// Whether a snapshot that gets full is extended.
+    pub extend: bool,
+    /// The commands around it.
+    pub hooks: Hooks,
 }
 
 /// Commands around the moment of the snapshot; vectors of arguments, run without a shell.
@@ -154,6 +121,13 @@ pub struct Hooks {
     pub thaw: Option<Vec<String>>,
     /// How long each may take.
     pub time_limit: Duration,
+}
+
+impl Default for Hooks {
+    /// No commands. A healthy guest needs less time than the limit to freeze its filesystems.
+    fn default() -> Self {
+        Self { freeze: None, thaw: None, time_limit: Duration::from_secs(60) }
+    }
 }
 
 /// What is told to whom.

@@ -75,35 +75,13 @@ fn together(one: &Retention, other: &Retention) -> Retention {
 #[cfg(test)]
 mod tests {
     use std::path::PathBuf;
-    use std::time::Duration;
 
     use super::*;
-    use crate::archive::{Algorithm, Compression, Form, Raw};
-    use crate::config::plan::{Hooks, Options, Reading, Report};
-    use crate::snapshot::Size;
+    use crate::config::plan::{Report, VolumeOptions};
     use crate::store::folder::Destination;
 
     fn plan(sources: Vec<(What, Retention)>) -> Plan {
-        let options = Options {
-            exclude: Vec::new(),
-            partitions: Vec::new(),
-            compression: Compression::Zstd,
-            level: None,
-            digest: Algorithm::Sha1,
-            file_digest: Algorithm::OF_FILES,
-            form: Form::default(),
-            embed_manifest: false,
-            raw: Raw::Auto,
-            threads: None,
-            strict: false,
-            max_output: None,
-            has_sandbox: true,
-            reading: Reading::default(),
-            snapshot_size: Size::Automatic,
-            extend: false,
-            hooks: Hooks { freeze: None, thaw: None, time_limit: Duration::ZERO },
-        };
-        let source = |(what, retention)| Source { what, options: options.clone(), retention };
+        let source = |(what, retention)| Source { what, options: VolumeOptions::default(), retention };
         Plan {
             sources: sources.into_iter().map(source).collect(),
             destination: Destination { folder: "/B".into(), require_mount: false, minimum_free: None },

@@ -1,10 +1,13 @@
 //! A plan in words: what `voltar config check` answers.
 
+use std::ffi::OsString;
 use std::fmt::{self, Write as _};
 use std::path::Path;
 
-use crate::archive::Form;
-use crate::config::plan::{Mail, MailWhen, Options, Plan, Security, Source, Transport, What};
+use crate::archive::{Form, Options};
+use crate::config::plan::{
+    Mail, MailWhen, Plan, Security, SnapshotOptions, Source, Transport, VolumeOptions, What,
+};
 use crate::config::quantity::in_words;
 use crate::printable::Printable;
 use crate::retention::describe;
@@ -38,16 +41,16 @@ impl Lines {
     }
 
     fn source(&mut self, number: usize, source: &Source) {
-        let options = &source.options;
+        let VolumeOptions { archive: options, snapshot: taken } = &source.options;
         self.line(&format!("source {number}"), what(&source.what));
         self.line("  archived", archived(options));
         if !options.exclude.is_empty() {
-            self.line("  left out", list(&options.exclude));
+            self.line("  left out", patterns(&options.exclude));
         }
         if !matches!(source.what, What::Device(_)) {
-            self.line("  snapshot", snapshot(options));
-            let limit = in_words(options.hooks.time_limit);
-            for (head, hook) in [("  freeze", &options.hooks.freeze), ("  thaw", &options.hooks.thaw)] {
+            self.line("  snapshot", snapshot(taken));
+            let limit = in_words(taken.hooks.time_limit);
+            for (head, hook) in [("  freeze", &taken.hooks.freeze), ("  thaw", &taken.hooks.thaw)] {
                 if let Some(command) = hook {
                     self.line(head, format_args!("{}, in at most {limit}", shown(command)));
                 }
@@ -145,17 +148,17 @@ fn archived(options: &Options) -> String {
     if options.strict {
         words.push_str(", nothing unless all could be read");
     }
-    if options.reading.keep_going {
+    if options.keep_going {
         words.push_str(", zeros where the device can't be read");
     }
-    if !options.has_sandbox {
+    if !options.reading.has_sandbox {
         words.push_str(", without the sandbox");
     }
     words
 }
 
-fn snapshot(options: &Options) -> String {
-    let size = match options.snapshot_size {
+fn snapshot(options: &SnapshotOptions) -> String {
+    let size = match options.size {
         Size::Automatic => "as large as the origin, or what is free".to_owned(),
         Size::PercentOfOrigin(percent) => format!("{percent} % of the origin"),
         Size::Bytes(bytes) => Bytes(bytes).to_string(),
@@ -190,6 +193,12 @@ fn mail(mail: &Mail) -> String {
     };
     let (to, from) = (mail.to.join(", "), &mail.from);
     format!("to {}, from {}, {when}, by {way}", printable(&to), printable(from))
+}
+
+fn patterns(patterns: &[OsString]) -> String {
+    let patterns: Vec<String> =
+        patterns.iter().map(|pattern| Printable::path(Path::new(pattern)).to_string()).collect();
+    patterns.join(", ")
 }
 
 fn list(patterns: &[String]) -> String {

@@ -3,16 +3,18 @@
 mod any;
 mod form;
 
+use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::archive::{Algorithm, Compression, Raw};
-use crate::config::plan::{MailWhen, Reading, Security, What};
+use crate::config::plan::{MailWhen, Security, VolumeOptions, What};
 use crate::config::*;
 use crate::device::Io;
 use crate::retention::Retention;
 use crate::snapshot::{Size, VolumeName};
 use crate::store::folder::Free;
+use crate::volume::Reading;
 
 const PATH: &str = "voltar.toml";
 
@@ -118,11 +120,11 @@ fn every_key_comes_to_what_it_says() {
     ];
     assert_eq!(all, expected);
 
-    let group = &sources[0].options;
-    assert_eq!((group.exclude.as_slice(), group.level), (["lost+found".to_owned()].as_slice(), Some(19)));
-    assert_eq!((group.extend, group.snapshot_size, group.has_sandbox), (true, Size::Automatic, true));
-    assert_eq!(group.hooks.freeze.as_deref(), Some(["all".to_owned()].as_slice()));
-    assert_eq!(group.hooks.time_limit, Duration::from_secs(60));
+    let VolumeOptions { archive: group, snapshot } = &sources[0].options;
+    assert_eq!((group.exclude.as_slice(), group.level), (["lost+found".into()].as_slice(), Some(19)));
+    assert_eq!((snapshot.extend, snapshot.size, group.reading.has_sandbox), (true, Size::Automatic, true));
+    assert_eq!(snapshot.hooks.freeze.as_deref(), Some(["all".to_owned()].as_slice()));
+    assert_eq!(snapshot.hooks.time_limit, Duration::from_secs(60));
     let rules = Retention {
         keep_days: Some(14),
         keep_last: Some(1),
@@ -133,25 +135,24 @@ fn every_key_comes_to_what_it_says() {
     };
     assert_eq!(sources[0].retention, rules);
 
-    let own = &sources[1].options;
+    let VolumeOptions { archive: own, snapshot } = &sources[1].options;
     assert_eq!(own.exclude, ["*.log"]);
-    assert_eq!((own.partitions.as_slice(), own.threads), ([1, 5].as_slice(), Some(3)));
+    assert_eq!((own.partitions.as_slice(), own.threads), ([1, 5].as_slice(), NonZeroU16::new(3)));
     assert_eq!((own.compression, own.level), (Compression::Gzip, Some(9)));
-    assert_eq!((own.digest, own.file_digest), (Algorithm::Sha256, Algorithm::Sha1));
-    assert_eq!(own.raw, Raw::Never);
-    assert_eq!((own.strict, own.max_output, own.has_sandbox), (true, Some(2 << 40), false));
+    assert_eq!((own.digest, own.file_digest, own.raw), (Algorithm::Sha256, Algorithm::Sha1, Raw::Never));
+    assert_eq!((own.strict, own.max_output, own.keep_going), (true, Some(2 << 40), true));
     assert_eq!(
         own.reading,
-        Reading { io: Io::Direct, journal: None, sector_size: Some(4096), keep_going: true }
+        Reading { io: Io::Direct, journal: None, sector_size: Some(4096), has_sandbox: false }
     );
-    assert_eq!(sources[3].options.reading.journal.as_deref(), Some(Path::new("/dev/vg0/journal")));
-    assert_eq!((own.snapshot_size, own.extend), (Size::PercentOfOrigin(50), false));
-    assert_eq!(own.hooks.freeze.as_deref(), Some(["freeze".to_owned(), String::new()].as_slice()));
-    assert_eq!(own.hooks.thaw.as_deref(), Some(["thaw".to_owned()].as_slice()));
-    assert_eq!(own.hooks.time_limit, Duration::from_secs(300));
+    assert_eq!(sources[3].options.archive.reading.journal.as_deref(), Some(Path::new("/dev/vg0/journal")));
+    assert_eq!((snapshot.size, snapshot.extend), (Size::PercentOfOrigin(50), false));
+    assert_eq!(snapshot.hooks.freeze.as_deref(), Some(["freeze".to_owned(), String::new()].as_slice()));
+    assert_eq!(snapshot.hooks.thaw.as_deref(), Some(["thaw".to_owned()].as_slice()));
+    assert_eq!(snapshot.hooks.time_limit, Duration::from_secs(300));
     assert_eq!(sources[1].retention, Retention { keep_last: Some(3), ..Retention::default() });
     // Nothing takes a snapshot of an image: the hooks of [defaults] are not for it.
-    assert_eq!(sources[2].options.hooks.freeze, None);
+    assert_eq!(sources[2].options.snapshot.hooks.freeze, None);
 
     assert_eq!(destination.folder, PathBuf::from("/srv/backups"));
     assert_eq!((destination.require_mount, destination.minimum_free), (true, Some(Free::Percent(10))));
@@ -179,14 +180,13 @@ fn every_key_that_is_not_there_has_its_default() {
     assert!(
         report.json.is_none() && report.html.is_none() && report.metrics.is_none() && report.mail.is_none()
     );
-    let options = &sources[0].options;
-    assert!(
-        options.exclude.is_empty() && options.partitions.is_empty() && !options.strict && !options.extend
-    );
+    let VolumeOptions { archive: options, snapshot } = &sources[0].options;
+    assert!(options.exclude.is_empty() && options.partitions.is_empty());
+    assert!(!options.strict && !snapshot.extend);
     assert_eq!((options.compression, options.level), (Compression::Zstd, None));
     assert_eq!((options.digest, options.file_digest), (Algorithm::Sha1, Algorithm::Blake3));
     assert_eq!((options.raw, options.threads), (Raw::Auto, None));
-    assert_eq!((options.max_output, options.has_sandbox), (None, true));
+    assert_eq!((options.max_output, options.reading.has_sandbox), (None, true));
     assert_eq!(sources[0].retention, Retention::default());
 }
 
@@ -211,7 +211,7 @@ fn a_compression_of_its_own_takes_no_level_from_the_defaults() {
     let text =
         format!("{RIGHT}[[source]]\nvolume = \"vg0/a\"\ncompression = \"gzip\"\n[defaults]\nlevel = 19\n");
     let sources = right(&text).plan.sources;
-    assert_eq!((sources[0].options.level, sources[1].options.level), (Some(19), None));
+    assert_eq!((sources[0].options.archive.level, sources[1].options.archive.level), (Some(19), None));
 }
 
 #[test]

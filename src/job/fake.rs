@@ -10,13 +10,13 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::witness::Witness;
+use crate::archive::Observer;
 use crate::archive::manifest::Ends;
-use crate::archive::{Algorithm, Compression, Form, Observer, Raw};
-use crate::config::plan::{Hooks, Options, Plan, Reading, Report, Source, What};
+use crate::config::plan::{Hooks, Plan, Report, SnapshotOptions, Source, VolumeOptions, What};
 use crate::error::{Error, Kind, Result};
 use crate::retention::Retention;
 use crate::snapshot::{
-    Estimate, FailedSnapshot, Marked, Provider, Size, Snapshot, SnapshotRequest, State, Volume, VolumeName,
+    Estimate, FailedSnapshot, Marked, Provider, Snapshot, SnapshotRequest, State, Volume, VolumeName,
 };
 use crate::store::ReadEnds;
 use crate::store::folder::Destination;
@@ -92,30 +92,14 @@ impl Fake {
     }
 
     /// Options with hooks that write their names into the log.
-    pub fn options(&self) -> Options {
+    pub fn options(&self) -> VolumeOptions {
         let hook = || {
             let script = format!("echo $VOLTAR_HOOK >> '{}'", self.log().display());
             Some(["sh", "-c", &script].map(str::to_owned).to_vec())
         };
-        Options {
-            exclude: Vec::new(),
-            partitions: Vec::new(),
-            compression: Compression::Zstd,
-            level: None,
-            digest: Algorithm::Sha1,
-            file_digest: Algorithm::OF_FILES,
-            form: Form::default(),
-            embed_manifest: false,
-            raw: Raw::Auto,
-            threads: None,
-            strict: false,
-            max_output: None,
-            has_sandbox: true,
-            reading: Reading::default(),
-            snapshot_size: Size::Automatic,
-            extend: self.extends,
-            hooks: Hooks { freeze: hook(), thaw: hook(), time_limit: Duration::from_secs(10) },
-        }
+        let hooks = Hooks { freeze: hook(), thaw: hook(), time_limit: Duration::from_secs(10) };
+        let snapshot = SnapshotOptions { extend: self.extends, hooks, ..SnapshotOptions::default() };
+        VolumeOptions { snapshot, ..VolumeOptions::default() }
     }
 
     pub fn plan(&self, sources: impl IntoIterator<Item = What>) -> Plan {

@@ -13,7 +13,7 @@ use crate::archive::read::{Container, Manifest};
 use crate::archive::{Algorithm, ArchiveFiles, Compression, settle};
 use crate::device::{self, Device, Io};
 use crate::error::{Error, Kind, Result};
-use crate::volume::{Devices, Disk};
+use crate::volume::{Devices, Disk, Reading};
 
 /// A file or device, and a path in it: `FILE`, or `FILE:PATH`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,16 +59,24 @@ impl Location {
     /// # Errors
     ///
     /// [`Kind::Source`] when it can't be opened.
-    pub fn open(&self, journal: Option<&Path>) -> Result<Opened> {
+    pub fn open(&self, reading: &Reading) -> Result<Opened> {
         // An archive and a manifest that don't belong together would be read as one.
         settle(&self.file)?;
-        let device = device::open(&self.file, Io::default())?;
+        let device = device::open(&self.file, reading.io)?;
         // A manifest that can't be opened is as good as none: what it says is in the archive too.
         let manifest = ArchiveFiles::new(&self.file, Algorithm::default()).manifest;
         let manifest = manifest.exists().then(|| device::open(&manifest, Io::Pread).ok()).flatten();
         let is_device = std::fs::metadata(&self.file).is_ok_and(|found| found.file_type().is_block_device());
-        let journal = journal.map(|journal| device::open(journal, Io::default())).transpose()?;
-        Ok(Opened { file: self.file.clone(), device, is_device, manifest, journal, sector_bytes: None })
+        let journal = reading.journal.as_deref();
+        let journal = journal.map(|journal| device::open(journal, reading.io)).transpose()?;
+        Ok(Opened {
+            file: self.file.clone(),
+            device,
+            is_device,
+            manifest,
+            journal,
+            sector_bytes: reading.sector_size,
+        })
     }
 }
 
@@ -86,12 +94,6 @@ pub struct Opened {
 }
 
 impl Opened {
-    /// Says how many bytes the sectors have that a disk's table counts in; otherwise that is found.
-    #[must_use]
-    pub fn with_sectors(self, sector_bytes: Option<u32>) -> Self {
-        Self { sector_bytes, ..self }
-    }
-
     /// Whether a manifest is beside it.
     #[must_use]
     pub fn has_manifest(&self) -> bool {

@@ -15,11 +15,13 @@ mod disk;
 mod id;
 pub mod layer;
 mod node;
+mod reading;
 
 pub use devices::Devices;
 pub use disk::Disk;
 pub use id::VolumeId;
 pub use node::{Held, Standing, Volume};
+pub use reading::Reading;
 
 /// The name of a volume of which the probe knows nothing.
 const UNKNOWN: &str = "unknown";

@@ -16,7 +16,6 @@ mod channel;
 pub mod child;
 mod child_output;
 mod judged;
-mod look;
 mod onto;
 mod parent;
 mod protocol;
@@ -28,9 +27,8 @@ use crate::store::ReadEnds;
 pub use channel::Channel;
 pub(crate) use child_output::ChildOutput;
 pub use judged::Judged;
-pub use look::Look;
 pub use parent::{Broker, LookAt, Manifests, Program, Restorer, Verifier, Worker};
-pub use protocol::{Made, Task};
+pub use protocol::{Look, Made, Task};
 
 /// Makes archives, verifies them and reads the manifests of older ones: with worker processes, or
 /// with a fake in a test.

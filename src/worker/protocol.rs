@@ -37,13 +37,12 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::archive::manifest::Ends;
-use crate::archive::{Algorithm, Compression, Digests, Form, Raw, Report};
-use crate::device::Io;
+use crate::archive::{Algorithm, Digests, Identity, Options, Report};
 use crate::error::{Error, Issue, Kind, Place};
 use crate::hex;
 use crate::printable::harmless;
 use crate::restore::{Plan, Restored};
-use crate::worker::{judged::Judged, look::Look, onto::Onto};
+use crate::worker::{judged::Judged, onto::Onto};
 
 /// The order to a worker.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -117,52 +116,25 @@ impl Order {
 }
 
 /// The task of a worker that makes an archive.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Task {
     /// The device or image to read.
     pub source: PathBuf,
-    /// The origin of the snapshot, for the manifest.
-    pub snapshot_of: Option<String>,
-    /// Name of this host, for the manifest.
-    pub host: String,
-    /// How its bytes come from the device.
-    pub io: Io,
-    /// Its external journal.
-    pub journal: Option<PathBuf>,
-    /// Bytes of the sectors that its partition table counts in; `None` where that is to be found.
-    pub sector_size: Option<u32>,
     /// The path that the archive gets. The worker does not open it.
     pub archive: PathBuf,
-    /// Which form the tar has.
-    pub form: Form,
-    /// Whether the manifest goes into the archive too.
-    pub embed_manifest: bool,
-    /// When the volume's turn came, in seconds since 1970.
-    pub started: u64,
-    /// Numbers of partitions; empty means all.
-    pub partitions: Vec<u32>,
-    /// Patterns of excluded paths.
-    pub exclude: Vec<String>,
-    /// Compression.
-    pub compression: Compression,
-    /// How much.
-    pub level: Option<i32>,
-    /// Which digest, of the archive.
-    pub digest: Algorithm,
-    /// Which digest, of each file.
-    pub file_digest: Algorithm,
-    /// Partitions that can't be read as files.
-    pub raw: Raw,
-    /// Threads; all cores, where it is not said.
-    pub threads: Option<usize>,
-    /// Whether every issue is an error.
-    pub strict: bool,
-    /// Whether what the device fails to read becomes zeros and an issue.
-    pub keep_going: bool,
-    /// Longest tar stream in bytes.
-    pub max_output: Option<u64>,
-    /// Whether the worker gives up its rights before it parses.
-    pub has_sandbox: bool,
+    /// The facts for the manifest.
+    pub identity: Identity,
+    /// The options.
+    pub options: Options,
+}
+
+/// A disk to look at.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Look {
+    /// The device or image.
+    pub source: PathBuf,
+    /// The options with which it would be archived.
+    pub options: Options,
 }
 
 /// A message of a worker.

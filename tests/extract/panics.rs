@@ -61,7 +61,7 @@ pub fn in_a_thread() {
             let directory = tempfile::tempdir().unwrap();
             let target =
                 ExtractDirectory::open(directory.path(), Source::of(&path).unwrap(), &request).unwrap();
-            let place = location.open(None).unwrap().place().unwrap();
+            let place = location.open(&voltar::volume::Reading::default()).unwrap().place().unwrap();
             extract(place.as_ref(), &target.resume().unwrap(), &request)
         });
         let error = outcome.expect("the panic is an error").unwrap_err();

@@ -1,5 +1,7 @@
 //! The manifest's first record: what was archived, and how.
 
+use std::os::unix::ffi::OsStrExt as _;
+
 use serde_json::{Value, json};
 
 use super::areas::Areas;
@@ -18,30 +20,31 @@ pub(super) fn head(
     parts: &[Part<'_>],
     areas: &Areas,
 ) -> Value {
-    let exclude: Vec<String> = request.exclude.patterns().map(|p| Printable(p).to_string()).collect();
+    let Request { options, identity, .. } = request;
+    let exclude = options.exclude.iter().map(|pattern| Printable(pattern.as_bytes()).to_string());
     json!({
         "record": "head",
         "format": FORMAT,
         "tool": concat!("voltar ", env!("CARGO_PKG_VERSION")),
-        "started": request.started,
+        "started": identity.started,
         "source": {
             "path": Printable::path(disk.path()).to_string(),
             "len_bytes": disk.len_bytes(),
             "sector_bytes": disk.device().sector_bytes(),
         },
-        "snapshot_of": request.snapshot_of,
-        "host": request.host.map(|host| Printable(host.as_bytes()).to_string()),
+        "snapshot_of": identity.snapshot_of,
+        "host": identity.host.as_ref().map(|host| Printable(host.as_bytes()).to_string()),
         "table": disk.table().map(|table| json!({
             "scheme": table.scheme, "id": table.id, "sector_bytes": table.sector_bytes,
         })),
         "warnings": disk.warnings().iter().chain(&areas.warnings).collect::<Vec<_>>(),
         "areas": areas.summary(),
         "volumes": parts.iter().map(volume).collect::<Vec<_>>(),
-        "compression": request.compression.name(),
+        "compression": options.compression.name(),
         "level": level,
-        "digest": request.digest.name(),
-        "file_digest": request.file_digest.name(),
-        "exclude": exclude,
+        "digest": options.digest.name(),
+        "file_digest": options.file_digest.name(),
+        "exclude": exclude.collect::<Vec<_>>(),
     })
 }
 

@@ -19,7 +19,6 @@ pub(super) mod writing;
 
 pub use embedded::{gathering, is_member as is_embedded_manifest};
 pub(crate) use image::is_empty;
-pub use pipeline::threads;
 pub use report::Report;
-pub use run::{Output, Raw, Request, create};
+pub use run::{Identity, Output, Request, create};
 pub(crate) use volumes::foresee;

@@ -3,7 +3,6 @@
 //! Frames in flight are bounded by the buffers that they are made in. Buffers are free again when its frame is written.
 
 use std::collections::BTreeMap;
-use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::thread;
 
@@ -16,13 +15,6 @@ use crate::error::{Error, Kind, Result};
 
 /// Frames that may wait to be written while all threads work on others.
 const WAITING: usize = 2;
-
-/// The threads that make frames: all cores, where it is not said.
-#[must_use]
-pub fn threads(asked: Option<NonZeroUsize>) -> usize {
-    let all = || thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    asked.map_or_else(all, NonZeroUsize::get)
-}
 
 /// Makes all frames on `threads` threads, and gives each to `write`, in order, as soon as it and those before it are
 /// done.

@@ -16,62 +16,30 @@ use super::report::Report;
 use super::volumes::{self, Part, Treatment};
 use super::writing::{Writing, stopped};
 use crate::archive::observer::Observer;
+use crate::archive::options::{Options, Raw, threads};
 use crate::error::{Error, Issue, Kind, Result};
-use crate::format::codec::Compression;
-use crate::format::digest::Algorithm;
 use crate::format::manifest;
-use crate::format::tar::form::Form;
 use crate::tree::{Exclude, Step, Walk};
 use crate::volume::{Disk, Volume, VolumeId};
 
-/// Which volumes go in as they are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Raw {
-    /// Those that can't be read as files.
-    #[default]
-    Auto,
-    /// None: each that can't be read as files is an issue.
-    Never,
-    /// All, also those that could be read as files.
-    Always,
-}
-
-/// What is to be archived, and how.
-pub struct Request<'a> {
-    /// Numbers of the volumes; all where there is none.
-    pub partitions: Vec<u32>,
-    /// What is left out.
-    pub exclude: Exclude,
-    /// How it is compressed.
-    pub compression: Compression,
-    /// How much; the usual where it is not said.
-    pub level: Option<i32>,
-    /// Threads that make frames.
-    pub threads: usize,
-    /// Which digest, of the archive.
-    pub digest: Algorithm,
-    /// Which digest, of each file.
-    pub file_digest: Algorithm,
-    /// Choices for the tar, where readers differ.
-    pub form: Form,
-    /// What becomes of volumes that can't be read as files.
-    pub raw: Raw,
-    /// Whether the first issue ends the run.
-    pub strict: bool,
-    /// Whether what the device fails to read becomes zeros and an issue, instead of ending the run.
-    pub keep_going: bool,
-    /// Longest tar stream in bytes; in relation to the device where it is not said.
-    pub max_output: Option<u64>,
+/// The identity of a run: which disk, when, on which host. The manifest has it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
     /// When the run began, in seconds since 1970.
     pub started: u64,
-    /// What the device is a snapshot of, for the manifest.
-    pub snapshot_of: Option<&'a str>,
-    /// What tells when the run is over, in seconds since 1970.
-    pub clock: fn() -> u64,
-    /// Name of this host, for the manifest of an archive that lies where other hosts have theirs.
-    pub host: Option<&'a str>,
-    /// Who watches.
+    /// The origin of the snapshot that is read.
+    pub snapshot_of: Option<String>,
+    /// Name of this host, for an archive that lies beside those of other hosts.
+    pub host: Option<String>,
+}
+
+/// Says which part of a disk to archive, and how.
+pub struct Request<'a> {
+    /// The options.
+    pub options: &'a Options,
+    /// The facts for the manifest.
+    pub identity: Identity,
+    /// Watches the run.
     pub observer: &'a dyn Observer,
 }
 
@@ -106,19 +74,21 @@ pub fn create<'a>(disk: &'a Disk, request: &'a Request<'a>, output: Output<'a>) 
 }
 
 fn archive<'a>(disk: &'a Disk, request: &'a Request<'a>, output: Output<'a>) -> Result<Report> {
-    let level = request.compression.level(request.level)?;
-    let observer = request.observer;
-    let ids: Vec<VolumeId> = request.partitions.iter().copied().map(VolumeId::from).collect();
-    let volumes = volumes::selected(disk, &ids, request.raw)?;
+    let Request { options, observer, .. } = *request;
+    let compression = options.compression;
+    let level = compression.level(options.level)?;
+    let exclude = options.excluded();
+    let ids: Vec<VolumeId> = options.partitions.iter().copied().map(VolumeId::from).collect();
+    let volumes = volumes::selected(disk, &ids, options.raw)?;
     let is_whole = |volume: &Volume| volume.id() == &VolumeId::Whole;
     let is_bare = volumes.len() == 1 && (!ids.is_empty() || volumes.iter().copied().all(is_whole));
-    if ids.is_empty() && request.raw != Raw::Always {
+    if ids.is_empty() && options.raw != Raw::Always {
         volumes::opened(disk).iter().for_each(|note| observer.note(note));
     }
-    let prepared = volumes::prepare(&volumes, &ids, is_bare, request)?;
+    let prepared = volumes::prepare(&volumes, &ids, is_bare, request, &exclude)?;
     disk.warnings().iter().for_each(|warning| observer.note(warning));
     let parts = prepared.parts;
-    let areas = Areas::read(disk, &parts, is_bare, request.keep_going)?;
+    let areas = Areas::read(disk, &parts, is_bare, options.keep_going)?;
     areas.warnings.iter().for_each(|warning| observer.note(warning));
     let total = parts.iter().fold(0_u64, |sum, part| sum.saturating_add(part.used_bytes()));
     observer.begin(total);
@@ -131,7 +101,7 @@ fn archive<'a>(disk: &'a Disk, request: &'a Request<'a>, output: Output<'a>) -> 
         writing.issue(Issue { path: None, error: error.on(disk.path()) })?;
     }
     // Who says which partitions are meant has them all, and no doubt about the table.
-    let asks_for_all = request.partitions.is_empty();
+    let asks_for_all = options.partitions.is_empty();
     let doubts = disk.doubts().iter().filter(|_| asks_for_all);
     let doubts = doubts.map(|doubt| Error::new(Kind::Ambiguous, doubt.clone()).on(disk.path()));
     let fault = disk.table_fault().filter(|_| asks_for_all);
@@ -139,7 +109,7 @@ fn archive<'a>(disk: &'a Disk, request: &'a Request<'a>, output: Output<'a>) -> 
     let doubts = doubts.chain(fault).map(|error| Issue { path: None, error });
     let unreadable = disk.unreadable().cloned();
     if let Some(error) = unreadable {
-        if !request.keep_going {
+        if !options.keep_going {
             return Err(error);
         }
         writing.issue(Issue { path: None, error: error.on(disk.path()) })?;
@@ -149,36 +119,39 @@ fn archive<'a>(disk: &'a Disk, request: &'a Request<'a>, output: Output<'a>) -> 
     }
 
     let origins: Vec<Origin<'_>> = parts.iter().map(Part::origin).collect();
-    let shared = Shared { origins: &origins, algorithm: request.file_digest, keep_going: request.keep_going };
-    let layout = RefCell::new(Layout::new(request.max_output, request.form));
+    let shared = Shared { origins: &origins, algorithm: options.file_digest, keep_going: options.keep_going };
+    let layout = RefCell::new(Layout::new(options.max_output, options.form));
     let is_embedding = writing.is_embedding();
-    let items =
-        parts.iter().enumerate().flat_map(|(source, part)| items(disk, part, source, request, &layout));
+    let items = parts
+        .iter()
+        .enumerate()
+        .flat_map(|(source, part)| items(disk, part, source, request, &exclude, &layout));
     // A manifest in the archive comes before the end, when all else is known.
     let end = Some(()).filter(|()| !is_embedding).into_iter().map(|()| {
         layout.borrow_mut().begin_part(u64::MAX);
         layout.borrow_mut().end().map(Item::Pieces)
     });
     let items = items.chain(end);
-    let frame_len = usize::try_from(request.compression.frame_bytes()).unwrap_or(usize::MAX);
+    let frame_len = usize::try_from(compression.frame_bytes()).unwrap_or(usize::MAX);
     let frames =
         Cutter::new(items, frame_len).inspect(|frame| frame.iter().for_each(|frame| shared.announce(frame)));
+    let threads = threads(options.threads);
     let buffers = || {
-        let encoder = request.compression.encoder(level)?;
+        let encoder = compression.encoder(level)?;
         Ok(Buffers { raw: Vec::new(), packed: Vec::new(), encoder })
     };
-    pipeline::run(frames, request.threads, buffers, &shared, |done| writing.frame(done))?;
+    pipeline::run(frames, threads, buffers, &shared, |done| writing.frame(done))?;
     let mut layout = layout.into_inner();
     let data_bytes = layout.data_bytes();
     layout.begin_part(u64::MAX);
     let name = layout.taken().member();
     let position = name.as_ref().map(|_| layout.position());
     if let Some(embedding) = writing.end_embedding(position, data_bytes)? {
-        let (pieces, manifest) = embedding.pieces(&mut layout, name.as_deref(), request.started)?;
+        let (pieces, manifest) = embedding.pieces(&mut layout, name.as_deref(), request.identity.started)?;
         let origins = [Origin { device: manifest, filesystem: None }];
-        let shared = Shared { origins: &origins, algorithm: request.file_digest, keep_going: false };
+        let shared = Shared { origins: &origins, algorithm: options.file_digest, keep_going: false };
         let frames = Cutter::new(std::iter::once(Ok(Item::Pieces(pieces))), frame_len);
-        pipeline::run(frames, request.threads, buffers, &shared, |done| writing.frame(done))?;
+        pipeline::run(frames, threads, buffers, &shared, |done| writing.frame(done))?;
     }
     writing.finish(disk, data_bytes)
 }
@@ -189,8 +162,10 @@ fn items<'a>(
     part: &'a Part<'_>,
     source: usize,
     request: &'a Request<'_>,
+    exclude: &'a Exclude,
     layout: &'a RefCell<Layout>,
 ) -> Box<dyn Iterator<Item = Result<Item>> + 'a> {
+    let Request { options, observer, .. } = *request;
     match &part.treatment {
         Treatment::Empty | Treatment::Nothing => Box::new(std::iter::empty()),
         Treatment::Image(extents) => {
@@ -208,7 +183,7 @@ fn items<'a>(
             let folder: &[u8] = if part.folder == b"." { b"" } else { &part.folder };
             let faults = filesystem.faults().iter().map(|fault| {
                 let error = part.volume.locate(fault.clone());
-                match fault.kind() == Kind::Read && !request.keep_going {
+                match fault.kind() == Kind::Read && !options.keep_going {
                     true => Err(error),
                     false => Ok(Item::Issue(Issue { path: None, error })),
                 }
@@ -220,7 +195,7 @@ fn items<'a>(
                 len_bytes.saturating_mul(bounds.metadata_per_byte).saturating_add(METADATA_FREE);
             let before = OnceCell::new();
             let may_go_on = move || {
-                if request.observer.stop_requested() {
+                if observer.stop_requested() {
                     return Err(stopped());
                 }
                 let metadata = disk.bytes_read().saturating_sub(layout.borrow().data_bytes());
@@ -230,8 +205,8 @@ fn items<'a>(
                 });
                 check_metadata(metadata.saturating_sub(before), most_metadata)
             };
-            let walk = Walk::new(filesystem.as_ref(), &request.exclude, folder)
-                .keep_going(request.keep_going)
+            let walk = Walk::new(filesystem.as_ref(), exclude, folder)
+                .keep_going(options.keep_going)
                 .asking(may_go_on);
             let laid_out = move |step: Step| match step {
                 Step::Entry(entry) => layout.borrow_mut().entry(&naming, *entry).map(Item::Pieces),
@@ -247,11 +222,11 @@ fn items<'a>(
                     return None;
                 }
                 // A limit that somebody asked for is one of the run.
-                let is_of_run = step.is_ok() && request.max_output.is_some();
+                let is_of_run = step.is_ok() && options.max_output.is_some();
                 let item = step.and_then(&laid_out).map_err(|error| part.volume.locate(error));
                 is_over = item.is_err();
                 Some(match item {
-                    Err(error) if !is_of_run && volumes::costs_itself(&error, request.keep_going) => {
+                    Err(error) if !is_of_run && volumes::costs_itself(&error, options.keep_going) => {
                         Ok(Item::Issue(given_up(error)))
                     }
                     item => item,

@@ -1,11 +1,13 @@
 //! What becomes of each volume: a folder of files, an image, or nothing.
 
 use super::encode::Origin;
-use super::{Raw, Request, image};
+use super::{Request, image};
 use crate::archive::observer::Observer;
+use crate::archive::options::{Options, Raw};
 use crate::device::Device;
 use crate::error::{Error, Issue, Kind, Result};
 use crate::filesystem::{Contents, Extent, Filesystem};
+use crate::tree::Exclude;
 use crate::units::Bytes;
 use crate::volume::{Disk, Held, Standing, Volume, VolumeId};
 
@@ -70,8 +72,10 @@ pub(super) fn prepare<'a>(
     ids: &[VolumeId],
     is_bare: bool,
     request: &Request<'_>,
+    exclude: &Exclude,
 ) -> Result<Parts<'a>> {
-    let Request { raw, observer, keep_going, .. } = *request;
+    let Request { options, observer, .. } = *request;
+    let Options { raw, keep_going, .. } = *options;
     let mut parts = Parts { parts: Vec::new(), issues: Vec::new() };
     if volumes.is_empty() {
         observer.note("the partition table has no partitions: the archive has no files");
@@ -80,7 +84,7 @@ pub(super) fn prepare<'a>(
         let id = volume.id();
         let folder = if is_bare { b".".to_vec() } else { id.folder() };
         let how = How { raw, keep_going, observer, is_asked_for: ids.contains(id) };
-        let is_excluded = |name: &[u8]| request.exclude.excludes(name, b"");
+        let is_excluded = |name: &[u8]| exclude.excludes(name, b"");
         let is_excluded = match held(volume, raw) {
             Held::Filesystem => is_excluded(if is_bare { b"" } else { &folder }),
             // Only its own name leaves an image out: a pattern for files is not meant for it.

@@ -43,7 +43,7 @@ impl<'a> Writing<'a> {
             output,
             embedding,
             manifest_at: None,
-            hasher: request.digest.hasher(),
+            hasher: request.options.digest.hasher(),
             report: Report::default(),
         })
     }
@@ -70,7 +70,7 @@ impl<'a> Writing<'a> {
             // A frame that only says something.
             return Ok(());
         }
-        let frame_bytes = self.request.compression.frame_bytes();
+        let frame_bytes = self.request.options.compression.frame_bytes();
         if let Some(embedding) = &mut self.embedding
             && u32::try_from(done.buffers.raw.len()) != Ok(frame_bytes)
         {
@@ -90,7 +90,7 @@ impl<'a> Writing<'a> {
     }
 
     pub(crate) fn issue(&mut self, issue: Issue) -> Result<()> {
-        if self.request.strict {
+        if self.request.options.strict {
             let path = issue.path.map(|path| format!("{}: ", Printable(&path))).unwrap_or_default();
             return Err(issue.error.because(path, "; --strict makes this an error"));
         }
@@ -142,7 +142,7 @@ impl<'a> Writing<'a> {
         }
         self.report.data_bytes = data_bytes;
         self.report.bytes_read = self.disk.bytes_read();
-        self.report.finished = (self.request.clock)();
+        self.report.finished = self.request.observer.now();
         self.manifest_at = position.filter(|_| self.is_embedding());
         let mut tail = self.tail();
         if let Some(fields) = tail.as_object_mut() {
@@ -170,19 +170,19 @@ impl<'a> Writing<'a> {
     /// Writes what comes after the last frame, in the archive and in the manifest.
     pub(crate) fn finish(mut self, disk: &Disk, data_bytes: u64) -> Result<Report> {
         let has_manifest = self.manifest_at.is_some();
-        let trailer = self.request.compression.trailer(&self.report.frames, has_manifest);
+        let trailer = self.request.options.compression.trailer(&self.report.frames, has_manifest);
         self.archive(&trailer)?;
         self.output.archive.flush().map_err(write_error)?;
         self.report.data_bytes = data_bytes;
         self.report.bytes_read = disk.bytes_read();
-        self.report.finished = (self.request.clock)();
-        let hasher = std::mem::replace(&mut self.hasher, self.request.digest.hasher());
-        self.report.digest = Some((self.request.digest, hasher.finish()));
+        self.report.finished = self.request.observer.now();
+        let hasher = std::mem::replace(&mut self.hasher, self.request.options.digest.hasher());
+        self.report.digest = Some((self.request.options.digest, hasher.finish()));
         let lengths: Vec<u32> = self.report.frames.iter().map(|frame| frame.packed).collect();
         self.part_manifest()?;
         self.manifest(&manifest::line(&json!({
             "record": "frames",
-            "frame_bytes": self.request.compression.frame_bytes(),
+            "frame_bytes": self.request.options.compression.frame_bytes(),
             "packed": lengths,
         })))?;
         let tail = self.tail();

@@ -63,7 +63,7 @@ impl<'a> Service<'a> {
             }
         }
         let hooks = plan.sources.iter().flat_map(|source| {
-            let hooks = &source.options.hooks;
+            let hooks = &source.options.snapshot.hooks;
             hooks.freeze.iter().chain(&hooks.thaw).map(Vec::as_slice)
         });
         let by_sendmail = plan
@@ -132,7 +132,7 @@ impl<'a> Service<'a> {
              when that takes too long is killed, and the next run cleans up.",
         );
         unit.set("KillMode", "mixed");
-        let hook = self.plan.sources.iter().map(|source| source.options.hooks.time_limit).max();
+        let hook = self.plan.sources.iter().map(|source| source.options.snapshot.hooks.time_limit).max();
         let most = hook.filter(|_| !self.hooks.is_empty()).unwrap_or_default().saturating_add(CLEAN_UP);
         unit.set("TimeoutStopSec", &most.as_secs().to_string());
         unit.say("Guests come first. LVM's commands and hooks, which a guest may wait for, take the usual priorities.");
@@ -293,7 +293,7 @@ impl<'a> Service<'a> {
     /// Paths of sources that no snapshot is taken of, and of their journals.
     fn sources(&self) -> impl Iterator<Item = &'a Path> {
         let paths = self.plan.sources.iter().flat_map(|source| match &source.what {
-            What::Device(path) => [Some(path), source.options.reading.journal.as_ref()],
+            What::Device(path) => [Some(path), source.options.archive.reading.journal.as_ref()],
             What::Group { .. } | What::Volume(_) => [None, None],
         });
         paths.flatten().map(PathBuf::as_path)

@@ -15,7 +15,7 @@ fn what_the_tar_has_is_chosen_key_by_key() {
     ];
     for (line, form, embed_manifest) in cases {
         let loaded = right(&format!("{RIGHT}[defaults]\n{line}\n"));
-        let options = &loaded.plan.sources[0].options;
+        let options = &loaded.plan.sources[0].options.archive;
         assert_eq!((options.form, options.embed_manifest), (form, embed_manifest), "{line}");
     }
 }

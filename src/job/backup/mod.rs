@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 use self::watch::{Unguarded, Watch};
 use super::hooks::quiesced;
 use super::witness::Witness;
-use crate::archive::{clock, fixed_time, host_name};
-use crate::config::plan::Options;
+use crate::archive::{Identity, clock, fixed_time, host_name};
+use crate::config::plan::VolumeOptions;
 use crate::error::{Error, Kind, Result};
 use crate::report::outcome::Published;
 use crate::snapshot::{Provider, Snapshot, SnapshotRequest, Volume, VolumeName};
@@ -58,7 +58,7 @@ pub struct Finished {
 
 impl Backup<'_> {
     /// Backs one thing up into a folder of the destination.
-    pub fn make(&self, subject: &Subject, folder: &str, options: &Options) -> Finished {
+    pub fn make(&self, subject: &Subject, folder: &str, options: &VolumeOptions) -> Finished {
         let turn =
             Turn { backup: self, folder, options, notes: RefCell::default(), errors: RefCell::default() };
         let result = match subject {
@@ -73,7 +73,7 @@ impl Backup<'_> {
 struct Turn<'a> {
     backup: &'a Backup<'a>,
     folder: &'a str,
-    options: &'a Options,
+    options: &'a VolumeOptions,
     notes: RefCell<Vec<String>>,
     errors: RefCell<Vec<String>>,
 }
@@ -86,7 +86,7 @@ impl Turn<'_> {
         self.check()?;
         let (snapshot, started) = self.snapshot(&volume)?;
         let note = |text: &str| self.note(text);
-        let watch = Watch::new(provider, &snapshot, self.options.extend, &note);
+        let watch = Watch::new(provider, &snapshot, self.options.snapshot.extend, &note);
         // A fault of our own leaves no snapshot either.
         let made = catch_unwind(AssertUnwindSafe(|| {
             let made = self.archive(&snapshot.device, Some(name), started, &watch);
@@ -107,8 +107,8 @@ impl Turn<'_> {
     /// since 1970.
     fn snapshot(&self, volume: &Volume) -> Result<(Snapshot, u64)> {
         let Backup { provider, witness, .. } = *self.backup;
-        let hooks = &self.options.hooks;
-        let request = SnapshotRequest { size: self.options.snapshot_size };
+        let hooks = &self.options.snapshot.hooks;
+        let request = SnapshotRequest { size: self.options.snapshot.size };
         let stop = || witness.stop_requested();
         let quiesced = quiesced(hooks, volume, &stop, || {
             self.may_go_on()?;
@@ -126,7 +126,7 @@ impl Turn<'_> {
     }
 
     fn device(&self, path: &Path) -> Result<Published> {
-        let hooks = &self.options.hooks;
+        let hooks = &self.options.snapshot.hooks;
         if hooks.freeze.is_some() || hooks.thaw.is_some() {
             self.note("freeze and thaw are not run: they are for the moment of a snapshot, and none is taken of a device");
         }
@@ -146,38 +146,20 @@ impl Turn<'_> {
         guard: &dyn Guard,
     ) -> Result<(PathBuf, Made)> {
         self.may_go_on()?;
-        let Options { reading, .. } = self.options;
         let archive = self.path(started);
         if archive.symlink_metadata().is_ok() {
             let message = "is there already: it was begun in this very second; wait for the next one";
             return Err(Error::new(Kind::Exists, message).on(&archive));
         }
         let is_new = self.make_folder(&archive)?;
-        let task = Task {
-            source: source.to_path_buf(),
-            snapshot_of: snapshot_of.map(VolumeName::to_string),
-            host: host_name(),
-            io: reading.io,
-            journal: reading.journal.clone(),
-            sector_size: reading.sector_size,
-            archive: archive.clone(),
+        let identity = Identity {
             // The name tells when it was made; the times inside may be set.
             started: fixed_time().unwrap_or(started),
-            partitions: self.options.partitions.clone(),
-            exclude: self.options.exclude.clone(),
-            compression: self.options.compression,
-            level: self.options.level,
-            digest: self.options.digest,
-            file_digest: self.options.file_digest,
-            form: self.options.form,
-            embed_manifest: self.options.embed_manifest,
-            raw: self.options.raw,
-            threads: self.options.threads,
-            strict: self.options.strict,
-            keep_going: reading.keep_going,
-            max_output: self.options.max_output,
-            has_sandbox: self.options.has_sandbox,
+            snapshot_of: snapshot_of.map(VolumeName::to_string),
+            host: Some(host_name()),
         };
+        let (source, options) = (source.to_path_buf(), self.options.archive.clone());
+        let task = Task { source, archive: archive.clone(), identity, options };
         let made = self.backup.archiver.archive(&task, self.backup.witness, guard);
         if let (Err(_), true, Some(folder)) = (&made, is_new, archive.parent()) {
             // Where there is something in it after all, it stays.
@@ -188,7 +170,7 @@ impl Turn<'_> {
 
     fn path(&self, started: u64) -> PathBuf {
         let started = i64::try_from(started).unwrap_or(i64::MAX);
-        archive_path(&self.backup.destination.folder, self.folder, started, self.options.compression)
+        archive_path(&self.backup.destination.folder, self.folder, started, self.options.archive.compression)
     }
 
     /// Makes the folder of the volume's archives, for its owner alone. `false` when it is there already.
@@ -205,7 +187,7 @@ impl Turn<'_> {
     /// Finds out what costs nothing to find out, before anybody is frozen.
     fn check(&self) -> Result<()> {
         self.may_go_on()?;
-        self.options.compression.level(self.options.level)?;
+        self.options.archive.check()?;
         // The backup disk may be gone since the run began.
         folder::check_folder(self.backup.destination)?;
         folder::check_free(self.backup.destination)

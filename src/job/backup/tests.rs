@@ -85,7 +85,7 @@ fn a_destination_that_is_gone_is_noticed_before_anybody_is_frozen() {
 fn a_freeze_that_fails_is_followed_by_a_thaw_and_by_nothing_else() {
     let fake = Fake::default();
     let mut options = fake.options();
-    options.hooks.freeze = Some(vec!["false".to_owned()]);
+    options.snapshot.hooks.freeze = Some(vec!["false".to_owned()]);
     let destination = fake.destination();
     let backup = Backup { provider: &fake, archiver: &fake, witness: &fake, destination: &destination };
     let finished = backup.make(&Subject::Volume(name("web")), "web", &options);
@@ -97,7 +97,7 @@ fn a_freeze_that_fails_is_followed_by_a_thaw_and_by_nothing_else() {
 fn a_thaw_that_fails_is_an_error_and_the_archive_stays() {
     let fake = Fake::default();
     let mut options = fake.options();
-    options.hooks.thaw = Some(vec!["false".to_owned()]);
+    options.snapshot.hooks.thaw = Some(vec!["false".to_owned()]);
     let destination = fake.destination();
     let backup = Backup { provider: &fake, archiver: &fake, witness: &fake, destination: &destination };
     let finished = backup.make(&Subject::Volume(name("web")), "web", &options);

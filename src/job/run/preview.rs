@@ -113,7 +113,7 @@ fn volume(
         },
         (None, Subject::Volume(name)) => match provider.find(name) {
             Ok(volume) => {
-                let request = SnapshotRequest { size: target.source.options.snapshot_size };
+                let request = SnapshotRequest { size: target.source.options.snapshot.size };
                 let estimate = provider.estimate(&volume, &request).map_err(|error| error.to_string());
                 estimate.map(|estimate| {
                     notes.extend(estimate.warning.clone());
@@ -154,16 +154,7 @@ fn volume(
 
 /// A target's disk, and how it is read.
 fn look(source: &Path, target: &BackupTarget<'_>) -> Look {
-    let options = &target.source.options;
-    Look {
-        source: source.to_path_buf(),
-        io: options.reading.io,
-        journal: options.reading.journal.clone(),
-        sector_size: options.reading.sector_size,
-        partitions: options.partitions.clone(),
-        raw: options.raw,
-        has_sandbox: options.has_sandbox,
-    }
+    Look { source: source.to_path_buf(), options: target.source.options.archive.clone() }
 }
 
 /// What would be removed if a complete archive were added now.

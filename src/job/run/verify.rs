@@ -27,7 +27,7 @@ pub(super) fn shelves(destination: &Path, manifests: &dyn ReadEnds) -> Result<Ve
 
 /// Whether archives are read in the sandbox: a source that has none is on a kernel that has none.
 fn has_sandbox(plan: &Plan) -> bool {
-    plan.sources.iter().all(|source| source.options.has_sandbox)
+    plan.sources.iter().all(|source| source.options.archive.reading.has_sandbox)
 }
 
 impl Run<'_> {

@@ -1,22 +1,20 @@
-//! Says what would become of each volume of a disk.
+//! Says how each volume of a disk would be stored.
 
-use super::{Parent, Reading, Source};
+use super::{Parent, Source};
 use crate::archive::foresee;
 use crate::error::Result;
 use crate::sandbox::Writing;
 use crate::volume::VolumeId;
-use crate::worker::look::Look;
-use crate::worker::protocol::Message;
+use crate::worker::protocol::{Look, Message};
 
-pub(super) fn run(look: Look, parent: &Parent) -> Result<()> {
-    let Look { source, io, journal, sector_size, partitions, raw, has_sandbox } = look;
-    let reading = Reading { io, journal, sector_size, has_sandbox };
-    let source = Source::open(&source, &reading)?;
+pub(super) fn run(look: &Look, parent: &Parent) -> Result<()> {
+    let Look { source, options } = look;
+    let source = Source::open(source, &options.reading)?;
     // The backup itself reports what the kernel lacks.
     let disk = source.confine(Writing::Receiving, |_| ())?.parse()?;
     let lines = disk.warnings().iter().chain(disk.doubts()).cloned();
-    let ids: Vec<VolumeId> = partitions.into_iter().map(VolumeId::from).collect();
-    let lines = lines.chain(foresee(&disk, &ids, raw)?).collect();
+    let ids: Vec<VolumeId> = options.partitions.iter().copied().map(VolumeId::from).collect();
+    let lines = lines.chain(foresee(&disk, &ids, options.raw)?).collect();
     parent.tell(&Message::Looked { lines });
     Ok(())
 }

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-pub use self::source::{Confined, Reading, Source};
+pub use self::source::{Confined, Source};
 use super::channel::Channel;
 use super::protocol::{Message, Order};
 use crate::archive::Observer;
@@ -45,7 +45,7 @@ fn obey(mut channel: Channel, parent: &Parent) -> Result<()> {
         Some(Order::Publish { archive, algorithm, source, force }) => {
             broker::run(&archive, algorithm, &source, force, channel, parent)
         }
-        Some(Order::Look(look)) => look::run(look, parent),
+        Some(Order::Look(look)) => look::run(&look, parent),
         Some(Order::Manifests { has_sandbox }) => manifests::run(has_sandbox, channel, parent),
         Some(Order::Verify { archive, has_sandbox }) => verify::run(&archive, has_sandbox, channel, parent),
         Some(Order::Restore { archive, has_sandbox }) => restore::run(&archive, has_sandbox, channel, parent),

@@ -10,6 +10,7 @@ use crate::device::{self, Io};
 use crate::error::{Error, Kind, Result};
 use crate::restore::{Blueprint, Output, Plan};
 use crate::view::Location;
+use crate::volume::Reading;
 use crate::worker::channel::Channel;
 use crate::worker::onto::Onto;
 use crate::worker::protocol::{Message, Order};
@@ -17,7 +18,7 @@ use crate::worker::protocol::{Message, Order};
 pub(super) fn run(archive: &Path, has_sandbox: bool, mut channel: Channel, parent: &Parent) -> Result<()> {
     settle(archive)?;
     let files = Files::open(archive)?;
-    let opened = Location { file: archive.to_path_buf(), path: Vec::new() }.open(None)?;
+    let opened = Location { file: archive.to_path_buf(), path: Vec::new() }.open(&Reading::default())?;
     parent.confine(has_sandbox)?;
     let blueprint = files.blueprint()?;
     parent.tell(&Message::Blueprint {

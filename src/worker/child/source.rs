@@ -3,23 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use crate::archive::read::Container;
-use crate::device::{self, Device, Io};
+use crate::device::{self, Device};
 use crate::error::{Error, Kind, Result};
 use crate::sandbox::{self, Writing};
-use crate::volume::{Devices, Disk};
-
-/// How a source is read.
-#[derive(Debug)]
-pub struct Reading {
-    /// How its bytes come from the device.
-    pub io: Io,
-    /// Its external journal.
-    pub journal: Option<PathBuf>,
-    /// Bytes of the sectors that its partition table counts in; `None` where that is to be found.
-    pub sector_size: Option<u32>,
-    /// Whether the process gives up its rights before it parses.
-    pub has_sandbox: bool,
-}
+use crate::volume::{Devices, Disk, Reading};
 
 /// A source that is open, and of which no byte was parsed.
 pub struct Source {

@@ -60,7 +60,7 @@ impl ReadEnds for Worker {
 
 impl Archiver for Worker {
     fn archive(&self, task: &Task, observer: &dyn Observer, guard: &dyn Guard) -> Result<Made> {
-        let target = ArchiveFiles::new(&task.archive, task.digest);
+        let target = ArchiveFiles::new(&task.archive, task.options.digest);
         target.check(&task.source, false)?;
         let publication = Publication::begin(target, false)?;
         let (archive, manifest) = publication.files()?;
@@ -74,8 +74,8 @@ impl Archiver for Worker {
             false => error,
         })?;
         let digests = made.digests.take().ok_or_else(|| babble("it made an archive without a digest"))?;
-        digests.check(task.digest)?;
-        made.digest = (task.digest.name().to_owned(), digests.archive.to_string());
+        digests.check(task.options.digest)?;
+        made.digest = (task.options.digest.name().to_owned(), digests.archive.to_string());
         made.entries = made.entries.into_iter().map(|(name, count)| (harmless(&name), count)).collect();
         let sealed = publication.seal(&digests)?;
         if observer.stop_requested() {

@@ -4,8 +4,7 @@ use super::archive::Worker;
 use super::process::babble;
 use crate::error::Result;
 use crate::printable::harmless;
-use crate::worker::look::Look;
-use crate::worker::protocol::{Message, Order};
+use crate::worker::protocol::{Look, Message, Order};
 
 /// Looks at disks.
 pub trait LookAt {

@@ -5,36 +5,11 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use super::*;
-use crate::archive::{Algorithm, Compression, Form, Raw};
-use crate::device::Io;
 
 const READY: &str = r#"echo '{"type":"ready","entries":{"file":2},"data_bytes":1,"archive_bytes":2,"bytes_read":3,"digest":["sha1","aa"],"digests":{"archive":"a9993e364706816aba3e25717850c26c9cd0d89d","manifest":"a9993e364706816aba3e25717850c26c9cd0d89d"},"issue_count":1}'"#;
 
 fn task(folder: &Path) -> Task {
-    Task {
-        source: "/dev/null".into(),
-        snapshot_of: None,
-        host: "node1".to_owned(),
-        io: Io::Auto,
-        journal: None,
-        sector_size: None,
-        archive: folder.join("a.tar.zst"),
-        started: 0,
-        partitions: Vec::new(),
-        exclude: Vec::new(),
-        compression: Compression::Zstd,
-        level: None,
-        digest: Algorithm::Sha1,
-        file_digest: Algorithm::OF_FILES,
-        form: Form::default(),
-        embed_manifest: false,
-        raw: Raw::Auto,
-        threads: None,
-        strict: false,
-        keep_going: false,
-        max_output: None,
-        has_sandbox: true,
-    }
+    Task { source: "/dev/null".into(), archive: folder.join("a.tar.zst"), ..Task::default() }
 }
 
 /// Hears everything, and asks for a stop after so many notes.
