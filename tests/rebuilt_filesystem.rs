@@ -23,10 +23,11 @@ use common::trials::{Needs, run, trial};
 use serde_json::{Value, json};
 use voltar::archive::read::{Head, Manifest};
 use voltar::device::{Io, WritableWindow, WriteDevice, open_writable};
+use voltar::filesystem::FileKind;
 use voltar::filesystem::ext::Geometry;
 use voltar::restore::ext::{self, Outcome};
 use voltar::units::ByteRange;
-use voltar::view::{Item, ItemKind, Location, Place};
+use voltar::view::{Item, Location, Place};
 
 const MKE2FS: Needs = Needs::Tool("mke2fs", "e2fsprogs");
 const NEEDS: &[Needs] = &[
@@ -96,19 +97,22 @@ fn entries(path: &Path) -> BTreeMap<Vec<u8>, String> {
     let mut entries = BTreeMap::new();
     let each = &mut |item: Item| {
         let mut content = Vec::new();
-        if item.kind == ItemKind::File {
+        if item.kind == FileKind::Regular {
             let all = ByteRange::new(0, item.size).expect("a range");
             place.read(&item, all, &mut |bytes| {
                 content.extend_from_slice(bytes);
                 Ok(())
             })?;
         }
-        let times = [item.modified, item.accessed, item.changed, item.created];
-        let owner = (item.mode, item.uid, item.gid, item.links, item.project.unwrap_or(0));
+        let flags = item.flags();
+        let metadata = item.metadata;
+        let times = [metadata.modified, metadata.accessed, metadata.changed, metadata.created];
+        let project = metadata.project.unwrap_or(0);
+        let owner = (metadata.mode, metadata.uid, metadata.gid, item.links, project);
         // Which of several names is the first one is up to the numbers of inodes.
-        let attributes = if item.links == Some(1) { item.attributes } else { Vec::new() };
+        let attributes = if item.links == Some(1) { metadata.attributes } else { Vec::new() };
         // That fs-verity protected it is an issue, and nothing that comes back.
-        let flags = item.flags.filter(|flags| flags != "verity");
+        let flags = flags.filter(|flags| flags != "verity");
         let what = (item.kind, item.size, &item.target, flags, attributes);
         let shown = format!("{times:?} {owner:?} {what:?} {content:?}");
         entries.insert(item.path, shown);

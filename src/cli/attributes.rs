@@ -19,7 +19,7 @@ const ENTRY: usize = 8;
 /// The attributes of an entry, a name and a value each.
 pub(super) fn rows(item: &Item) -> Vec<(&'static str, String)> {
     let mut rows = Vec::new();
-    for attribute in &item.attributes {
+    for attribute in &item.metadata.attributes {
         let acl = ACLS.iter().find(|(name, _)| *name == attribute.name);
         match acl.and_then(|(_, before)| acl_lines(&attribute.value, before)) {
             Some(lines) => rows.extend(lines.into_iter().map(|line| ("acl", line))),

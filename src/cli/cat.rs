@@ -12,9 +12,10 @@ use super::options::ReadingArguments;
 use super::places::{Named, Session};
 use super::{INCOMPLETE, speech};
 use crate::error::{Error, Kind, Result};
+use crate::filesystem::FileKind;
 use crate::printable::Printable;
 use crate::units::ByteRange;
-use crate::view::{Item, ItemKind};
+use crate::view::Item;
 
 /// Write files of an archive, an image or a device to stdout
 ///
@@ -67,7 +68,7 @@ fn no_file(named: &Named, item: &Item) -> Error {
     let place = Printable(named.text.as_encoded_bytes());
     let message = match (item.kind, item.path.is_empty()) {
         (_, true) => format!("name a file in it, {place}:PATH; \"voltar ls {place}\" shows what there is"),
-        (ItemKind::Directory, _) => {
+        (FileKind::Directory, _) => {
             format!("is a directory: name a file in it; \"voltar ls {place}\" shows what there is")
         }
         _ => format!("is a {}, and has no content to show", item.kind.name()),

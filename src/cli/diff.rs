@@ -13,8 +13,8 @@ use super::places::{Named, Out, Session};
 use super::speech::{self, typed};
 use super::{FAILED, INCOMPLETE, USAGE, shown};
 use crate::error::{Error, Kind, Result};
-use crate::filesystem::Timestamp;
-use crate::view::{Budget, Contents, GoOn, Item, ItemKind, clean, is_below};
+use crate::filesystem::{FileKind, Timestamp};
+use crate::view::{Budget, Contents, GoOn, Item, clean, is_below};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -227,7 +227,7 @@ impl<'a> Side<'a> {
         }
         let mut items = BTreeMap::new();
         self.named.place.walk(b"", &mut |item| {
-            if item.kind != ItemKind::Directory && item.links.is_none_or(|links| links > 1) {
+            if item.kind != FileKind::Directory && item.links.is_none_or(|links| links > 1) {
                 items.insert(item.path.clone(), item);
             }
             Ok(())
@@ -254,7 +254,7 @@ fn fields(
     quick: bool,
 ) -> Result<Vec<&'static str>> {
     // Without a manifest, a partition that went in as it is is a file like others.
-    let plain = |kind: ItemKind| if kind == ItemKind::Image { ItemKind::File } else { kind };
+    let plain = |kind: FileKind| if kind == FileKind::Image { FileKind::Regular } else { kind };
     if plain(a.kind) != plain(b.kind) {
         return Ok(vec!["type"]);
     }
@@ -277,15 +277,15 @@ fn fields(
     let times = |a: Option<Timestamp>, b: Option<Timestamp>| a.is_none() || b.is_none() || a == b;
     let same_size = is_compared_elsewhere || whole_a.size == whole_b.size;
     let same = [
-        ("mode", a.mode == b.mode),
-        ("owner", (a.uid, a.gid) == (b.uid, b.gid)),
+        ("mode", a.metadata.mode == b.metadata.mode),
+        ("owner", (a.metadata.uid, a.metadata.gid) == (b.metadata.uid, b.metadata.gid)),
         ("size", same_size),
-        ("mtime", times(a.modified, b.modified)),
+        ("mtime", times(a.metadata.modified, b.metadata.modified)),
         ("target", a.target == b.target),
         ("link", same_link),
-        ("links", a.kind == ItemKind::Directory || both(a.links, b.links)),
-        ("attributes", is_compared_elsewhere || whole_a.attributes == whole_b.attributes),
-        ("flags", a.flags == b.flags),
+        ("links", a.kind == FileKind::Directory || both(a.links, b.links)),
+        ("attributes", is_compared_elsewhere || whole_a.metadata.attributes == whole_b.metadata.attributes),
+        ("flags", a.metadata.flags == b.metadata.flags),
     ];
     let mut differing: Vec<&str> = same.iter().filter(|(_, same)| !same).map(|(name, _)| *name).collect();
     let is_read = a.kind.has_content() && !is_compared_elsewhere && same_size;
@@ -300,8 +300,10 @@ fn same_content((one, a): (&Side<'_>, &Item), (other, b): (&Side<'_>, &Item), qu
     let is_told = known(a).zip(known(b)).is_some_and(|(a, b)| a.algorithm == b.algorithm);
     if quick
         && !is_told
-        && a.modified == b.modified
-        && (a.changed.is_none() || b.changed.is_none() || a.changed == b.changed)
+        && a.metadata.modified == b.metadata.modified
+        && (a.metadata.changed.is_none()
+            || b.metadata.changed.is_none()
+            || a.metadata.changed == b.metadata.changed)
     {
         return Ok(true);
     }

@@ -12,10 +12,11 @@ use super::places::{Out, Session};
 use super::{INCOMPLETE, formats, shown};
 use crate::archive::Algorithm;
 use crate::error::{Issue, Kind, Result};
+use crate::filesystem::FileKind;
 use crate::printable::Printable;
 use crate::store::scope::shelves;
 use crate::tree::{Exclude, Pattern};
-use crate::view::{Item, ItemKind, base_name};
+use crate::view::{Item, base_name};
 
 /// Find entries in archives, images and devices
 ///
@@ -105,7 +106,7 @@ enum TypeChoice {
 }
 
 impl TypeChoice {
-    fn is(self, kind: ItemKind) -> bool {
+    fn is(self, kind: FileKind) -> bool {
         self.to_possible_value().is_some_and(|value| value.get_name() == kind.name())
     }
 }
@@ -236,13 +237,12 @@ fn matches(
     let plain = patterns.name.as_ref().is_none_or(|name| name.excludes(b"", base_name(&item.path)))
         && patterns.path.as_ref().is_none_or(|path| path.matches_path(&item.path))
         && arguments.kind.is_none_or(|kind| kind.is(item.kind))
-        && arguments.uid.is_none_or(|uid| uid == item.uid)
-        && arguments.gid.is_none_or(|gid| gid == item.gid)
-        && item.mode & bits == bits
-        && arguments
-            .xattr
-            .as_ref()
-            .is_none_or(|name| item.attributes.iter().any(|attribute| attribute.name == name.as_bytes()))
+        && arguments.uid.is_none_or(|uid| uid == item.metadata.uid)
+        && arguments.gid.is_none_or(|gid| gid == item.metadata.gid)
+        && item.metadata.mode & bits == bits
+        && arguments.xattr.as_ref().is_none_or(|name| {
+            item.metadata.attributes.iter().any(|attribute| attribute.name == name.as_bytes())
+        })
         && arguments.size.is_none_or(|size| {
             has_content
                 && match size {

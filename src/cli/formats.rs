@@ -5,9 +5,10 @@ use std::ffi::OsStr;
 use super::speech::note;
 use crate::archive::Algorithm;
 use crate::error::{Error, Kind, Result};
+use crate::filesystem::FileKind;
 use crate::printable::Printable;
 use crate::units::Bytes;
-use crate::view::{Contents, Item, ItemKind, Place, Way};
+use crate::view::{Contents, Item, Place, Way};
 
 /// Digests of a place's files, of whatever kind is asked for.
 pub(super) struct Digests<'a> {
@@ -87,26 +88,29 @@ pub(super) fn mtree_digest(digests: &mut Digests<'_>, item: &Item) -> Result<Opt
 /// A line of an mtree, without a newline; `None` for what it has no word for.
 pub(super) fn mtree_line(item: &Item, path: &[u8], digest: Option<(Algorithm, String)>) -> Option<String> {
     let kind = match item.kind {
-        ItemKind::File | ItemKind::Image => "file",
-        ItemKind::Directory => "dir",
-        ItemKind::Symlink => "link",
-        ItemKind::CharacterDevice(..) => "char",
-        ItemKind::BlockDevice(..) => "block",
-        ItemKind::Fifo => "fifo",
+        FileKind::Regular | FileKind::Image => "file",
+        FileKind::Directory => "dir",
+        FileKind::Symlink => "link",
+        FileKind::CharacterDevice { .. } => "char",
+        FileKind::BlockDevice { .. } => "block",
+        FileKind::Fifo => "fifo",
         // bsdtar takes one for a file.
-        ItemKind::Socket => return None,
+        FileKind::Socket => return None,
     };
     let name = if path.is_empty() { ".".to_owned() } else { format!("./{}", escaped(path)) };
-    let mut line = format!("{name} type={kind} mode={:04o} uid={} gid={}", item.mode, item.uid, item.gid);
-    if let Some(modified) = item.modified {
+    let mut line = format!(
+        "{name} type={kind} mode={:04o} uid={} gid={}",
+        item.metadata.mode, item.metadata.uid, item.metadata.gid
+    );
+    if let Some(modified) = item.metadata.modified {
         line.push_str(&format!(" time={}.{:09}", modified.seconds, modified.nanoseconds));
     }
-    if let Some(links) = item.links.filter(|_| item.kind != ItemKind::Directory) {
+    if let Some(links) = item.links.filter(|_| item.kind != FileKind::Directory) {
         line.push_str(&format!(" nlink={links}"));
     }
     match item.kind {
-        ItemKind::File | ItemKind::Image => line.push_str(&format!(" size={}", item.size)),
-        ItemKind::CharacterDevice(major, minor) | ItemKind::BlockDevice(major, minor) => {
+        FileKind::Regular | FileKind::Image => line.push_str(&format!(" size={}", item.size)),
+        FileKind::CharacterDevice { major, minor } | FileKind::BlockDevice { major, minor } => {
             line.push_str(&format!(" device=native,{major},{minor}"));
         }
         _ => {}

@@ -132,7 +132,7 @@ impl Teller {
             self.out.line(fields)?;
         } else {
             let mark = if is_same { '=' } else { '*' };
-            let time = shown::time(item.modified, &self.zone, "%Y-%m-%d %H:%M:%S");
+            let time = shown::time(item.metadata.modified, &self.zone, "%Y-%m-%d %H:%M:%S");
             let text: String = version.text.chars().take(16).collect();
             self.out.line(format_args!("{mark} {:>12} {time:>19} {text:<16} {name}", shown::size(&item)))?;
         }

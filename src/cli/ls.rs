@@ -12,8 +12,9 @@ use super::speech::note;
 use super::{INCOMPLETE, formats, shown};
 use crate::archive::Algorithm;
 use crate::error::{Issue, Result};
+use crate::filesystem::FileKind;
 use crate::units::Bytes;
-use crate::view::{Budget, Item, ItemKind, base_name};
+use crate::view::{Budget, Item, base_name};
 
 /// Bytes of entries that are sorted at once; showing them takes as much again.
 const SORTED_BYTES: usize = 128 << 20;
@@ -131,7 +132,7 @@ fn list(arguments: &LsArguments, named: &Named, zone: &TimeZone, out: &mut Out) 
 fn entries(arguments: &LsArguments, named: &Named, zone: &TimeZone, out: &mut Out) -> Result<()> {
     let place = named.place.as_ref();
     let item = named.find(!arguments.directory)?;
-    let is_directory = item.kind == ItemKind::Directory && !arguments.directory;
+    let is_directory = item.kind == FileKind::Directory && !arguments.directory;
     if is_directory && arguments.recursive {
         // Nothing is held: the lines are as wide as they are.
         let mut each = |item: Item| match (arguments.json, arguments.long) {
@@ -187,7 +188,7 @@ fn sorted(
 /// Lines as `ls -l` has them.
 fn long(rows: &[(String, Item)], zone: &TimeZone, is_human: bool) -> String {
     let size = |item: &Item| match item.kind {
-        ItemKind::CharacterDevice(..) | ItemKind::BlockDevice(..) => shown::size(item),
+        FileKind::CharacterDevice { .. } | FileKind::BlockDevice { .. } => shown::size(item),
         _ if is_human => Bytes(item.size).to_string(),
         _ => shown::size(item),
     };
@@ -195,7 +196,8 @@ fn long(rows: &[(String, Item)], zone: &TimeZone, is_human: bool) -> String {
         .iter()
         .map(|(_, item)| {
             let links = item.links.map_or_else(|| "-".to_owned(), |links| links.to_string());
-            let (owner, group) = (shown::owner(&item.uname, item.uid), shown::owner(&item.gname, item.gid));
+            let (owner, group) =
+                (shown::owner(&item.uname, item.metadata.uid), shown::owner(&item.gname, item.metadata.gid));
             [links, owner, group, size(item)]
         })
         .collect();
@@ -204,7 +206,7 @@ fn long(rows: &[(String, Item)], zone: &TimeZone, is_human: bool) -> String {
     let (links_width, owner_width, group_width, size_width) = (width(0), width(1), width(2), width(3));
     let mut text = String::new();
     for ((name, item), [links, owner, group, size]) in rows.iter().zip(&cells) {
-        let (mode, time) = (shown::mode(item), shown::time(item.modified, zone, "%Y-%m-%d %H:%M"));
+        let (mode, time) = (shown::mode(item), shown::time(item.metadata.modified, zone, "%Y-%m-%d %H:%M"));
         let mode = mode.trim_end();
         text.push_str(&format!(
             "{mode:<10} {links:>links_width$} {owner:<owner_width$} {group:<group_width$} {size:>size_width$} {time:>16} {name}"

@@ -4,42 +4,43 @@ use jiff::Timestamp as Moment;
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
 
-use crate::filesystem::Timestamp;
+use crate::filesystem::{FileKind, Timestamp};
 use crate::hex;
 use crate::printable::{Printable, harmless};
-use crate::view::{Item, ItemKind};
+use crate::view::Item;
 
 /// `-rw-r-xr--`, with the letters that ls(1) has for set-user-id and the like.
 pub(super) fn mode(item: &Item) -> String {
     let kind = match item.kind {
-        ItemKind::File | ItemKind::Image => '-',
-        ItemKind::Directory => 'd',
-        ItemKind::Symlink => 'l',
-        ItemKind::CharacterDevice(..) => 'c',
-        ItemKind::BlockDevice(..) => 'b',
-        ItemKind::Fifo => 'p',
-        ItemKind::Socket => 's',
+        FileKind::Regular | FileKind::Image => '-',
+        FileKind::Directory => 'd',
+        FileKind::Symlink => 'l',
+        FileKind::CharacterDevice { .. } => 'c',
+        FileKind::BlockDevice { .. } => 'b',
+        FileKind::Fifo => 'p',
+        FileKind::Socket => 's',
     };
     let mut text = String::from(kind);
     let specials = [(0o4000, 's', 'S'), (0o2000, 's', 'S'), (0o1000, 't', 'T')];
     for ((special, with, without), shift) in specials.into_iter().zip([6, 3, 0]) {
-        let bits = item.mode >> shift;
+        let bits = item.metadata.mode >> shift;
         text.push(if bits & 4 != 0 { 'r' } else { '-' });
         text.push(if bits & 2 != 0 { 'w' } else { '-' });
-        text.push(match (item.mode & special != 0, bits & 1 != 0) {
+        text.push(match (item.metadata.mode & special != 0, bits & 1 != 0) {
             (true, true) => with,
             (true, false) => without,
             (false, true) => 'x',
             (false, false) => '-',
         });
     }
-    text.push(if item.attributes.is_empty() { ' ' } else { mark(item) });
+    text.push(if item.metadata.attributes.is_empty() { ' ' } else { mark(item) });
     text
 }
 
 /// As ls(1): a plus for an ACL, a dot for a security label alone.
 fn mark(item: &Item) -> char {
-    let has = |prefix: &[u8]| item.attributes.iter().any(|attribute| attribute.name.starts_with(prefix));
+    let has =
+        |prefix: &[u8]| item.metadata.attributes.iter().any(|attribute| attribute.name.starts_with(prefix));
     match (has(b"system.posix_acl_"), has(b"security.selinux")) {
         (true, _) => '+',
         (false, true) => '.',
@@ -65,7 +66,7 @@ pub(super) fn owner(name: &[u8], number: u64) -> String {
 /// Size, or the numbers of a device.
 pub(super) fn size(item: &Item) -> String {
     match item.kind {
-        ItemKind::CharacterDevice(major, minor) | ItemKind::BlockDevice(major, minor) => {
+        FileKind::CharacterDevice { major, minor } | FileKind::BlockDevice { major, minor } => {
             format!("{major}, {minor}")
         }
         _ => item.size.to_string(),
@@ -119,22 +120,22 @@ pub(super) fn as_json(item: &Item) -> Value {
     let time = |time: Timestamp| json!([time.seconds, time.nanoseconds]);
     text(&mut add, "path", if item.path.is_empty() { b"." } else { &item.path });
     add("type", json!(item.kind.name()));
-    add("mode", json!(format!("{:04o}", item.mode)));
-    add("uid", json!(item.uid));
-    add("gid", json!(item.gid));
+    add("mode", json!(format!("{:04o}", item.metadata.mode)));
+    add("uid", json!(item.metadata.uid));
+    add("gid", json!(item.metadata.gid));
     for (name, value) in [("uname", &item.uname), ("gname", &item.gname)] {
         if !value.is_empty() {
             text(&mut add, name, value);
         }
     }
-    if matches!(item.kind, ItemKind::File | ItemKind::Symlink | ItemKind::Image) {
+    if matches!(item.kind, FileKind::Regular | FileKind::Symlink | FileKind::Image) {
         add("size", json!(item.size));
     }
     let times = [
-        ("mtime", item.modified),
-        ("atime", item.accessed),
-        ("ctime", item.changed),
-        ("created", item.created),
+        ("mtime", item.metadata.modified),
+        ("atime", item.metadata.accessed),
+        ("ctime", item.metadata.changed),
+        ("created", item.metadata.created),
     ];
     times
         .into_iter()
@@ -149,7 +150,7 @@ pub(super) fn as_json(item: &Item) -> Value {
     if let Some(links) = item.links {
         add("links", json!(links));
     }
-    if let ItemKind::CharacterDevice(major, minor) | ItemKind::BlockDevice(major, minor) = item.kind {
+    if let FileKind::CharacterDevice { major, minor } | FileKind::BlockDevice { major, minor } = item.kind {
         add("rdev", json!([major, minor]));
     }
     if let Some(target) = &item.target {
@@ -158,11 +159,11 @@ pub(super) fn as_json(item: &Item) -> Value {
     if let Some(link) = &item.link {
         text(&mut add, "link", link);
     }
-    if let Some(flags) = &item.flags {
+    if let Some(flags) = item.flags() {
         add("flags", json!(flags));
     }
-    if !item.attributes.is_empty() {
-        let attributes = item.attributes.iter();
+    if !item.metadata.attributes.is_empty() {
+        let attributes = item.metadata.attributes.iter();
         let attributes: Map<String, Value> =
             attributes.map(|a| (Printable(&a.name).to_string(), json!(hex::encode(&a.value)))).collect();
         add("xattrs", Value::Object(attributes));

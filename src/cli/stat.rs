@@ -10,8 +10,8 @@ use super::options::ReadingArguments;
 use super::places::{Out, Session};
 use super::{attributes, shown};
 use crate::error::Result;
-use crate::filesystem::Timestamp;
-use crate::view::{Item, ItemKind};
+use crate::filesystem::{FileKind, Timestamp};
+use crate::view::Item;
 
 /// Show all that is known of an entry: times, attributes, flags, digest
 #[derive(Debug, Args)]
@@ -56,14 +56,14 @@ pub(super) fn run(arguments: &StatArguments) -> Result<ExitCode> {
 
 fn as_text(item: &Item, zone: &TimeZone) -> String {
     let kind = match item.kind {
-        ItemKind::File => "regular file",
-        ItemKind::Directory => "directory",
-        ItemKind::Symlink => "symbolic link",
-        ItemKind::CharacterDevice(..) => "character device",
-        ItemKind::BlockDevice(..) => "block device",
-        ItemKind::Fifo => "fifo",
-        ItemKind::Socket => "socket",
-        ItemKind::Image => "raw image",
+        FileKind::Regular => "regular file",
+        FileKind::Directory => "directory",
+        FileKind::Symlink => "symbolic link",
+        FileKind::CharacterDevice { .. } => "character device",
+        FileKind::BlockDevice { .. } => "block device",
+        FileKind::Fifo => "fifo",
+        FileKind::Socket => "socket",
+        FileKind::Image => "raw image",
     };
     let mut rows: Vec<(String, String)> = Vec::new();
     let mut row = |name: &str, value: String| rows.push((name.to_owned(), value));
@@ -76,12 +76,13 @@ fn as_text(item: &Item, zone: &TimeZone) -> String {
         row("same as", shown::path(link));
     }
     match item.kind {
-        ItemKind::CharacterDevice(..) | ItemKind::BlockDevice(..) => row("device", shown::size(item)),
-        ItemKind::File | ItemKind::Symlink | ItemKind::Image => row("size", item.size.to_string()),
+        FileKind::CharacterDevice { .. } | FileKind::BlockDevice { .. } => row("device", shown::size(item)),
+        FileKind::Regular | FileKind::Symlink | FileKind::Image => row("size", item.size.to_string()),
         _ => {}
     }
-    row("mode", format!("{:04o} {}", item.mode, shown::mode(item).trim_end()));
-    let (owner, group) = (shown::owner(&item.uname, item.uid), shown::owner(&item.gname, item.gid));
+    row("mode", format!("{:04o} {}", item.metadata.mode, shown::mode(item).trim_end()));
+    let (owner, group) =
+        (shown::owner(&item.uname, item.metadata.uid), shown::owner(&item.gname, item.metadata.gid));
     row("owner", format!("{owner}:{group}"));
     if let Some(inode) = item.inode {
         row("inode", inode.to_string());
@@ -91,17 +92,17 @@ fn as_text(item: &Item, zone: &TimeZone) -> String {
     }
     let time = |time: Timestamp| shown::time(Some(time), zone, "%Y-%m-%d %H:%M:%S.%9f %z");
     let times = [
-        ("access", item.accessed),
-        ("modify", item.modified),
-        ("change", item.changed),
-        ("birth", item.created),
+        ("access", item.metadata.accessed),
+        ("modify", item.metadata.modified),
+        ("change", item.metadata.changed),
+        ("birth", item.metadata.created),
     ];
     times
         .into_iter()
         .filter_map(|(name, value)| Some((name, value?)))
         .for_each(|(name, value)| row(name, time(value)));
-    if let Some(flags) = &item.flags {
-        row("flags", flags.clone());
+    if let Some(flags) = item.flags() {
+        row("flags", flags);
     }
     attributes::rows(item).into_iter().for_each(|(name, value)| row(name, value));
     if let Some(content) = &item.content {

@@ -15,8 +15,9 @@ use super::shown;
 use super::speech::typed;
 use super::table::count as counted;
 use crate::error::{Error, Kind, Result};
+use crate::filesystem::FileKind;
 use crate::printable::Printable;
-use crate::view::{Item, ItemKind, Place};
+use crate::view::{Item, Place};
 
 /// Deepest tree that is shown.
 const DEPTH_MOST: usize = 4096;
@@ -92,16 +93,16 @@ fn lines(arguments: &TreeArguments, place: &dyn Place, top: &Item, out: &mut Out
         if depth == 0 || !is_wanted(arguments, depth, item.kind) {
             return Ok(());
         }
-        let count = if item.kind == ItemKind::Directory { &mut directories } else { &mut others };
+        let count = if item.kind == FileKind::Directory { &mut directories } else { &mut others };
         *count = count.saturating_add(1);
         out.line(shown::as_json(&item))
     })?;
     Ok((directories, others))
 }
 
-fn is_wanted(arguments: &TreeArguments, depth: usize, kind: ItemKind) -> bool {
+fn is_wanted(arguments: &TreeArguments, depth: usize, kind: FileKind) -> bool {
     arguments.level.is_none_or(|level| depth <= level)
-        && (!arguments.directories || kind == ItemKind::Directory)
+        && (!arguments.directories || kind == FileKind::Directory)
 }
 
 /// Entries by the names on the way to them.
@@ -137,11 +138,11 @@ fn show(nodes: &Nodes, out: &mut Out) -> Result<(usize, usize)> {
             line.push_str(if *own { "├── " } else { "└── " });
         }
         line.push_str(&shown::path(name));
-        let count = if kind == ItemKind::Directory { &mut directories } else { &mut others };
+        let count = if kind == FileKind::Directory { &mut directories } else { &mut others };
         *count = count.saturating_add(1);
         match (target, kind) {
             (Some(target), _) => line.push_str(&format!(" -> {}", shown::path(target))),
-            (None, ItemKind::Directory) => line.push('/'),
+            (None, FileKind::Directory) => line.push('/'),
             (None, _) => {}
         }
         out.line(&line)

@@ -7,7 +7,8 @@ use rustix::io::Errno;
 
 use super::run::{Run, refused};
 use crate::error::{Error, Result};
-use crate::view::{Check, Item, ItemKind, TakeAt};
+use crate::filesystem::FileKind;
+use crate::view::{Check, Item, TakeAt};
 
 /// What gives the data of a file to what takes them.
 pub(super) type Read<'a> = dyn FnMut(&mut TakeAt<'_>) -> Result<()> + 'a;
@@ -33,7 +34,7 @@ impl Run<'_> {
             if let Some(check) = &mut check {
                 check.update(at, bytes);
             }
-            write(file, at, bytes, item.kind == ItemKind::Image)?;
+            write(file, at, bytes, item.kind == FileKind::Image)?;
             (end, done) = (after, done.saturating_add(len));
             self.progress(bytes.len())
         })?;
@@ -47,7 +48,7 @@ impl Run<'_> {
             }
         }
         self.pass(item.size.saturating_sub(done));
-        if end < item.size || item.kind == ItemKind::Image {
+        if end < item.size || item.kind == FileKind::Image {
             file.set_len(item.size).map_err(|error| failed(&error))?;
         }
         Ok(())

@@ -5,8 +5,8 @@ use rustix::fs::{IFlags, Mode, OFlags, Statx, ioctl_getflags, ioctl_setflags};
 use super::name::names;
 use super::run::Run;
 use super::unsupported::What;
-use crate::archive::flags_of_text;
-use crate::view::{Budget, Item, ItemKind};
+use crate::filesystem::FileKind;
+use crate::view::{Budget, Item};
 
 /// `FS_APPEND_FL` and `FS_IMMUTABLE_FL` (`linux/fs.h`).
 pub(super) const DEFERRED: u32 = 0x30;
@@ -18,7 +18,7 @@ const BYTES_MOST: usize = 32 << 20;
 #[derive(Debug)]
 pub(super) struct Deferred {
     path: Vec<u8>,
-    kind: ItemKind,
+    kind: FileKind,
     flags: u32,
     /// Device and number of the inode: what has its name by then may be another.
     inode: (u32, u32, u64),
@@ -45,7 +45,7 @@ pub(super) fn identity(stat: &Statx) -> (u32, u32, u64) {
 impl Run<'_> {
     /// Remembers an entry, if it has such flags.
     pub(super) fn later(&self, item: &Item, stat: &Statx) {
-        let flags = item.flags.as_ref().map_or(0, |text| flags_of_text(text).0 & DEFERRED);
+        let flags = item.metadata.flags.0 & DEFERRED;
         if flags == 0 {
             return;
         }
@@ -81,7 +81,7 @@ impl Run<'_> {
 
     fn set_one(&self, one: &Deferred) -> bool {
         let flags = match one.kind {
-            ItemKind::Directory => OFlags::RDONLY | OFlags::DIRECTORY,
+            FileKind::Directory => OFlags::RDONLY | OFlags::DIRECTORY,
             _ => OFlags::WRONLY | OFlags::NONBLOCK,
         };
         let Ok(names) = names(&one.path) else { return false };

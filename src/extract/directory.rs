@@ -18,8 +18,9 @@ use super::metadata::Open;
 use super::run::{Run, refused, stat_of};
 use super::target::{changed, created, modified, open_in};
 use crate::error::{Error, Kind, Result};
+use crate::filesystem::FileKind;
 use crate::temporary;
-use crate::view::{Item, ItemKind};
+use crate::view::Item;
 
 /// Bytes of what directories that are open get when they are done.
 const FINISHES_BYTES_MOST: usize = 64 << 20;
@@ -129,7 +130,7 @@ impl Directory {
         let path = std::mem::take(&mut item.path);
         finish.forget(run);
         if run.finishes.load(Relaxed).saturating_add(item.memory()) > FINISHES_BYTES_MOST {
-            item.attributes.clear();
+            item.metadata.attributes.clear();
             let most = FINISHES_BYTES_MOST >> 20;
             let message = format!(
                 "extracted, but without its attributes: those of the directories on the way to it take more \
@@ -285,5 +286,5 @@ impl Run<'_> {
 
 /// A directory of which nothing but the kind is asked.
 pub(super) fn is_directory(item: &Item) -> bool {
-    item.kind == ItemKind::Directory && item.link.is_none()
+    item.kind == FileKind::Directory && item.link.is_none()
 }

@@ -11,9 +11,9 @@ use super::directory::Directory;
 use super::run::{Run, refused, stat_at};
 use super::target::{changed, modified};
 use crate::error::{Error, Kind, Result};
-use crate::filesystem::Timestamp;
+use crate::filesystem::{FileKind, Timestamp};
 use crate::printable::Printable;
-use crate::view::{Item, ItemKind};
+use crate::view::Item;
 
 /// Latest time that filesystems with 32 bits of seconds have.
 const CLIPPED: i64 = 0x7fff_ffff;
@@ -89,22 +89,22 @@ fn agrees(directory: &Directory, name: &[u8], item: &Item, stat: &Statx) -> bool
     let is_of_kind = match item.kind {
         // What a further name leads to is looked at when it is made.
         _ if item.link.is_some() => return false,
-        ItemKind::File | ItemKind::Image => kind_of(stat) == 0o100_000 && stat.stx_size == item.size,
-        ItemKind::Symlink => {
+        FileKind::Regular | FileKind::Image => kind_of(stat) == 0o100_000 && stat.stx_size == item.size,
+        FileKind::Symlink => {
             kind_of(stat) == 0o120_000
                 && readlinkat(&directory.file, name, Vec::new())
                     .is_ok_and(|target| Some(target.as_bytes()) == item.target.as_deref())
         }
-        ItemKind::CharacterDevice(major, minor) => {
+        FileKind::CharacterDevice { major, minor } => {
             kind_of(stat) == 0o020_000 && (stat.stx_rdev_major, stat.stx_rdev_minor) == (major, minor)
         }
-        ItemKind::BlockDevice(major, minor) => {
+        FileKind::BlockDevice { major, minor } => {
             kind_of(stat) == 0o060_000 && (stat.stx_rdev_major, stat.stx_rdev_minor) == (major, minor)
         }
-        ItemKind::Fifo => kind_of(stat) == 0o010_000,
-        ItemKind::Directory | ItemKind::Socket => false,
+        FileKind::Fifo => kind_of(stat) == 0o010_000,
+        FileKind::Directory | FileKind::Socket => false,
     };
-    is_of_kind && item.modified.is_none_or(|time| is_as_kept(time, modified(stat)))
+    is_of_kind && item.metadata.modified.is_none_or(|time| is_as_kept(time, modified(stat)))
 }
 
 /// Whether a filesystem would keep a time as this one.

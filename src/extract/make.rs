@@ -20,7 +20,8 @@ use super::name;
 use super::run::{Run, refused, stat_at, stat_of};
 use super::unsupported::What;
 use crate::error::{Error, Kind, Result};
-use crate::view::{Item, ItemKind};
+use crate::filesystem::{FileKind, Flags};
+use crate::view::Item;
 
 const NEW_FILE: OFlags =
     OFlags::WRONLY.union(OFlags::CREATE).union(OFlags::EXCL).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
@@ -42,7 +43,7 @@ impl Run<'_> {
             let _ = unlinkat(&directory.file, &temporary, AtFlags::empty());
         } else {
             self.made(item.kind.name());
-            if item.flags.is_some()
+            if item.metadata.flags != Flags(0)
                 && let Ok(stat) = stat_at(&directory.file, name)
             {
                 self.later(item, &stat);
@@ -78,36 +79,36 @@ impl Run<'_> {
         let reaches = self.target.descriptors() != Descriptors::Nowhere;
         let node = |kind, device| {
             // Where no path leads to the node later, it is made with its mode.
-            let mode = if reaches { 0o600 } else { u32::from(item.mode) };
+            let mode = if reaches { 0o600 } else { u32::from(item.metadata.mode) };
             mknodat(folder, temporary, kind, Mode::from(mode), device)
         };
         let device = |kind, major, minor| {
             node(kind, makedev(major, minor)).map_err(|errno| refused("device node", errno))
         };
         match item.kind {
-            ItemKind::File | ItemKind::Image => {
+            FileKind::Regular | FileKind::Image => {
                 let file = openat(folder, temporary, NEW_FILE, Mode::from(0o600));
                 let file = File::from(file.map_err(|errno| refused("it can't be made", errno))?);
                 content(&mut |data_bytes, read| self.fill(&file, item, data_bytes, read))?;
                 let open = Open { file: file.as_fd(), is_place: false, inherits: directory.inherits };
                 return self.dress(open, item);
             }
-            ItemKind::Symlink => {
+            FileKind::Symlink => {
                 let target = item.target.as_deref().unwrap_or_default();
                 symlinkat(target, folder, temporary).map_err(|errno| refused("symbolic link", errno))?;
             }
-            ItemKind::Fifo => node(FileType::Fifo, 0).map_err(|errno| refused("fifo", errno))?,
-            ItemKind::CharacterDevice(major, minor) => device(FileType::CharacterDevice, major, minor)?,
-            ItemKind::BlockDevice(major, minor) => device(FileType::BlockDevice, major, minor)?,
-            ItemKind::Socket | ItemKind::Directory => {
+            FileKind::Fifo => node(FileType::Fifo, 0).map_err(|errno| refused("fifo", errno))?,
+            FileKind::CharacterDevice { major, minor } => device(FileType::CharacterDevice, major, minor)?,
+            FileKind::BlockDevice { major, minor } => device(FileType::BlockDevice, major, minor)?,
+            FileKind::Socket | FileKind::Directory => {
                 return Err(Error::new(Kind::Unsupported, "is nothing that is made in this way"));
             }
         }
         let open = self.open_node(directory, temporary, item)?;
-        if item.kind != ItemKind::Symlink
+        if item.kind != FileKind::Symlink
             && let Some(path) = self.target.descriptors().path(open.as_fd())
         {
-            self.mode(item, chmod(path, Mode::from(u32::from(item.mode))))?;
+            self.mode(item, chmod(path, Mode::from(u32::from(item.metadata.mode))))?;
         }
         self.dress(Open { file: open.as_fd(), is_place: true, inherits: false }, item)
     }
@@ -119,9 +120,9 @@ impl Run<'_> {
         let open = open.map_err(|errno| refused("what was made", errno))?;
         let stat = stat_of(&open).map_err(|errno| refused("what was made", errno))?;
         let kind = match item.kind {
-            ItemKind::Symlink => 0o120_000,
-            ItemKind::Fifo => 0o010_000,
-            ItemKind::CharacterDevice(..) => 0o020_000,
+            FileKind::Symlink => 0o120_000,
+            FileKind::Fifo => 0o010_000,
+            FileKind::CharacterDevice { .. } => 0o020_000,
             _ => 0o060_000,
         };
         if kind_of(&stat) != kind || stat.stx_nlink != 1 || stat.stx_uid != self.rights.uid {
@@ -220,11 +221,11 @@ impl Run<'_> {
     /// Whether an entry is one that is not made, because of what it is; then it is counted.
     pub(super) fn is_left(&self, item: &Item) -> bool {
         let what = match item.kind {
-            ItemKind::Socket => What::Socket,
-            ItemKind::CharacterDevice(..) | ItemKind::BlockDevice(..) if !self.request.devices => {
+            FileKind::Socket => What::Socket,
+            FileKind::CharacterDevice { .. } | FileKind::BlockDevice { .. } if !self.request.devices => {
                 What::Device
             }
-            ItemKind::CharacterDevice(..) | ItemKind::BlockDevice(..) if !self.rights.is_root => {
+            FileKind::CharacterDevice { .. } | FileKind::BlockDevice { .. } if !self.rights.is_root => {
                 What::DeniedDevice
             }
             _ => return false,

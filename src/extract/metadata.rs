@@ -13,10 +13,10 @@ use super::deferred::DEFERRED;
 use super::read_back::Wanted;
 use super::run::{Run, refused};
 use super::unsupported::What;
-use crate::archive::flags_of_text;
+use crate::archive::settable_flags;
 use crate::error::Result;
-use crate::filesystem::Timestamp;
-use crate::view::{Item, ItemKind};
+use crate::filesystem::{FileKind, Timestamp};
+use crate::view::Item;
 
 const SET_ID: u16 = 0o6000;
 
@@ -37,19 +37,19 @@ impl Run<'_> {
         if open.inherits && !open.is_place {
             // That there is none is as good.
             let _ = fremovexattr(open.file, ACCESS_ACL);
-            if item.kind == ItemKind::Directory {
+            if item.kind == FileKind::Directory {
                 let _ = fremovexattr(open.file, DEFAULT_ACL);
             }
         }
         let (capability, others): (Vec<_>, Vec<_>) =
-            item.attributes.iter().partition(|attribute| attribute.name == CAPABILITY);
+            item.metadata.attributes.iter().partition(|attribute| attribute.name == CAPABILITY);
         let mut taken = Vec::new();
         for attribute in others {
             taken.extend(self.attribute(open, item, attribute)?.then_some(attribute));
         }
-        let mut mode = item.mode;
+        let mut mode = item.metadata.mode;
         if !open.is_place {
-            if !is_owned && mode & SET_ID != 0 && item.kind != ItemKind::Directory {
+            if !is_owned && mode & SET_ID != 0 && item.kind != FileKind::Directory {
                 self.left.add(What::SetId);
                 mode &= !SET_ID;
             }
@@ -60,14 +60,14 @@ impl Run<'_> {
         }
         self.times(open, item);
         // Things that this user may not set have been reported already.
-        let owner = u32::try_from(item.uid).ok().zip(u32::try_from(item.gid).ok());
-        let is_checked = item.kind != ItemKind::Symlink && self.rights.is_root;
+        let owner = u32::try_from(item.metadata.uid).ok().zip(u32::try_from(item.metadata.gid).ok());
+        let is_checked = item.kind != FileKind::Symlink && self.rights.is_root;
         let mode = is_checked.then_some(mode);
         self.read_back(open, item, &Wanted { owner: owner.filter(|_| is_owned), mode });
-        if !taken.into_iter().all(|attribute| self.has_attribute(open, attribute, item.mode)) {
+        if !taken.into_iter().all(|attribute| self.has_attribute(open, attribute, item.metadata.mode)) {
             self.left.add_of(What::Attribute, &item.path);
         }
-        if item.project.is_some() {
+        if item.metadata.project.is_some() {
             self.left.add(What::Project);
         }
         self.flags(open, item);
@@ -93,7 +93,7 @@ impl Run<'_> {
     fn own(&self, open: Open<'_>, item: &Item) -> Result<bool> {
         // The last number stands for no change in the system call.
         let number = |id: u64| u32::try_from(id).ok().filter(|id| *id != u32::MAX);
-        let (Some(uid), Some(gid)) = (number(item.uid), number(item.gid)) else {
+        let (Some(uid), Some(gid)) = (number(item.metadata.uid), number(item.metadata.gid)) else {
             self.left.add(What::Owner);
             return Ok(false);
         };
@@ -130,8 +130,10 @@ impl Run<'_> {
     }
 
     fn times(&self, open: Open<'_>, item: &Item) {
-        let times =
-            Timestamps { last_access: timespec(item.accessed), last_modification: timespec(item.modified) };
+        let times = Timestamps {
+            last_access: timespec(item.metadata.accessed),
+            last_modification: timespec(item.metadata.modified),
+        };
         let outcome = match open.is_place {
             true => utimensat(open.file, c"", &times, AtFlags::EMPTY_PATH),
             false => futimens(open.file, &times),
@@ -142,9 +144,8 @@ impl Run<'_> {
 
     /// Sets the flags that can be set now. Those that let nothing be changed any more come when the entry has its name.
     fn flags(&self, open: Open<'_>, item: &Item) {
-        let Some(text) = &item.flags else { return };
-        let flags = flags_of_text(text).0;
-        if open.is_place || !matches!(item.kind, ItemKind::File | ItemKind::Directory | ItemKind::Image) {
+        let flags = settable_flags(item.metadata.flags).0;
+        if open.is_place || !matches!(item.kind, FileKind::Regular | FileKind::Directory | FileKind::Image) {
             return;
         }
         let now = flags & !DEFERRED;

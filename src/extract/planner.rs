@@ -16,9 +16,10 @@ use super::target::{ExtractDirectory, STATE};
 use super::unsupported::What;
 use super::{Existing, Report, Request};
 use crate::error::{Error, Kind, Result};
+use crate::filesystem::FileKind;
 use crate::printable::Printable;
 use crate::temporary;
-use crate::view::{AtHand, Budget, Item, ItemKind, Place, is_below};
+use crate::view::{AtHand, Budget, Item, Place, is_below};
 
 /// Entries, and bytes of their content, that are handed over at once. The files in a frame of an archive are a batch, more or less.
 const BATCH_ENTRIES: usize = 64;
@@ -172,7 +173,7 @@ fn survey(run: &Run<'_>, wanted: &Wanted<'_>, must_be_new: bool) -> Result<()> {
         }
         // What has no good name is an issue later on, and is not made.
         let Ok(names) = name::of(&item) else { return Ok(()) };
-        let is_made = item.kind != ItemKind::Socket;
+        let is_made = item.kind != FileKind::Socket;
         if must_be_new
             && is_made
             && let Ok(there) = run.target.open_below(&names, OFlags::PATH, Mode::empty())

@@ -45,6 +45,6 @@ impl Run<'_> {
 /// Whether an inode has the times of an entry, to the nanosecond.
 fn has_times(item: &Item, stat: &Statx) -> bool {
     let accessed = Timestamp { seconds: stat.stx_atime.tv_sec, nanoseconds: stat.stx_atime.tv_nsec };
-    item.modified.is_none_or(|time| time == modified(stat))
-        && item.accessed.is_none_or(|time| time == accessed)
+    item.metadata.modified.is_none_or(|time| time == modified(stat))
+        && item.metadata.accessed.is_none_or(|time| time == accessed)
 }

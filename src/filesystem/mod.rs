@@ -4,6 +4,7 @@
 
 pub mod ext;
 mod listing;
+mod metadata;
 mod probe;
 mod reader;
 mod types;
@@ -14,11 +15,10 @@ use crate::device::Device;
 use crate::error::{Error, Kind, Result, Salvaged};
 
 pub use listing::{DirectoryEntry, Listing};
+pub use metadata::{Attribute, FileKind, Flags, Metadata, Timestamp};
 pub use probe::{Contents, Signature};
 pub use reader::{Bounds, Filesystem, Reader};
-pub use types::{
-    Attribute, Content, Extent, FileKind, Flags, Inode, InodeId, Stored, Summary, Timestamp, Unit,
-};
+pub use types::{Content, Extent, Inode, InodeId, Stored, Summary, Unit};
 pub use unit::Decoder;
 
 /// The readers, a line each.

@@ -1,8 +1,9 @@
 //! What each filesystem gives: a reader, and through it the inodes of one device.
 
 use super::listing::Listing;
+use super::metadata::Attribute;
 use super::probe::Signature;
-use super::types::{Attribute, Content, Inode, InodeId, Summary, Unit};
+use super::types::{Content, Inode, InodeId, Summary, Unit};
 use crate::device::{Device, ReadAt};
 use crate::error::{Error, Result, Salvaged};
 

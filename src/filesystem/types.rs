@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::metadata::{FileKind, Metadata};
 use crate::error::{Error, Result};
 
 /// Names an inode on its filesystem.
@@ -69,76 +70,6 @@ pub struct Summary {
     pub geometry: Option<Value>,
 }
 
-/// A point in time: seconds since 1970 (may be before) and nanoseconds, which count forward.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Timestamp {
-    /// Seconds since 1970-01-01 00:00:00 UTC.
-    pub seconds: i64,
-    /// 0 to 999,999,999.
-    pub nanoseconds: u32,
-}
-
-impl fmt::Display for Timestamp {
-    /// As a decimal number of seconds, the way pax writes it: `-1.5` is half a second before `-1`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const SECOND: u32 = 1_000_000_000;
-        let Self { seconds, nanoseconds } = *self;
-        // Before 1970, the fraction leads back towards it.
-        let (sign, whole, mut fraction) = match (seconds < 0, nanoseconds) {
-            (false, _) | (true, 0) => ("", seconds, nanoseconds),
-            (true, _) => {
-                ("-", seconds.saturating_add(1).saturating_neg(), SECOND.saturating_sub(nanoseconds))
-            }
-        };
-        if fraction == 0 {
-            return write!(f, "{sign}{whole}");
-        }
-        let mut digits = 9_usize;
-        while fraction % 10 == 0 {
-            (fraction, digits) = (fraction / 10, digits.saturating_sub(1));
-        }
-        write!(f, "{sign}{whole}.{fraction:0digits$}")
-    }
-}
-
-/// What an inode is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FileKind {
-    /// A regular file.
-    Regular,
-    /// A directory.
-    Directory,
-    /// A symbolic link.
-    Symlink,
-    /// A character device.
-    CharacterDevice {
-        /// Major number.
-        major: u32,
-        /// Minor number.
-        minor: u32,
-    },
-    /// A block device.
-    BlockDevice {
-        /// Major number.
-        major: u32,
-        /// Minor number.
-        minor: u32,
-    },
-    /// A named pipe.
-    Fifo,
-    /// A socket.
-    Socket,
-}
-
-/// The inode flags that `chattr` sets and `lsattr` shows, with Linux's values (`FS_*_FL` in `linux/fs.h`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Flags(pub u32);
-
-impl Flags {
-    /// `FS_VERITY_FL`: fs-verity protects the content by a tree of hashes.
-    pub const VERITY: Self = Self(0x0010_0000);
-}
-
 /// An inode, without its content.
 #[derive(Clone, Debug)]
 pub struct Inode {
@@ -146,28 +77,12 @@ pub struct Inode {
     pub id: InodeId,
     /// What it is.
     pub kind: FileKind,
-    /// Permission bits, with set-user-id, set-group-id and sticky: `0o7777` at most.
-    pub mode: u16,
-    /// Numeric owner.
-    pub uid: u32,
-    /// Numeric group.
-    pub gid: u32,
+    /// Owner, mode, times and the like. Attributes are read on their own.
+    pub metadata: Metadata,
     /// Length in bytes of the content; for a directory, of its blocks.
     pub size_bytes: u64,
     /// Number of names that it has. Some filesystems say 1 for a directory with very many.
     pub links: u32,
-    /// Last read.
-    pub accessed: Timestamp,
-    /// Last change of the content.
-    pub modified: Timestamp,
-    /// Last change of the inode.
-    pub changed: Timestamp,
-    /// Creation, where the filesystem keeps it.
-    pub created: Option<Timestamp>,
-    /// Flags that a user can set and see.
-    pub flags: Flags,
-    /// Project that its blocks are counted for, where the filesystem keeps it.
-    pub project: Option<u32>,
     /// Whether content or names are encrypted, and no key is here to read them.
     pub encrypted: bool,
     /// What was wrong with the inode, but not so wrong that it can't be used.
@@ -265,33 +180,4 @@ pub enum Content {
     /// Stored in extents: in the file's order, none overlapping another, none past its size. What
     /// lies between them, or after the last, is holes: zeros that take no space.
     Extents(Vec<Extent>),
-}
-
-/// An extended attribute, as listxattr(2) and getxattr(2) show it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Attribute {
-    /// The name with its namespace, `user.comment`.
-    pub name: Vec<u8>,
-    /// The value.
-    pub value: Vec<u8>,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_decimal_numbers_also_before_1970() {
-        let cases = [
-            (0, 0, "0"),
-            (1, 500_000_000, "1.5"),
-            (-2, 500_000_000, "-1.5"),
-            (-1, 999_999_999, "-0.000000001"),
-            (15_032_385_535, 1, "15032385535.000000001"),
-            (-2_147_483_648, 0, "-2147483648"),
-        ];
-        for (seconds, nanoseconds, shown) in cases {
-            assert_eq!(Timestamp { seconds, nanoseconds }.to_string(), shown);
-        }
-    }
 }

@@ -16,12 +16,13 @@ use super::target::{ENDS_BYTES, Output, TargetFile};
 use crate::archive::Observer;
 use crate::device::{WritableWindow, WriteAt, WriteDevice, from_file, read_vec};
 use crate::error::{Error, Kind, Result};
+use crate::filesystem::FileKind;
 use crate::filesystem::ext::Geometry;
 use crate::filesystem::ext::writer::{self, Veil};
 use crate::printable::Printable;
 use crate::temporary::scratch;
 use crate::units::{ByteRange, Bytes};
-use crate::view::{Check, Item, ItemKind, Place};
+use crate::view::{Check, Item, Place};
 
 /// Position of an ext filesystem's superblock.
 const SUPERBLOCK_AT: u64 = 1024;
@@ -289,7 +290,7 @@ impl Running<'_> {
     }
 
     fn check_image(&self, item: &Item, step: &Step) -> Result<()> {
-        let is_image = matches!(item.kind, ItemKind::Image | ItemKind::File) && item.link.is_none();
+        let is_image = matches!(item.kind, FileKind::Image | FileKind::Regular) && item.link.is_none();
         // A partition that reached past the end of its device is in the archive as far as it went.
         let there = self.plan.source_bytes.saturating_sub(step.range.start()).min(step.range.len());
         if is_image && (item.size == step.range.len() || item.size == there) {

@@ -1,19 +1,17 @@
 //! What the walk finds: an inode under a name, with all that an archive keeps of it.
 
 use super::TreePath;
-use crate::filesystem::{Attribute, Content, Inode};
+use crate::filesystem::{Content, Inode};
 
 /// An inode under one of its names.
 #[derive(Clone, Debug)]
 pub struct Entry {
     /// The path below the filesystem's root.
     pub path: TreePath,
-    /// The inode.
+    /// The inode, with its attributes. A further name of an inode has none: they are with the first.
     pub inode: Inode,
     /// What its kind calls for.
     pub body: Body,
-    /// The extended attributes, sorted by name. A further name of an inode has none: they are with the first.
-    pub attributes: Vec<Attribute>,
 }
 
 /// What an entry holds besides its inode.

@@ -221,7 +221,7 @@ impl<'a> Walk<'a> {
             if *to_come == 0 {
                 self.names_to_come.remove(&inode.id);
             }
-            let entry = Entry { path, inode, body, attributes: Vec::new() };
+            let entry = Entry { path, inode, body };
             self.pending.push_back(Step::Entry(Box::new(entry)));
             return Ok(());
         }
@@ -242,8 +242,8 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn entry(&mut self, path: TreePath, inode: Inode, body: Body) -> Result<()> {
-        let attributes = match self.filesystem.attributes(&inode) {
+    fn entry(&mut self, path: TreePath, mut inode: Inode, body: Body) -> Result<()> {
+        inode.metadata.attributes = match self.filesystem.attributes(&inode) {
             Ok(found) => {
                 for fault in found.faults {
                     self.issue(&path, fault)?;
@@ -258,7 +258,7 @@ impl<'a> Walk<'a> {
         if let Some(fault) = &inode.fault {
             self.issue(&path, inode.id.locate(Error::corrupt(fault.clone())))?;
         }
-        self.pending.push_back(Step::Entry(Box::new(Entry { path, inode, body, attributes })));
+        self.pending.push_back(Step::Entry(Box::new(Entry { path, inode, body })));
         Ok(())
     }
 

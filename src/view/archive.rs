@@ -9,12 +9,13 @@ use std::sync::OnceLock;
 use self::firsts::Firsts;
 use super::data::pieces;
 use super::issues::Issues;
-use super::item::{Body, Item, ItemKind};
+use super::item::{Body, Item};
 use super::name::{clean, depth_below, goes_up, is_below, of_entry, parent};
 use super::{AtHand, Budget, Check, Data, Each, EachWith, Place, Take, TakeAt, missing, no_content, zeros};
 use crate::archive::read::{Container, End, Manifest, Member, Members, Record, TarStream};
 use crate::archive::{Compression, is_embedded_manifest};
 use crate::error::{Error, Issue, Kind, Result};
+use crate::filesystem::FileKind;
 use crate::printable::Printable;
 use crate::units::ByteRange;
 
@@ -250,7 +251,7 @@ impl Place for Archive {
         self.walk(directory, &mut |item| match depth_below(&item.path, directory) {
             0 => Ok(()),
             more if more == 1 || goes_up(&item.path) => {
-                if item.kind == ItemKind::Directory {
+                if item.kind == FileKind::Directory {
                     budget.take(item.path.len(), what)?;
                     own.insert(item.path.clone());
                 }
@@ -291,7 +292,7 @@ impl Place for Archive {
             let mut found = self.entries(&above)?;
             found.sort_by_key(|item| item.path.len());
             let link =
-                found.iter().find(|item| item.kind == ItemKind::Symlink).ok_or_else(|| missing(&path))?;
+                found.iter().find(|item| item.kind == FileKind::Symlink).ok_or_else(|| missing(&path))?;
             let rest = path.get(link.path.len()..).unwrap_or_default();
             path = led_to(self.root_of(&path)?, link, rest);
         }

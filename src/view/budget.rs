@@ -57,7 +57,7 @@ impl Item {
     /// Bytes of memory that it takes, as far as its maker decides on that.
     #[must_use]
     pub fn memory(&self) -> usize {
-        let attributes = self.attributes.iter().map(|attribute| {
+        let attributes = self.metadata.attributes.iter().map(|attribute| {
             let both = attribute.name.len().saturating_add(attribute.value.len());
             both.saturating_add(OVERHEAD)
         });
@@ -69,7 +69,6 @@ impl Item {
             len(&self.link),
             self.uname.len(),
             self.gname.len(),
-            self.flags.as_ref().map_or(0, String::len),
             self.content.as_ref().map_or(0, |content| content.hex.len()),
             self.body.memory(),
         ]

@@ -135,16 +135,16 @@ impl Image {
         place: &In<'_>,
         filesystem: &dyn Filesystem,
         path: Vec<u8>,
-        inode: &Inode,
+        mut inode: Inode,
     ) -> Result<Item> {
-        let found = filesystem.attributes(inode)?;
-        let mut item = Item { attributes: found.value, ..Item::of_inode(path, inode) };
+        inode.metadata.attributes = filesystem.attributes(&inode)?.value;
+        let (mut target, mut body) = (None, Body::Nowhere);
         match inode.kind {
-            FileKind::Symlink => item.target = Some(filesystem.link_target(inode)?),
-            FileKind::Regular => item.body = body(place, filesystem.content(inode)?),
+            FileKind::Symlink => target = Some(filesystem.link_target(&inode)?),
+            FileKind::Regular => body = body_of(place, filesystem.content(&inode)?),
             _ => {}
         }
-        Ok(item)
+        Ok(Item { target, body, ..Item::of_inode(path, inode) })
     }
 
     fn named(place: &In<'_>, path: &[u8]) -> Vec<u8> {
@@ -170,21 +170,22 @@ impl Image {
             if !is_below(&path, below) {
                 continue;
             }
-            let mut item = Item { attributes: entry.attributes, ..Item::of_inode(path, &entry.inode) };
+            let inode = entry.inode;
+            let (mut target, mut body, mut link) = (None, Body::Nowhere, None);
             match entry.body {
                 tree::Body::Nothing => {}
-                tree::Body::Content(content) => item.body = body(place, content),
-                tree::Body::Target(target) => item.target = Some(target),
+                tree::Body::Content(content) => body = body_of(place, content),
+                tree::Body::Target(path) => target = Some(path),
                 tree::Body::SameAs(first) => {
-                    item.link = Some(Self::named(place, &first.to_bytes()));
-                    match entry.inode.kind {
-                        FileKind::Regular => item.body = body(place, filesystem.content(&entry.inode)?),
-                        FileKind::Symlink => item.target = Some(filesystem.link_target(&entry.inode)?),
+                    link = Some(Self::named(place, &first.to_bytes()));
+                    match inode.kind {
+                        FileKind::Regular => body = body_of(place, filesystem.content(&inode)?),
+                        FileKind::Symlink => target = Some(filesystem.link_target(&inode)?),
                         _ => {}
                     }
                 }
             }
-            each(item)?;
+            each(Item { target, body, link, ..Item::of_inode(path, inode) })?;
         }
         Ok(())
     }
@@ -204,7 +205,7 @@ fn runs(device: &dyn ReadAt) -> Vec<(u64, u64, u64)> {
     runs
 }
 
-fn body(place: &In<'_>, content: Content) -> Body {
+fn body_of(place: &In<'_>, content: Content) -> Body {
     match content {
         Content::Inline(bytes) => Body::Inline(bytes),
         Content::Extents(extents) => Body::Extents(place.volume.id().clone(), extents),
@@ -257,7 +258,7 @@ impl Place for Image {
             let path = [directory, b"/", entry.name].concat();
             let path = path.strip_prefix(b"/").unwrap_or(&path).to_vec();
             let inode = filesystem.inode(entry.inode);
-            match inode.and_then(|inode| self.item(&place, filesystem, path, &inode)) {
+            match inode.and_then(|inode| self.item(&place, filesystem, path, inode)) {
                 Ok(item) => each(item)?,
                 Err(error) if error.ends_the_run() => return Err(located(error)),
                 Err(error) => self.issue(error),
@@ -279,7 +280,7 @@ impl Place for Image {
         let found = || -> Result<Item> {
             if follow || inside.is_empty() {
                 let (resolved, inode) = tree::resolve(filesystem, &inside)?;
-                return self.item(&place, filesystem, Self::named(&place, &resolved), &inode);
+                return self.item(&place, filesystem, Self::named(&place, &resolved), inode);
             }
             let (resolved, directory) = tree::resolve(filesystem, parent(&inside))?;
             if directory.kind != FileKind::Directory {
@@ -290,7 +291,7 @@ impl Place for Image {
             let number = listing.iter().find(|entry| entry.name == name).map(|entry| entry.inode);
             let inode = filesystem.inode(number.ok_or_else(|| missing(path))?)?;
             let resolved = clean(&[&resolved, b"/".as_slice(), name].concat());
-            self.item(&place, filesystem, Self::named(&place, &resolved), &inode)
+            self.item(&place, filesystem, Self::named(&place, &resolved), inode)
         };
         found().map_err(|error| place.volume.locate(error))
     }

@@ -22,7 +22,7 @@ pub use budget::{Budget, ENTRIES_BYTES_MOST};
 pub use check::Check;
 pub use data::Data;
 pub use digest::{Contents, GoOn, Way};
-pub use item::{Item, ItemKind};
+pub use item::Item;
 pub use location::{Location, Opened};
 pub use name::{base_name, clean, depth_below, is_below, parent};
 

@@ -69,7 +69,7 @@ fn below<'a>(found: &'a Found, folder: &'a [u8]) -> impl Iterator<Item = (&'a Ve
 }
 
 /// The fields that every entry has.
-fn seen(kind: &str, mode: u16, uid: u32, gid: u32, modified: Timestamp) -> Seen {
+fn seen(kind: &str, mode: u16, uid: u64, gid: u64, modified: Timestamp) -> Seen {
     Seen::from([
         ("type", kind.to_owned()),
         ("mode", format!("{mode:04o}")),
@@ -111,8 +111,11 @@ fn our_entry(filesystem: &dyn Filesystem, entry: &Entry) -> Seen {
         FileKind::BlockDevice { .. } => "block device",
         FileKind::Fifo => "fifo",
         FileKind::Socket => "socket",
+        FileKind::Image => "image",
     };
-    let mut seen = seen(kind, inode.mode, inode.uid, inode.gid, inode.modified);
+    let metadata = &inode.metadata;
+    let modified = metadata.modified.unwrap();
+    let mut seen = seen(kind, metadata.mode, metadata.uid, metadata.gid, modified);
     match &entry.body {
         Body::Content(content) => {
             seen.insert("size", inode.size_bytes.to_string());
@@ -175,7 +178,7 @@ fn ext4_view(bytes: Vec<u8>, found: &Found) -> Result<Tree, String> {
         };
         let modified = metadata.modified();
         let modified = Timestamp { seconds: modified.seconds(), nanoseconds: modified.nanoseconds() };
-        let mut seen = seen(kind, metadata.mode(), metadata.uid(), metadata.gid(), modified);
+        let mut seen = seen(kind, metadata.mode(), metadata.uid().into(), metadata.gid().into(), modified);
         match kind {
             "file" => {
                 seen.insert("size", metadata.len().to_string());
@@ -264,7 +267,7 @@ fn fs_ext4(bytes: Vec<u8>, found: &Found) -> Result<Tree, String> {
             _ => "unknown",
         };
         let modified = Timestamp { seconds: inode.mtime, nanoseconds: inode.mtime_nsec };
-        let mut seen = seen(kind, inode.mode & 0o7777, inode.uid, inode.gid, modified);
+        let mut seen = seen(kind, inode.mode & 0o7777, inode.uid.into(), inode.gid.into(), modified);
         match kind {
             "file" => {
                 seen.insert("size", inode.size.to_string());

@@ -5,7 +5,8 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
 
 use crate::error::{Error, Kind, Result};
-use crate::view::{Budget, ItemKind};
+use crate::filesystem::FileKind;
+use crate::view::Budget;
 
 /// Bytes of a node in the list and in the index.
 const NODE_BYTES: usize = 96;
@@ -15,7 +16,7 @@ struct Node {
     /// The directory that it is in, its number; the top is in itself.
     parent: u32,
     name: Box<[u8]>,
-    kind: ItemKind,
+    kind: FileKind,
     target: Option<Box<[u8]>>,
     /// The node put into it last, and the node put into its own directory before it; 0 for no node.
     last_child: u32,
@@ -24,7 +25,7 @@ struct Node {
 
 /// Takes an entry: whether something follows in its own directory and in those above it, its name,
 /// what it is, and where it leads.
-pub(super) type Take<'a> = dyn FnMut(&[bool], &[u8], ItemKind, Option<&[u8]>) -> Result<()> + 'a;
+pub(super) type Take<'a> = dyn FnMut(&[bool], &[u8], FileKind, Option<&[u8]>) -> Result<()> + 'a;
 
 /// All of them.
 pub(super) struct Nodes {
@@ -42,7 +43,7 @@ impl Nodes {
         let top = Node {
             parent: 0,
             name: Box::default(),
-            kind: ItemKind::Directory,
+            kind: FileKind::Directory,
             target: None,
             last_child: 0,
             before: 0,
@@ -78,7 +79,7 @@ impl Nodes {
         &mut self,
         parent: u32,
         name: &[u8],
-        kind: ItemKind,
+        kind: FileKind,
         target: Option<Vec<u8>>,
     ) -> Result<()> {
         self.take(target.as_ref().map_or(0, Vec::len))?;
@@ -108,7 +109,7 @@ impl Nodes {
         let number = u32::try_from(self.list.len()).map_err(too_many)?;
         let above = usize::try_from(parent).ok().and_then(|parent| self.list.get_mut(parent));
         let before = above.map_or(0, |above| std::mem::replace(&mut above.last_child, number));
-        let kind = ItemKind::Directory;
+        let kind = FileKind::Directory;
         self.list.push(Node { parent, name: name.into(), kind, target: None, last_child: 0, before });
         self.index.insert(hash, number);
         Ok(number)

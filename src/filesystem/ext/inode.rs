@@ -7,7 +7,7 @@ use thiserror::Error;
 use super::checksum::{Crc, inode_seed};
 use super::superblock::Superblock;
 use crate::fields::{Short, high_quarter, low_quarter, put_u16, slice_at, u16_at, u32_at, wide};
-use crate::filesystem::{FileKind, Flags, Inode, Timestamp};
+use crate::filesystem::{FileKind, Flags, Inode, Metadata, Timestamp};
 
 /// Length with all extra fields that the kernel knows (`sizeof(struct ext4_inode)`).
 const KNOWN_LEN: usize = 160;
@@ -155,19 +155,22 @@ pub(super) fn parse_unlinked(superblock: &Superblock, number: u64, record: Vec<u
     Ok(Inode {
         id: number.into(),
         kind,
-        mode: i_mode & 0o7777,
-        uid: joined(u16_at(at, 0x78)?, u16_at(at, 0x2)?),
-        gid: joined(u16_at(at, 0x7a)?, u16_at(at, 0x18)?),
+        metadata: Metadata {
+            mode: i_mode & 0o7777,
+            uid: joined(u16_at(at, 0x78)?, u16_at(at, 0x2)?).into(),
+            gid: joined(u16_at(at, 0x7a)?, u16_at(at, 0x18)?).into(),
+            accessed: Some(time(0x8, 0x8c)?),
+            modified: Some(time(0x10, 0x88)?),
+            changed: Some(time(0xc, 0x84)?),
+            created: if extra.has(0x90, 4) { Some(time(0x90, 0x94)?) } else { None },
+            flags: Flags(i_flags & USER_VISIBLE),
+            project: (superblock.features.has_project() && extra.has(0x9c, 4))
+                .then(|| u32_at(at, 0x9c))
+                .transpose()?,
+            attributes: Vec::new(),
+        },
         size_bytes,
         links: u32::from(i_links_count),
-        accessed: time(0x8, 0x8c)?,
-        modified: time(0x10, 0x88)?,
-        changed: time(0xc, 0x84)?,
-        created: if extra.has(0x90, 4) { Some(time(0x90, 0x94)?) } else { None },
-        flags: Flags(i_flags & USER_VISIBLE),
-        project: (superblock.features.has_project() && extra.has(0x9c, 4))
-            .then(|| u32_at(at, 0x9c))
-            .transpose()?,
         encrypted: i_flags & ENCRYPT_FL != 0,
         fault,
         record,

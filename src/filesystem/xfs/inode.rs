@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::checksum;
 use super::superblock::Superblock;
 use crate::fields::{Short, be16_at, be32_at, be64_at, bytes_at, slice_at, u8_at};
-use crate::filesystem::{FileKind, Flags, Inode, Timestamp};
+use crate::filesystem::{FileKind, Flags, Inode, Metadata, Timestamp};
 
 pub(super) const MAGIC: u16 = 0x494e;
 /// Position of the forks: behind the core, which is longer in version 3.
@@ -207,22 +207,25 @@ pub(super) fn parse(
     }
     let kind = kind(di_mode, private.data()?.bytes)?;
     let time = |field_at| timestamp(at, field_at, flags_2 & BIG_TIME != 0);
-    let (accessed, modified, changed) = (time(32)?, time(40)?, time(48)?);
+    let (accessed, modified, changed) = (Some(time(32)?), Some(time(40)?), Some(time(48)?));
     let created = if di_version == 3 { Some(time(144)?) } else { None };
     Ok(Inode {
         id: number.into(),
         kind,
-        mode: di_mode & 0o7777,
-        uid: be32_at(at, 8)?,
-        gid: be32_at(at, 12)?,
+        metadata: Metadata {
+            mode: di_mode & 0o7777,
+            uid: be32_at(at, 8)?.into(),
+            gid: be32_at(at, 12)?.into(),
+            accessed,
+            modified,
+            changed,
+            created,
+            flags: flags(be16_at(at, 90)?, flags_2),
+            project: Some(project(superblock, di_version, at)?).filter(|project| *project != 0),
+            attributes: Vec::new(),
+        },
         size_bytes,
         links,
-        accessed,
-        modified,
-        changed,
-        created,
-        flags: flags(be16_at(at, 90)?, flags_2),
-        project: Some(project(superblock, di_version, at)?).filter(|project| *project != 0),
         encrypted: false,
         fault,
         record,

@@ -92,8 +92,8 @@ pub(crate) struct Record {
 #[derive(Debug, Serialize)]
 struct InodeFields {
     mode: String,
-    uid: u32,
-    gid: u32,
+    uid: u64,
+    gid: u64,
     mtime: (i64, u32),
     atime: (i64, u32),
     ctime: (i64, u32),
@@ -126,9 +126,9 @@ enum DigestField {
 impl Record {
     pub(crate) fn of_entry(shown: &[u8], entry: &Entry) -> Self {
         let inode = &entry.inode;
-        let attributes = entry.attributes.iter();
+        let attributes = inode.metadata.attributes.iter();
         let mut record = Self {
-            kind: type_name(inode.kind),
+            kind: inode.kind.name(),
             inode: Some(InodeFields::of(inode)),
             size: matches!(inode.kind, FileKind::Regular | FileKind::Symlink).then_some(inode.size_bytes),
             xattrs: attributes.map(|a| (Printable(&a.name).to_string(), hex::encode(&a.value))).collect(),
@@ -185,26 +185,21 @@ impl Record {
 impl InodeFields {
     fn of(inode: &Inode) -> Self {
         let time = |time: Timestamp| (time.seconds, time.nanoseconds);
-        let rdev = match inode.kind {
-            FileKind::CharacterDevice { major, minor } | FileKind::BlockDevice { major, minor } => {
-                Some((major, minor))
-            }
-            _ => None,
-        };
+        let metadata = &inode.metadata;
         Self {
-            mode: format!("{:04o}", inode.mode),
-            uid: inode.uid,
-            gid: inode.gid,
-            mtime: time(inode.modified),
-            atime: time(inode.accessed),
-            ctime: time(inode.changed),
-            created: inode.created.map(time),
+            mode: format!("{:04o}", metadata.mode),
+            uid: metadata.uid,
+            gid: metadata.gid,
+            mtime: time(metadata.modified.unwrap_or_default()),
+            atime: time(metadata.accessed.unwrap_or_default()),
+            ctime: time(metadata.changed.unwrap_or_default()),
+            created: metadata.created.map(time),
             inode: inode.id.number,
             tree: Some(inode.id.tree).filter(|tree| *tree != 0),
             links: inode.links,
-            rdev,
-            flags: crate::format::tar::flags::full_text(inode.flags),
-            project: inode.project.filter(|project| *project != 0),
+            rdev: inode.kind.device(),
+            flags: crate::format::tar::flags::full_text(metadata.flags),
+            project: metadata.project.filter(|project| *project != 0),
         }
     }
 }
@@ -251,18 +246,6 @@ pub(crate) fn line(record: &impl Serialize) -> Vec<u8> {
 #[must_use]
 pub fn kind_name(kind: Kind) -> &'static str {
     kind.name()
-}
-
-fn type_name(kind: FileKind) -> &'static str {
-    match kind {
-        FileKind::Regular => "file",
-        FileKind::Directory => "dir",
-        FileKind::Symlink => "symlink",
-        FileKind::CharacterDevice { .. } => "chr",
-        FileKind::BlockDevice { .. } => "blk",
-        FileKind::Fifo => "fifo",
-        FileKind::Socket => "sock",
-    }
 }
 
 /// Bytes as text; where they are not UTF-8, a field with the ending `_hex` has them exactly.

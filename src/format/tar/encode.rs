@@ -7,7 +7,7 @@ use tar::{EntryType, Header};
 use super::form::Form;
 use super::records::Records;
 use super::{acl_text as acl, flags as fflags};
-use crate::filesystem::{Attribute, FileKind, Inode, Timestamp};
+use crate::filesystem::{Attribute, FileKind, Inode, Metadata, Timestamp};
 use crate::tree::{Body, Entry};
 
 /// Length of a header, and what all data are padded to.
@@ -19,7 +19,7 @@ const NAME_MOST: usize = 100;
 /// Bytes that the field holds which stands before the name, with a slash between them.
 const PREFIX_MOST: usize = 155;
 /// Largest numbers that the fields hold in octal.
-const ID_MOST: u32 = 0o777_7777;
+const ID_MOST: u64 = 0o777_7777;
 const SIZE_MOST: u64 = 0o777_7777_7777;
 const TIME_MOST: i64 = 0o777_7777_7777;
 
@@ -48,7 +48,7 @@ pub(crate) fn of_entry(name: &[u8], entry: &Entry, link: &[u8], stored: Stored, 
         (_, FileKind::CharacterDevice { major, minor }) => (EntryType::Char, Some((major, minor))),
         (_, FileKind::BlockDevice { major, minor }) => (EntryType::Block, Some((major, minor))),
         (_, FileKind::Fifo) => (EntryType::Fifo, None),
-        (_, FileKind::Regular | FileKind::Socket) => (EntryType::Regular, None),
+        (_, FileKind::Regular | FileKind::Socket | FileKind::Image) => (EntryType::Regular, None),
     };
     let mut member = Member::new(name, kind, inode, stored);
     if let Some((major, minor)) = numbers {
@@ -57,11 +57,11 @@ pub(crate) fn of_entry(name: &[u8], entry: &Entry, link: &[u8], stored: Stored, 
         let _ = member.header.set_device_minor(minor);
     }
     member.link(link);
-    member.attributes(&entry.attributes);
-    if let Some(created) = inode.created.filter(|_| form.creation_time) {
+    member.attributes(&inode.metadata.attributes);
+    if let Some(created) = inode.metadata.created.filter(|_| form.creation_time) {
         member.records.push_shown(b"LIBARCHIVE.creationtime", created);
     }
-    if let Some(flags) = fflags::text(inode.flags).filter(|_| form.flags) {
+    if let Some(flags) = fflags::text(inode.metadata.flags).filter(|_| form.flags) {
         member.records.push(b"SCHILY.fflags", flags.as_bytes());
     }
     member.finish()
@@ -96,11 +96,11 @@ impl Member {
     fn new(name: &[u8], kind: EntryType, inode: &Inode, stored: Stored) -> Self {
         let mut header = Header::new_ustar();
         header.set_entry_type(kind);
-        header.set_mode(u32::from(inode.mode));
+        header.set_mode(u32::from(inode.metadata.mode));
         let slash: &[u8] = if kind == EntryType::Directory { b"/" } else { b"" };
         let mut member = Self { name: [name, slash].concat(), header, records: Records::new() };
-        member.owner(inode);
-        member.times(inode);
+        member.owner(&inode.metadata);
+        member.times(&inode.metadata);
         member.with(stored)
     }
 
@@ -137,24 +137,28 @@ impl Member {
         }
     }
 
-    fn owner(&mut self, inode: &Inode) {
-        self.header.set_uid(u64::from(inode.uid));
-        self.header.set_gid(u64::from(inode.gid));
-        for (keyword, id) in [(&b"uid"[..], inode.uid), (b"gid", inode.gid)] {
+    fn owner(&mut self, metadata: &Metadata) {
+        self.header.set_uid(metadata.uid);
+        self.header.set_gid(metadata.gid);
+        for (keyword, id) in [(&b"uid"[..], metadata.uid), (b"gid", metadata.gid)] {
             if id > ID_MOST {
                 self.records.push_shown(keyword, id);
             }
         }
     }
 
-    fn times(&mut self, inode: &Inode) {
-        let seconds = inode.modified.seconds.clamp(0, TIME_MOST);
+    fn times(&mut self, metadata: &Metadata) {
+        let modified = metadata.modified.unwrap_or_default();
+        let seconds = modified.seconds.clamp(0, TIME_MOST);
         self.header.set_mtime(seconds.unsigned_abs());
-        if (Timestamp { seconds, nanoseconds: 0 }) != inode.modified {
-            self.records.push_shown(b"mtime", inode.modified);
+        if (Timestamp { seconds, nanoseconds: 0 }) != modified {
+            self.records.push_shown(b"mtime", modified);
         }
-        self.records.push_shown(b"atime", inode.accessed);
-        self.records.push_shown(b"ctime", inode.changed);
+        for (keyword, time) in [(&b"atime"[..], metadata.accessed), (b"ctime", metadata.changed)] {
+            if let Some(time) = time {
+                self.records.push_shown(keyword, time);
+            }
+        }
     }
 
     fn link(&mut self, target: &[u8]) {

@@ -23,7 +23,7 @@ const NAMES: [(u32, &str); 14] = [
 /// The names of the flags that are set, with commas between them; `None` when none has a name.
 #[must_use]
 pub fn text(flags: Flags) -> Option<String> {
-    named(flags, NAMES.iter())
+    joined(flags, NAMES.iter())
 }
 
 /// Flags that libarchive has no names for, so that they stand in the manifest alone: `FS_CASEFOLD_FL`, names in the directory fold case, and
@@ -33,11 +33,24 @@ const BESIDES: [(u32, &str); 2] = [(0x4000_0000, "casefold"), (Flags::VERITY.0, 
 /// The same with those that tars have no name for.
 #[must_use]
 pub fn full_text(flags: Flags) -> Option<String> {
-    named(flags, NAMES.iter().chain(&BESIDES))
+    joined(flags, NAMES.iter().chain(&BESIDES))
+}
+
+/// The flags that have a name; the others say how a filesystem stores the inode.
+#[must_use]
+pub fn named(flags: Flags) -> Flags {
+    let known = NAMES.iter().chain(&BESIDES).fold(0, |all, (value, _)| all | value);
+    Flags(flags.0 & known)
+}
+
+/// The flags that a tar has names for: `chattr` can set them.
+#[must_use]
+pub fn settable(flags: Flags) -> Flags {
+    Flags(flags.0 & NAMES.iter().fold(0, |all, (value, _)| all | value))
 }
 
 /// The names of the flags that are set, out of these.
-fn named<'a>(flags: Flags, known: impl Iterator<Item = &'a (u32, &'a str)>) -> Option<String> {
+fn joined<'a>(flags: Flags, known: impl Iterator<Item = &'a (u32, &'a str)>) -> Option<String> {
     let names: Vec<&str> = known.filter(|(value, _)| flags.0 & value != 0).map(|(_, name)| *name).collect();
     (!names.is_empty()).then(|| names.join(","))
 }

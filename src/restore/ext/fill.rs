@@ -2,20 +2,19 @@
 
 use std::collections::HashMap;
 
-use crate::archive::all_flags_of_text;
 use crate::device::WriteDevice;
 use crate::error::{Error, Kind, Result, Salvaged};
 use crate::filesystem::ext::Geometry;
-use crate::filesystem::ext::writer::{Folder, Made, NewInode, Writer};
-use crate::filesystem::{FileKind, Flags, Timestamp};
+use crate::filesystem::ext::writer::{Folder, Made, Writer};
+use crate::filesystem::{FileKind, Flags, Metadata, Timestamp};
 use crate::printable::Printable;
 use crate::units::ByteRange;
-use crate::view::{Check, Item, ItemKind, Place, base_name, parent};
+use crate::view::{Check, Item, Place, base_name, parent};
 
 /// Issues that are told one by one.
 const ISSUES_MOST: usize = 1000;
 /// Who owns what has an owner that can't be: nobody.
-const NOBODY: u32 = 65_534;
+const NOBODY: u64 = 65_534;
 
 /// What filling a filesystem came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -117,17 +116,17 @@ impl Filling<'_> {
         let mut faults = Vec::new();
         let new = self.inode(item, &mut faults)?;
         let made = match item.kind {
-            ItemKind::Directory => {
+            FileKind::Directory => {
                 let made = self.writer.directory(folder, name, new)?;
                 self.folders.insert(item.path.clone(), made);
                 return Ok(faults);
             }
-            ItemKind::File => self.file(folder, item, &new)?,
-            ItemKind::Symlink => {
+            FileKind::Regular => self.file(folder, item, &new)?,
+            FileKind::Symlink => {
                 let target = item.target.as_deref().unwrap_or_default();
                 self.writer.symlink(folder, name, &new, target)?
             }
-            _ => self.writer.special(folder, name, &new)?,
+            kind => self.writer.special(folder, name, kind, &new)?,
         };
         faults.extend(made.faults);
         if item.links.is_none_or(|links| links > 1) {
@@ -137,7 +136,7 @@ impl Filling<'_> {
     }
 
     fn root(&mut self, item: &Item) -> Result<Vec<Error>> {
-        if item.kind != ItemKind::Directory {
+        if item.kind != FileKind::Directory {
             return Err(Error::corrupt("is no directory, and can be no filesystem's root"));
         }
         let mut faults = Vec::new();
@@ -147,7 +146,7 @@ impl Filling<'_> {
     }
 
     /// Writes a file's content as it comes, and holds it against its digest.
-    fn file(&mut self, folder: Folder, item: &Item, new: &NewInode) -> Result<Salvaged<Made>> {
+    fn file(&mut self, folder: Folder, item: &Item, new: &Metadata) -> Result<Salvaged<Made>> {
         let Self { place, writer, outcome, go_on, .. } = self;
         let name = base_name(&item.path);
         let size = item.size;
@@ -181,17 +180,10 @@ impl Filling<'_> {
     }
 
     /// What an inode shall be like. What can't be kept is a fault.
-    fn inode(&self, item: &Item, faults: &mut Vec<Error>) -> Result<NewInode> {
-        let kind = match item.kind {
-            ItemKind::File => FileKind::Regular,
-            ItemKind::Directory => FileKind::Directory,
-            ItemKind::Symlink => FileKind::Symlink,
-            ItemKind::CharacterDevice(major, minor) => FileKind::CharacterDevice { major, minor },
-            ItemKind::BlockDevice(major, minor) => FileKind::BlockDevice { major, minor },
-            ItemKind::Fifo => FileKind::Fifo,
-            ItemKind::Socket => FileKind::Socket,
-            ItemKind::Image => return Err(Error::new(Kind::Unsupported, "is no file of a filesystem")),
-        };
+    fn inode(&self, item: &Item, faults: &mut Vec<Error>) -> Result<Metadata> {
+        if item.kind == FileKind::Image {
+            return Err(Error::new(Kind::Unsupported, "is no file of a filesystem"));
+        }
         let mut time = |time: Timestamp| {
             if self.writer.keeps_time(time) {
                 return time;
@@ -202,36 +194,36 @@ impl Filling<'_> {
             ));
             Timestamp { seconds: time.seconds.clamp(0, i64::from(i32::MAX)), nanoseconds: 0 }
         };
-        let modified = time(item.modified.unwrap_or_default());
-        let accessed = time(item.accessed.unwrap_or(modified));
-        let changed = time(item.changed.unwrap_or(modified));
-        let created = item.created.map(time);
-        let mut flags = item.flags.as_deref().map_or(Flags(0), all_flags_of_text);
+        let modified = time(item.metadata.modified.unwrap_or_default());
+        let accessed = time(item.metadata.accessed.unwrap_or(modified));
+        let changed = time(item.metadata.changed.unwrap_or(modified));
+        let created = item.metadata.created.map(time);
+        let mut flags = item.metadata.flags;
         if flags.0 & Flags::VERITY.0 != 0 {
             flags.0 &= !Flags::VERITY.0;
             let message = "fs-verity protected it: its content is here, the tree of hashes behind it is not";
             faults.push(Error::new(Kind::Unsupported, message));
         }
         let mut owner = |what: &str, number: u64| {
-            u32::try_from(number).unwrap_or_else(|_| {
-                let message =
-                    format!("the {what} {number} is none that the filesystem can keep; it has {NOBODY} now");
-                faults.push(Error::new(Kind::Unsupported, message));
-                NOBODY
-            })
+            if u32::try_from(number).is_ok() {
+                return number;
+            }
+            let message =
+                format!("the {what} {number} is none that the filesystem can keep; it has {NOBODY} now");
+            faults.push(Error::new(Kind::Unsupported, message));
+            NOBODY
         };
-        Ok(NewInode {
-            kind,
-            mode: item.mode & 0o7777,
-            uid: owner("owner", item.uid),
-            gid: owner("group", item.gid),
-            accessed,
-            modified,
-            changed,
+        Ok(Metadata {
+            mode: item.metadata.mode & 0o7777,
+            uid: owner("owner", item.metadata.uid),
+            gid: owner("group", item.metadata.gid),
+            accessed: Some(accessed),
+            modified: Some(modified),
+            changed: Some(changed),
             created,
             flags,
-            project: item.project,
-            attributes: item.attributes.clone(),
+            project: item.metadata.project,
+            attributes: item.metadata.attributes.clone(),
         })
     }
 }

@@ -3,13 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use crate::view::{Budget, Item, ItemKind};
+use crate::filesystem::FileKind;
+use crate::view::{Budget, Item};
 
 /// Bytes of symbolic links and devices that are remembered for their further names.
 const BYTES_MOST: usize = 64 << 20;
 
 /// Kind of an entry, its target, and its size.
-type First = (ItemKind, Option<Vec<u8>>, u64);
+type First = (FileKind, Option<Vec<u8>>, u64);
 
 /// Those that were met so far, as many as there is memory for.
 pub(super) struct Firsts(BTreeMap<Vec<u8>, First>, Budget);
@@ -23,7 +24,7 @@ impl Default for Firsts {
 impl Firsts {
     /// Remembers an entry that may have further names, or makes one of those whole.
     pub(super) fn pass(&mut self, mut item: Item, may_have_more: bool) -> Item {
-        let is_other = !matches!(item.kind, ItemKind::File | ItemKind::Directory | ItemKind::Image);
+        let is_other = !matches!(item.kind, FileKind::Regular | FileKind::Directory | FileKind::Image);
         match &item.link {
             Some(link) => {
                 if let Some((kind, target, size)) = self.0.get(link) {

@@ -6,11 +6,13 @@
 
 use super::Archive;
 use super::firsts::Firsts;
+use crate::archive::all_flags_of_text;
 use crate::archive::read::{Manifest, ManifestEntry, Member, Members, Record, TarStream, differences};
 use crate::error::{Error, Issue, Kind, Result};
+use crate::filesystem::{FileKind, Flags, Metadata};
 use crate::printable::Printable;
 use crate::view::Each;
-use crate::view::item::{Item, ItemKind};
+use crate::view::item::Item;
 use crate::view::name::{is_below, of_entry};
 
 /// The members of a tar are padded to a multiple of this.
@@ -198,14 +200,18 @@ impl Walk<'_> {
 impl Item {
     /// The same with what only a manifest tells.
     fn with(self, entry: ManifestEntry) -> Self {
-        let is_image = self.kind == ItemKind::File && entry.kind == crate::archive::read::EntryKind::Image;
+        let flags = entry.flags.as_deref().map_or(Flags(0), all_flags_of_text);
+        let is_image = self.kind == FileKind::Regular && entry.kind == crate::archive::read::EntryKind::Image;
         Self {
-            kind: if is_image { ItemKind::Image } else { self.kind },
-            created: self.created.or(entry.created),
-            flags: self.flags.or(entry.flags),
+            kind: if is_image { FileKind::Image } else { self.kind },
+            metadata: Metadata {
+                created: self.metadata.created.or(entry.created),
+                flags: if self.metadata.flags == Flags(0) { flags } else { self.metadata.flags },
+                project: entry.project,
+                ..self.metadata
+            },
             inode: entry.inode,
             links: entry.links,
-            project: entry.project,
             content: entry.content,
             ..self
         }

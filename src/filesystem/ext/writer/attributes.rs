@@ -9,13 +9,13 @@ use lru::LruCache;
 use super::content::Content;
 use super::core::Core;
 use super::packing::{self, Item, Spaces};
-use super::record::{self, NewInode, Rest};
+use super::record::{self, Rest};
 use crate::error::{Error, Kind, Result};
 use crate::fields::{put_bytes, put_u8, put_u16, put_u32, u32_at};
 use crate::filesystem::ext::acl;
 use crate::filesystem::ext::attribute::{BLOCK_CHECKSUM_AT, BLOCK_HEADER_LEN, ENTRY_LEN, MAGIC};
 use crate::filesystem::ext::inode::{BASE_LEN, EA_INODE_FL};
-use crate::filesystem::{Attribute, FileKind, Flags, Timestamp};
+use crate::filesystem::{Attribute, FileKind, Metadata, Timestamp};
 use crate::printable::Printable;
 
 /// Namespaces, and the numbers that stand for them; the name of an access control list is all prefix.
@@ -143,7 +143,7 @@ impl Shared {
     pub(super) fn place(
         &mut self,
         core: &mut Core,
-        new: &NewInode,
+        new: &Metadata,
         faults: &mut Vec<Error>,
     ) -> Result<Placed> {
         let mut entries = Vec::new();
@@ -220,7 +220,7 @@ impl Shared {
     }
 
     /// Finds the inode that holds a value, or makes one, and gives its number and the value's hash.
-    fn value_inode(&mut self, core: &mut Core, owner: &NewInode, value: &[u8]) -> Result<(u32, u32)> {
+    fn value_inode(&mut self, core: &mut Core, owner: &Metadata, value: &[u8]) -> Result<(u32, u32)> {
         if let Some(found) = self.values.get_mut(value) {
             found.references = found.references.saturating_add(1);
             return Ok((found.number, found.hash));
@@ -286,7 +286,7 @@ fn fill(space: &mut [u8], start: usize, base: usize, entries: &[Entry]) {
 
 impl ValueInode {
     /// Writes the value; the inode itself is written when all that lead to it are counted.
-    fn make(core: &mut Core, owner: &NewInode, value: &[u8]) -> Result<Self> {
+    fn make(core: &mut Core, owner: &Metadata, value: &[u8]) -> Result<Self> {
         let number = core.space.inode(false)?;
         let hash = core.superblock.seed.with(value).value();
         let size = u64::try_from(value.len()).unwrap_or(u64::MAX);
@@ -294,19 +294,16 @@ impl ValueInode {
         content.put(0, value)?;
         let (map, sectors) = content.finish(number)?;
         // In the place of the times there are the hash, and the high half of how many entries lead to it.
-        let time = |field: u32| Timestamp { seconds: i64::from(field.cast_signed()), nanoseconds: 0 };
-        let new = NewInode {
-            kind: FileKind::Regular,
+        let time = |field: u32| Some(Timestamp { seconds: i64::from(field.cast_signed()), nanoseconds: 0 });
+        let new = Metadata {
             mode: 0o600,
             uid: owner.uid,
             gid: owner.gid,
             accessed: time(hash),
             modified: time(0),
             changed: time(0),
-            created: Some(time(0)),
-            flags: Flags(0),
-            project: None,
-            attributes: Vec::new(),
+            created: time(0),
+            ..Metadata::default()
         };
         let rest = Rest {
             size,
@@ -317,7 +314,7 @@ impl ValueInode {
             generation: core.generation(number),
             attribute_block: 0,
         };
-        let record = record::encode(&core.superblock, &new, &rest, &[]);
+        let record = record::encode(&core.superblock, FileKind::Regular, &new, &rest, &[]);
         debug_assert_eq!(u32_at(&record, 0x8), Ok(hash));
         Ok(Self { number, hash, references: 1, record })
     }

@@ -4,9 +4,10 @@ use super::content::Content;
 use super::groups::put_halves;
 use super::record::{self, Rest};
 use super::tree::Folder;
-use super::{LINKS_MOST, Writer, directory, seal};
+use super::{LINKS_MOST, Made, Writer, directory, seal};
 use crate::error::{Error, Result, Salvaged};
 use crate::fields::{put_u16, put_u32, u16_at, u32_at};
+use crate::filesystem::FileKind;
 use crate::filesystem::ext::inode::INDEX_FL;
 use crate::filesystem::ext::superblock;
 use crate::printable::Printable;
@@ -86,7 +87,8 @@ impl Writer {
             flags: map.flags | if has_index { INDEX_FL } else { 0 },
             ..self.rest(taken.inode, size, sectors, map.i_block)
         };
-        self.inode(taken.inode, &taken.new, rest, faults)
+        let made = Made { number: taken.inode, kind: FileKind::Directory };
+        self.inode(made, &taken.new, rest, faults)
     }
 
     /// Writes the files that count the use of space.

@@ -39,11 +39,10 @@ use super::superblock::{self, CHECKSUM_AT};
 use crate::device::{WriteDevice, read_vec};
 use crate::error::{Error, Kind, Result, Salvaged};
 use crate::fields::{put_u32, u32_at};
-use crate::filesystem::{Content as Kept, FileKind, Inode};
+use crate::filesystem::{Content as Kept, FileKind, Inode, Metadata};
 
 pub use self::content::Content;
 pub use self::finish::Filled;
-pub use self::record::NewInode;
 pub use self::tree::Folder;
 pub use self::veil::{Veil, zeros};
 
@@ -124,7 +123,7 @@ impl Writer {
     }
 
     /// Says what the root directory is like.
-    pub fn set_root(&mut self, new: NewInode) {
+    pub fn set_root(&mut self, new: Metadata) {
         self.tree.set(self.tree.root(), new);
     }
 
@@ -133,7 +132,7 @@ impl Writer {
     /// # Errors
     ///
     /// When there can be no such name, or the parent has too many directories; [`Kind::Write`] when the device fails or is full.
-    pub fn directory(&mut self, parent: Folder, name: &[u8], new: NewInode) -> Result<Folder> {
+    pub fn directory(&mut self, parent: Folder, name: &[u8], new: Metadata) -> Result<Folder> {
         self.tree.check(parent, name)?;
         let counts_on = self.core.superblock.features.has_uncounted_directories();
         if !counts_on && self.tree.directories(parent) >= LINKS_MOST.saturating_sub(2) {
@@ -162,7 +161,7 @@ impl Writer {
         &mut self,
         parent: Folder,
         name: &[u8],
-        new: &NewInode,
+        new: &Metadata,
         size_bytes: u64,
         fill: &mut dyn FnMut(&mut Content<'_>) -> Result<()>,
     ) -> Result<Salvaged<Made>> {
@@ -183,9 +182,9 @@ impl Writer {
         }
         let (map, sectors) = content.finish(number)?;
         let rest = Rest { flags: map.flags, ..self.rest(number, size_bytes, sectors, map.i_block) };
-        self.inode(number, new, rest, &mut faults)?;
-        self.tree.push(parent, name, number, new.kind);
-        Ok(Salvaged { value: Made { number, kind: new.kind }, faults })
+        self.inode(Made { number, kind: FileKind::Regular }, new, rest, &mut faults)?;
+        self.tree.push(parent, name, number, FileKind::Regular);
+        Ok(Salvaged { value: Made { number, kind: FileKind::Regular }, faults })
     }
 
     /// Makes a symbolic link.
@@ -197,7 +196,7 @@ impl Writer {
         &mut self,
         parent: Folder,
         name: &[u8],
-        new: &NewInode,
+        new: &Metadata,
         target: &[u8],
     ) -> Result<Salvaged<Made>> {
         self.tree.check(parent, name)?;
@@ -222,7 +221,7 @@ impl Writer {
             let (map, sectors) = content.finish(number)?;
             Rest { flags: map.flags, ..self.rest(number, size, sectors, map.i_block) }
         };
-        self.other(parent, name, number, new, rest)
+        self.other(parent, name, Made { number, kind: FileKind::Symlink }, new, rest)
     }
 
     /// Makes a device, a pipe or a socket.
@@ -230,9 +229,15 @@ impl Writer {
     /// # Errors
     ///
     /// When there can be no such name; when the device fails or is full.
-    pub fn special(&mut self, parent: Folder, name: &[u8], new: &NewInode) -> Result<Salvaged<Made>> {
+    pub fn special(
+        &mut self,
+        parent: Folder,
+        name: &[u8],
+        kind: FileKind,
+        new: &Metadata,
+    ) -> Result<Salvaged<Made>> {
         self.tree.check(parent, name)?;
-        let i_block = match new.kind {
+        let i_block = match kind {
             FileKind::CharacterDevice { major, minor } | FileKind::BlockDevice { major, minor } => {
                 if major > 0xfff || minor > 0xf_ffff {
                     return Err(Error::corrupt(format!("a device with the numbers {major} and {minor}")));
@@ -244,7 +249,7 @@ impl Writer {
         };
         let number = self.core.space.inode(false)?;
         let rest = self.rest(number, 0, 0, i_block);
-        self.other(parent, name, number, new, rest)
+        self.other(parent, name, Made { number, kind }, new, rest)
     }
 
     /// Gives an inode that was made a further name.
@@ -276,14 +281,14 @@ impl Writer {
         &mut self,
         parent: Folder,
         name: &[u8],
-        number: u32,
-        new: &NewInode,
+        made: Made,
+        new: &Metadata,
         rest: Rest,
     ) -> Result<Salvaged<Made>> {
         let mut faults = Vec::new();
-        self.inode(number, new, rest, &mut faults)?;
-        self.tree.push(parent, name, number, new.kind);
-        Ok(Salvaged { value: Made { number, kind: new.kind }, faults })
+        self.inode(made, new, rest, &mut faults)?;
+        self.tree.push(parent, name, made.number, made.kind);
+        Ok(Salvaged { value: made, faults })
     }
 
     fn rest(&self, number: u32, size: u64, sectors: u64, i_block: [u8; I_BLOCK_LEN]) -> Rest {
@@ -291,7 +296,7 @@ impl Writer {
         Rest { size, links: 1, sectors, flags: 0, i_block, generation, attribute_block: 0 }
     }
 
-    fn inode(&mut self, number: u32, new: &NewInode, mut rest: Rest, faults: &mut Vec<Error>) -> Result<()> {
+    fn inode(&mut self, made: Made, new: &Metadata, mut rest: Rest, faults: &mut Vec<Error>) -> Result<()> {
         let placed = self.shared.place(&mut self.core, new, faults)?;
         if placed.block != 0 {
             rest.attribute_block = placed.block;
@@ -302,8 +307,8 @@ impl Writer {
         rest.sectors = rest.sectors.saturating_add(of_values);
         let inodes = placed.value_inodes.saturating_add(1);
         self.usage.add(new, Used { inodes, bytes: rest.sectors.saturating_mul(512) });
-        let record = record::encode(&self.core.superblock, new, &rest, &placed.in_inode);
-        self.core.write_inode(number, record)
+        let record = record::encode(&self.core.superblock, made.kind, new, &rest, &placed.in_inode);
+        self.core.write_inode(made.number, record)
     }
 }
 

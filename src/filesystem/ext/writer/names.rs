@@ -58,7 +58,7 @@ impl Names {
 /// `EXT4_FT_*`.
 pub(super) fn type_of(kind: FileKind) -> u8 {
     match kind {
-        FileKind::Regular => 1,
+        FileKind::Regular | FileKind::Image => 1,
         FileKind::Directory => 2,
         FileKind::CharacterDevice { .. } => 3,
         FileKind::BlockDevice { .. } => 4,

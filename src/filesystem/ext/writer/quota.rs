@@ -6,8 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use super::record::NewInode;
+use super::record::id;
 use crate::fields::{high_half, low_half, put_u16, put_u32};
+use crate::filesystem::Metadata;
 
 const BLOCK_LEN: usize = 1024;
 const POINTERS: usize = 256;
@@ -28,13 +29,13 @@ pub(super) struct Kind {
     /// Where the superblock has the number of the file's inode.
     pub inode_at: usize,
     /// Whom an inode counts for.
-    of: fn(&NewInode) -> u32,
+    of: fn(&Metadata) -> u32,
 }
 
 /// All kinds: users, groups, projects.
 pub(super) const KINDS: [Kind; 3] = [
-    Kind { magic: 0xd9c0_1f11, inode_at: 0x240, of: |new| new.uid },
-    Kind { magic: 0xd9c0_1927, inode_at: 0x244, of: |new| new.gid },
+    Kind { magic: 0xd9c0_1f11, inode_at: 0x240, of: |new| id(new.uid) },
+    Kind { magic: 0xd9c0_1927, inode_at: 0x244, of: |new| id(new.gid) },
     Kind { magic: 0xd9c0_3f14, inode_at: 0x26c, of: |new| new.project.unwrap_or(0) },
 ];
 
@@ -51,7 +52,7 @@ pub(super) struct Usage([BTreeMap<u32, Used>; KINDS.len()]);
 
 impl Usage {
     /// Counts an inode.
-    pub(super) fn add(&mut self, new: &NewInode, used: Used) {
+    pub(super) fn add(&mut self, new: &Metadata, used: Used) {
         for (kind, usage) in KINDS.iter().zip(&mut self.0) {
             let sum = usage.entry((kind.of)(new)).or_default();
             sum.inodes = sum.inodes.saturating_add(used.inodes);

@@ -6,39 +6,12 @@ use super::map::{I_BLOCK_LEN, Map};
 use crate::fields::{high_half, high_quarter, low_half, low_quarter, put_bytes, put_u16, put_u32, u32_at};
 use crate::filesystem::ext::inode::{BASE_LEN, HUGE_FILE_FL, I_BLOCK_AT};
 use crate::filesystem::ext::superblock::Superblock;
-use crate::filesystem::{Attribute, FileKind, Flags, Timestamp};
+use crate::filesystem::{FileKind, Metadata, Timestamp};
 
 /// Extra fields up to the time of creation, without it.
 const WITHOUT_CREATION: usize = 16;
 /// All extra fields that there are.
 const ALL: usize = 32;
-
-/// An inode that is to be made, without its content.
-#[derive(Clone, Debug)]
-pub struct NewInode {
-    /// What it is.
-    pub kind: FileKind,
-    /// Permission bits.
-    pub mode: u16,
-    /// Numeric owner.
-    pub uid: u32,
-    /// Numeric group.
-    pub gid: u32,
-    /// Last read.
-    pub accessed: Timestamp,
-    /// Last change of the content.
-    pub modified: Timestamp,
-    /// Last change of the inode.
-    pub changed: Timestamp,
-    /// Creation, where the filesystem keeps it.
-    pub created: Option<Timestamp>,
-    /// Flags that a user can set.
-    pub flags: Flags,
-    /// Project that its blocks are counted for.
-    pub project: Option<u32>,
-    /// Extended attributes, as getxattr(2) gives them.
-    pub attributes: Vec<Attribute>,
-}
 
 /// What an inode has besides.
 #[derive(Clone, Debug)]
@@ -56,11 +29,16 @@ pub(super) struct Rest {
 }
 
 /// Bytes of extra fields in an inode.
-pub(super) fn extra_len(superblock: &Superblock, new: &NewInode) -> usize {
+pub(super) fn extra_len(superblock: &Superblock, new: &Metadata) -> usize {
     let most = usize::from(superblock.inode_size).saturating_sub(BASE_LEN);
     let wanted = usize::from(superblock.want_extra_isize).max(ALL).next_multiple_of(4);
     let has_all = new.created.is_some() || new.project.is_some_and(|project| project != 0);
     if has_all { wanted.min(most) } else { WITHOUT_CREATION.min(most) }
+}
+
+/// The number of an owner or a group. The caller gives none that has more than 32 bits.
+pub(super) fn id(number: u64) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 /// What an inode is, as the upper bits of its mode say.
@@ -70,20 +48,28 @@ fn kind_bits(kind: FileKind) -> u16 {
         FileKind::CharacterDevice { .. } => 0o02_0000,
         FileKind::Directory => 0o04_0000,
         FileKind::BlockDevice { .. } => 0o06_0000,
-        FileKind::Regular => 0o10_0000,
+        // An image is a regular file to every filesystem.
+        FileKind::Regular | FileKind::Image => 0o10_0000,
         FileKind::Symlink => 0o12_0000,
         FileKind::Socket => 0o14_0000,
     }
 }
 
 /// The record of an inode, without its checksum. `space` is what lies behind the extra fields.
-pub(super) fn encode(superblock: &Superblock, new: &NewInode, rest: &Rest, space: &[u8]) -> Vec<u8> {
+pub(super) fn encode(
+    superblock: &Superblock,
+    kind: FileKind,
+    new: &Metadata,
+    rest: &Rest,
+    space: &[u8],
+) -> Vec<u8> {
+    let (uid, gid) = (id(new.uid), id(new.gid));
     let mut record = vec![0; usize::from(superblock.inode_size)];
     let at = record.as_mut_slice();
-    put_u16(at, 0x0, kind_bits(new.kind) | new.mode & 0o7777);
-    put_u16(at, 0x2, low_quarter(new.uid));
+    put_u16(at, 0x0, kind_bits(kind) | new.mode & 0o7777);
+    put_u16(at, 0x2, low_quarter(uid));
     put_u32(at, 0x4, low_half(rest.size));
-    put_u16(at, 0x18, low_quarter(new.gid));
+    put_u16(at, 0x18, low_quarter(gid));
     put_u16(at, 0x1a, rest.links);
     let (count, huge) = match superblock.features.has_huge_file() && rest.sectors >> 48 != 0 {
         true => (rest.sectors.checked_div(u64::from(superblock.block_size / 512)).unwrap_or(0), HUGE_FILE_FL),
@@ -97,14 +83,14 @@ pub(super) fn encode(superblock: &Superblock, new: &NewInode, rest: &Rest, space
     put_u32(at, 0x68, low_half(rest.attribute_block));
     put_u32(at, 0x6c, high_half(rest.size));
     put_u16(at, 0x76, low_quarter(high_half(rest.attribute_block)));
-    put_u16(at, 0x78, high_quarter(new.uid));
-    put_u16(at, 0x7a, high_quarter(new.gid));
+    put_u16(at, 0x78, high_quarter(uid));
+    put_u16(at, 0x7a, high_quarter(gid));
     let extra = extra_len(superblock, new);
     let has = |at: usize| at < BASE_LEN || at.saturating_add(4) <= BASE_LEN.saturating_add(extra);
     let times = [
-        (Some(new.accessed), 0x8, 0x8c),
-        (Some(new.changed), 0xc, 0x84),
-        (Some(new.modified), 0x10, 0x88),
+        (new.accessed, 0x8, 0x8c),
+        (new.changed, 0xc, 0x84),
+        (new.modified, 0x10, 0x88),
         (new.created, 0x90, 0x94),
     ];
     for (time, low_at, extra_at) in times {
@@ -167,6 +153,7 @@ pub(super) fn device_numbers(major: u32, minor: u32) -> [u8; I_BLOCK_LEN] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::filesystem::Flags;
     use crate::filesystem::ext::inode;
     use crate::filesystem::ext::superblock::tests::sound;
 
@@ -176,14 +163,13 @@ mod tests {
         for seconds in [i64::from(i32::MIN), -1, 0, i64::from(i32::MAX), 0x8000_0000, 0x3_7fff_ffff] {
             let time = Timestamp { seconds, nanoseconds: 999_999_999 };
             let kind = FileKind::BlockDevice { major: 300, minor: 0xf_ff01 };
-            let new = NewInode {
-                kind,
+            let new = Metadata {
                 mode: 0o4755,
                 uid: 0xfff0_0001,
                 gid: 70_000,
-                accessed: time,
-                modified: Timestamp { seconds, nanoseconds: 1 },
-                changed: Timestamp { seconds, nanoseconds: 2 },
+                accessed: Some(time),
+                modified: Some(Timestamp { seconds, nanoseconds: 1 }),
+                changed: Some(Timestamp { seconds, nanoseconds: 2 }),
                 created: Some(Timestamp { seconds, nanoseconds: 3 }),
                 flags: Flags(0x40),
                 project: None,
@@ -192,15 +178,13 @@ mod tests {
             let i_block = device_numbers(300, 0xf_ff01);
             let rest =
                 Rest { size: 0, links: 3, sectors: 8, flags: 0, i_block, generation: 7, attribute_block: 9 };
-            let mut record = encode(&superblock, &new, &rest, &[]);
+            let mut record = encode(&superblock, kind, &new, &rest, &[]);
             inode::seal(&superblock, 12, &mut record).unwrap();
             let read = inode::parse(&superblock, 12, record).unwrap();
-            assert_eq!((read.fault, read.kind, read.mode, read.links), (None, kind, 0o4755, 3));
-            assert_eq!((read.uid, read.gid, read.flags), (new.uid, new.gid, Flags(0x40)));
-            assert_eq!((read.accessed, read.modified, read.changed), (time, new.modified, new.changed));
-            assert_eq!(read.created, new.created);
-            let read = encode(&superblock, &NewInode { created: None, ..new }, &rest, &[]);
-            assert_eq!(inode::parse(&superblock, 12, read).unwrap().created, None);
+            assert_eq!((read.fault, read.kind, read.links), (None, kind, 3));
+            assert_eq!(read.metadata, new);
+            let read = encode(&superblock, kind, &Metadata { created: None, ..new }, &rest, &[]);
+            assert_eq!(inode::parse(&superblock, 12, read).unwrap().metadata.created, None);
         }
     }
 }

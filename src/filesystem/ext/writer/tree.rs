@@ -4,9 +4,8 @@ use std::collections::HashSet;
 use std::hash::{BuildHasher as _, RandomState};
 
 use super::names::Names;
-use super::record::NewInode;
 use crate::error::{Error, Result};
-use crate::filesystem::{FileKind, Flags, Timestamp};
+use crate::filesystem::{FileKind, Metadata, Timestamp};
 use crate::printable::Printable;
 
 /// `EXT4_NAME_LEN`.
@@ -22,7 +21,7 @@ pub(super) struct Directory {
     pub inode: u32,
     /// The inode that `..` leads to.
     pub parent: u32,
-    pub new: NewInode,
+    pub new: Metadata,
     pub names: Names,
     /// Directories in it.
     pub directories: u32,
@@ -40,19 +39,13 @@ pub(super) struct Tree {
 
 impl Tree {
     pub(super) fn new(root: u32) -> Self {
-        let nothing = Timestamp::default();
-        let new = NewInode {
-            kind: FileKind::Directory,
+        let nothing = Some(Timestamp::default());
+        let new = Metadata {
             mode: 0o755,
-            uid: 0,
-            gid: 0,
             accessed: nothing,
             modified: nothing,
             changed: nothing,
-            created: None,
-            flags: Flags(0),
-            project: None,
-            attributes: Vec::new(),
+            ..Metadata::default()
         };
         let root = Directory {
             inode: root,
@@ -78,7 +71,7 @@ impl Tree {
         self.directories.get_mut(folder.0).and_then(|(directory, ..)| directory.as_mut())
     }
 
-    pub(super) fn set(&mut self, folder: Folder, new: NewInode) {
+    pub(super) fn set(&mut self, folder: Folder, new: Metadata) {
         if let Some(directory) = self.get_mut(folder) {
             directory.new = new;
         }
@@ -122,7 +115,7 @@ impl Tree {
         parent: Folder,
         name: &[u8],
         inode: u32,
-        new: NewInode,
+        new: Metadata,
         least_bytes: u64,
     ) -> Folder {
         self.push(parent, name, inode, FileKind::Directory);

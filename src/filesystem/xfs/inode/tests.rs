@@ -23,11 +23,11 @@ fn v3() -> Vec<u8> {
 #[test]
 fn an_inode_says_what_it_is() {
     let inode = parse(&superblock(5), 131, v3(), false).unwrap();
-    assert_eq!((inode.mode, inode.size_bytes, inode.links, inode.fault), (0o644, 5000, 1, None));
+    assert_eq!((inode.metadata.mode, inode.size_bytes, inode.links, inode.fault), (0o644, 5000, 1, None));
     // 2^61 nanoseconds after 1901-12-13.
-    assert_eq!(inode.accessed, Timestamp { seconds: 158_359_361, nanoseconds: 213_693_952 });
-    assert_eq!(inode.changed, Timestamp { seconds: -(1 << 31), nanoseconds: 0 });
-    assert_eq!(inode.flags, Flags(0x2200_00f0));
+    assert_eq!(inode.metadata.accessed, Some(Timestamp { seconds: 158_359_361, nanoseconds: 213_693_952 }));
+    assert_eq!(inode.metadata.changed, Some(Timestamp { seconds: -(1 << 31), nanoseconds: 0 }));
+    assert_eq!(inode.metadata.flags, Flags(0x2200_00f0));
 }
 
 #[test]
@@ -36,7 +36,8 @@ fn times_of_32_bits_may_be_before_1970() {
     put_bytes(&mut bytes, 40, &(-2_i32).to_be_bytes());
     put_bytes(&mut bytes, 44, &500_u32.to_be_bytes());
     let inode = parse(&superblock(4), 131, bytes, false).unwrap();
-    assert_eq!((inode.modified, inode.created), (Timestamp { seconds: -2, nanoseconds: 500 }, None));
+    let modified = Some(Timestamp { seconds: -2, nanoseconds: 500 });
+    assert_eq!((inode.metadata.modified, inode.metadata.created), (modified, None));
 }
 
 #[test]

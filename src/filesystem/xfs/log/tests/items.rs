@@ -87,8 +87,9 @@ fn the_core_of_an_inode_is_turned_round_and_old_changes_are_left() {
     let change = Change::parse(&item).unwrap();
     let made = change.apply(&item, 9, there.clone(), false).unwrap().unwrap();
     let inode = inode::parse(&sample::superblock(4), 131, made, false).unwrap();
-    assert_eq!((inode.mode, inode.links, inode.size_bytes), (0o600, 3, 77));
-    assert_eq!((inode.modified.seconds, inode.modified.nanoseconds), (-5, 7));
+    assert_eq!((inode.metadata.mode, inode.links, inode.size_bytes), (0o600, 3, 77));
+    let modified = inode.metadata.modified.unwrap();
+    assert_eq!((modified.seconds, modified.nanoseconds), (-5, 7));
     let mut newer = there;
     put_bytes(&mut newer, 30, &9_u16.to_be_bytes());
     assert_eq!(change.apply(&item, 9, newer, false), Ok(None));
