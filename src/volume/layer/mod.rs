@@ -38,8 +38,9 @@ pub struct Layer {
 
 /// The layers, a row each. An earlier row is asked first, so that groups and arrays see members
 /// that an earlier layer holds.
-pub const LAYERS: [Layer; 2] = [
+pub const LAYERS: [Layer; 3] = [
     Layer { names: &[super::UNKNOWN], open: partitions::open },
+    Layer { names: &["linux_raid_member"], open: md::open },
     Layer { names: &["LVM2_member"], open: lvm::open },
 ];
 

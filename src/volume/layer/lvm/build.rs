@@ -10,7 +10,7 @@ use super::group::{Group, Index, Logical};
 use super::segment::{Area, Leg, MadeOf, Segment};
 use super::snapshot::Snapshot;
 use super::state;
-use super::thin::Pool;
+use super::thin::{Pool, Thin};
 use crate::device::{Device, Window};
 use crate::error::{Error, Kind, Result};
 use crate::units::ByteRange;
@@ -117,7 +117,7 @@ impl<'a> Builder<'a> {
         let mut parts: Vec<Built> = Vec::new();
         for segment in segments {
             self.context.map(1)?;
-            let len = segment.extents.checked_mul(group.extent_bytes);
+            let len = segment.extents.saturating_sub(segment.spare).checked_mul(group.extent_bytes);
             let len = len.ok_or_else(|| Error::corrupt("a segment longer than all numbers"))?;
             match self.segment(segment, len, depth) {
                 Ok(part) => {
@@ -318,7 +318,7 @@ impl<'a> Builder<'a> {
             return Err(why.unwrap_or_else(|| Error::new(Kind::Unsupported, message)));
         }
         let there: Vec<Built> = parts.iter().flatten().cloned().collect();
-        let offset = judged.data_offset.saturating_mul(super::group::SECTOR_BYTES);
+        let offset = judged.data_offset.saturating_mul(super::text::SECTOR_BYTES);
         let each = layout.member_bytes(legs.len(), len).unwrap_or(len);
         let member = |part: Option<Built>| -> Result<Option<Device>> {
             let Some(part) = part else { return Ok(None) };
@@ -361,7 +361,7 @@ impl<'a> Builder<'a> {
             }
         };
         let beneath = external.as_ref().map(|external| Device::clone(&external.device));
-        let thin = pool.volume(device, len, beneath)?;
+        let thin = Thin::open(pool, device, len, beneath)?;
         let sector = thin.sector_bytes();
         let mut parts = vec![&metadata, &data];
         parts.extend(&external);

@@ -7,11 +7,8 @@ use std::collections::BTreeMap;
 
 use super::fault::Fault;
 use super::segment::{self, Segment};
-use super::text::{self, Section};
+use super::text::{self, SECTOR_BYTES, Section, lossy};
 use crate::error::{Error, Kind, Result};
-
-/// Sizes in the metadata count in these.
-pub(super) const SECTOR_BYTES: u64 = 512;
 
 /// A volume group.
 #[derive(Debug)]
@@ -78,11 +75,6 @@ pub(super) fn parse(text: &[u8]) -> Result<Group, Fault> {
     Ok(group)
 }
 
-/// A name, with marks for bytes that are no text.
-pub(super) fn lossy(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
 impl Group {
     /// What a name in the metadata stands for.
     pub(super) fn find(&self, name: &str) -> Option<Index> {
@@ -137,7 +129,11 @@ impl Group {
 
     fn volume(&self, name: String, section: &Section<'_>) -> Logical {
         let segments = segments(section);
-        let extents = segments.as_ref().ok().and_then(|segments| segments.last()).and_then(Segment::end);
+        let sum = |extents: u64, segment: &Segment| {
+            extents.checked_add(segment.extents.saturating_sub(segment.spare))
+        };
+        let of_all = |segments: &Vec<Segment>| segments.iter().try_fold(0, sum);
+        let extents = segments.as_ref().ok().and_then(of_all).filter(|extents| *extents > 0);
         let len_bytes = extents.and_then(|extents| extents.checked_mul(self.extent_bytes));
         let segments = match len_bytes {
             None if segments.is_ok() => {

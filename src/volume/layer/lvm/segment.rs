@@ -3,8 +3,7 @@
 //! One row of [`TYPES`] is one type. `lib/*/` in LVM2 has a folder for each, with `*_text_import`.
 
 use super::fault::Fault;
-use super::group::{SECTOR_BYTES, lossy};
-use super::text::{Section, Value};
+use super::text::{SECTOR_BYTES, Section, Value, lossy};
 use crate::error::{Error, Kind, Result};
 use crate::volume::layer::md::Layout;
 
@@ -20,6 +19,8 @@ pub(super) struct Segment {
     pub start: u64,
     /// Number of extents.
     pub extents: u64,
+    /// Extents of these that hold no data: room for a change of a RAID's layout.
+    pub spare: u64,
     /// The type as `lvs` shows it.
     pub name: &'static str,
     pub made_of: MadeOf,
@@ -108,7 +109,8 @@ const TYPES: [(&str, Parse); 35] = [
     ("raid0", |section| raid(section, Layout::Raid0)),
     ("raid0_meta", |section| raid(section, Layout::Raid0)),
     ("raid1", |section| raid(section, Layout::Raid1)),
-    ("raid4", |section| raid(section, Layout::Raid4)),
+    // Device mapper's RAID4 has its sums on the first leg.
+    ("raid4", |section| raid(section, Layout::Raid5(4))),
     ("raid5", |section| raid(section, Layout::Raid5(2))),
     ("raid5_la", |section| raid(section, Layout::Raid5(0))),
     ("raid5_ra", |section| raid(section, Layout::Raid5(1))),
@@ -159,7 +161,21 @@ pub(super) fn parse(section: &Section<'_>) -> Result<Segment> {
     if extents == 0 {
         return Err(Error::corrupt("a segment without an extent"));
     }
-    Ok(Segment { start, extents, name, made_of })
+    let spare = spare(section, &made_of)?;
+    if spare >= extents {
+        return Err(Error::corrupt("a segment has more room to be reshaped than extents"));
+    }
+    Ok(Segment { start, extents, spare, name, made_of })
+}
+
+/// `reshape_count` is for each leg; a RAID's length counts only those that hold data.
+fn spare(section: &Section<'_>, made_of: &MadeOf) -> Result<u64> {
+    let MadeOf::Raid { layout, legs, .. } = made_of else { return Ok(0) };
+    if section.value("reshape_count").is_none() {
+        return Ok(0);
+    }
+    let spare = section.number("reshape_count")?.checked_mul(layout.data_members(legs.len()));
+    spare.ok_or_else(|| Fault::Number("reshape_count").into())
 }
 
 fn refused(section: &Section<'_>, advice: &'static str) -> MadeOf {

@@ -12,6 +12,9 @@ const DEPTH_MOST: usize = 8;
 /// Values, keys and sections of one text.
 pub(super) const VALUES_MOST: usize = 1 << 19;
 
+/// Sizes in the metadata count in these.
+pub(super) const SECTOR_BYTES: u64 = 512;
+
 /// A value.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Value<'a> {
@@ -65,6 +68,11 @@ impl<'a> Section<'a> {
     pub(super) fn has(&self, key: &str, flag: &str) -> bool {
         self.list(key).iter().any(|value| matches!(value, Value::Text(text) if **text == *flag.as_bytes()))
     }
+}
+
+/// A name, with marks for bytes that are no text.
+pub(super) fn lossy(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
 }
 
 /// Parses a text up to its end, or to the first zero byte.

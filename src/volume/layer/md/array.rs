@@ -30,6 +30,19 @@ impl Layout {
         (1..=64).contains(&copies).then_some(Self::Raid10 { near: copies, far: 1, is_offset: false })
     }
 
+    /// How many of so many members hold data, not copies or sums.
+    pub(in crate::volume::layer) fn data_members(self, members: usize) -> u64 {
+        let members = u64::try_from(members).unwrap_or(u64::MAX);
+        match self {
+            Self::Raid1 => 1,
+            Self::Raid10 { near, far, .. } => {
+                let copies = u64::from(near).saturating_mul(far.into());
+                members.checked_div(copies).unwrap_or(0)
+            }
+            _ => members.saturating_sub(self.parity()),
+        }
+    }
+
     /// The part of each of `members` that an array of `len_bytes` takes.
     pub(in crate::volume::layer) fn member_bytes(self, members: usize, len_bytes: u64) -> Option<u64> {
         let members = u64::try_from(members).ok()?;

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use lru::LruCache;
 
-use super::tree::Node;
+use super::node::Node;
 use crate::device::{Device, read_vec};
 use crate::error::{Error, Result};
 use crate::fields::{u32_at, u64_at};

@@ -5,7 +5,8 @@
 
 use std::sync::Arc;
 
-use super::{Pool, tree};
+use super::pool::Pool;
+use super::tree;
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::volume::layer::mapped::{Map, Run, Source, sector_bytes};
@@ -25,8 +26,17 @@ pub(in crate::volume::layer::lvm) struct Thin {
 }
 
 impl Thin {
-    pub(super) fn new(pool: Arc<Pool>, root: u64, len_bytes: u64, external: Option<Device>) -> Self {
-        Self { pool, root, len_bytes, external }
+    /// The volume of a pool with this number; `external` is what its unmapped blocks show.
+    pub(in crate::volume::layer::lvm) fn open(
+        pool: Arc<Pool>,
+        number: u64,
+        len_bytes: u64,
+        external: Option<Device>,
+    ) -> Result<Self> {
+        let tree::Found::Value(root) = tree::find(&pool.blocks, pool.root, number)? else {
+            return Err(Error::corrupt(format!("its pool has no volume with its number {number}")));
+        };
+        Ok(Self { pool, root, len_bytes, external })
     }
 
     /// The sector of the devices that it lies on.
