@@ -391,6 +391,26 @@ fn folders() {
     let counts = ["archives", "good", "damaged", "passed_over"].map(|name| total[name].as_u64());
     assert_eq!(counts, [Some(4), Some(3), Some(1), Some(0)]);
 
+    // In words, what could not be checked is in the archive's own line, and in the total.
+    let good = &paths[0];
+    for (ending, words) in [
+        (
+            "sha1",
+            "good; not checked: the manifest itself, but for its own checksum: there is no checksum file",
+        ),
+        ("manifest.jsonl.zst", "good; not checked: the content of each file: there is no manifest"),
+    ] {
+        let beside = PathBuf::from(format!("{}.{ending}", good.display()));
+        let kept = fs::read(&beside).unwrap();
+        fs::remove_file(&beside).unwrap();
+        let said = run(&[]).1;
+        let line = said.lines().find(|line| line.starts_with(&good.display().to_string())).unwrap();
+        assert!(line.contains(words), "{ending}: {said}");
+        assert!(said.contains(", 1 of all checked in part only"), "{ending}: {said}");
+        assert_eq!(lines(&[]).2["partly_checked"], 1, "{ending}");
+        fs::write(&beside, kept).unwrap();
+    }
+
     let (code, seen, total) = lines(&["--newest"]);
     assert_eq!((code, seen), (1, vec![(paths[1].clone(), false), (paths[3].clone(), true)]));
     assert_eq!(total["passed_over"], 2);

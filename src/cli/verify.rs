@@ -227,7 +227,7 @@ fn as_text(path: &std::path::Path, outcome: &Result<Verdict>, quiet: bool) -> St
     text
 }
 
-/// One line, and what is wrong.
+/// One line, with the parts that could not be checked, and what is wrong.
 fn as_line(path: &std::path::Path, outcome: &Result<Verdict>, quiet: bool) -> String {
     let is_in_order =
         outcome.as_ref().is_ok_and(|verdict| verdict.is_good() && verdict.complete != Some(false));
@@ -235,7 +235,12 @@ fn as_line(path: &std::path::Path, outcome: &Result<Verdict>, quiet: bool) -> St
         return as_text(path, outcome, quiet);
     }
     let text = as_text(path, outcome, quiet);
-    text.lines().next().map_or_else(String::new, |line| format!("{line}\n"))
+    let Some(line) = text.lines().next() else { return String::new() };
+    let unchecked = outcome.as_ref().map_or(&[][..], |verdict| &verdict.unchecked);
+    match unchecked {
+        [] => format!("{line}\n"),
+        all => format!("{line}; not checked: {}\n", all.join("; ")),
+    }
 }
 
 /// `2 digests of the whole, 12 frames, 340 members, 120 files' digests`.

@@ -36,6 +36,7 @@ impl Run<'_> {
         content: impl FnOnce(&mut dyn FnMut(Option<u64>, &mut Read<'_>) -> Result<()>) -> Result<()>,
     ) -> Result<()> {
         let Some(then) = self.ahead(directory, name, item)? else { return Ok(()) };
+        let _busy = self.places.enter(self.target.places(), &directory.path())?;
         let temporary = self.names.next().to_string().into_bytes();
         let outcome = self.prepare(directory, &temporary, item, content);
         let outcome = outcome.and_then(|()| self.publish(directory, &temporary, name, item, then));
@@ -206,6 +207,7 @@ impl Run<'_> {
             return Ok(());
         }
         let Some(then) = self.ahead(directory, name, item)? else { return Ok(()) };
+        let _busy = self.places.enter(self.target.places(), &directory.path())?;
         let temporary = self.names.next().to_string().into_bytes();
         let outcome = linkat(&from, *base, &directory.file, &temporary, AtFlags::empty());
         let outcome = outcome.map_err(|errno| refused("further name", errno));

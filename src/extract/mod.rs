@@ -21,6 +21,7 @@ mod line;
 mod make;
 mod metadata;
 mod name;
+mod places;
 mod planner;
 mod read_back;
 mod run;

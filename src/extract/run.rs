@@ -11,6 +11,7 @@ use rustix::io::Errno;
 use rustix::process::{getegid, geteuid, getgroups};
 
 use super::deferred::DeferredList;
+use super::places::Places;
 use super::target::ExtractDirectory;
 use super::unsupported::Unsupported;
 use super::{Report, Request};
@@ -66,8 +67,9 @@ pub(super) struct Run<'a> {
     pub kept: AtomicU64,
     issues: AtomicU64,
     entries: Mutex<BTreeMap<&'static str, u64>>,
-    /// Names of entries that are not whole yet.
+    /// Names of entries that are not whole yet, and the directories that these are in.
     pub names: Names,
+    pub places: Places,
     late: Mutex<DeferredList>,
     /// Bytes of what directories that are open get when they are done.
     pub finishes: AtomicUsize,
@@ -93,6 +95,7 @@ impl<'a> Run<'a> {
             issues: AtomicU64::new(0),
             entries: Mutex::default(),
             names: Names::new(target.id()),
+            places: Places::default(),
             late: Mutex::default(),
             finishes: AtomicUsize::new(0),
             busy: Mutex::default(),

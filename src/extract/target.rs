@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Request;
 use super::enclosure::{Descriptors, enclose};
+use super::places;
 use super::run::{refused, stat_of};
 use crate::error::{Error, Kind, Result};
 use crate::filesystem::Timestamp;
@@ -102,6 +103,10 @@ pub struct ExtractDirectory {
     /// The same file, read. The lock keeps other runs from resuming it.
     found: Option<(File, Timestamp, bool)>,
     begun: OnceLock<(Arc<File>, Timestamp)>,
+    /// Where killed runs made something, locked and not read yet.
+    left_over: Vec<(Name, File)>,
+    /// Where this run makes something.
+    places: OnceLock<Arc<File>>,
 }
 
 impl ExtractDirectory {
@@ -133,7 +138,9 @@ impl ExtractDirectory {
         };
         let boot = std::fs::read_to_string(BOOT_ID).unwrap_or_default().trim().to_owned();
         let id = Name::random().id();
-        Folder::open(path).map_err(failed)?.clean();
+        let folder = Folder::open(path).map_err(failed)?;
+        folder.clean();
+        let left_over = places::left_over(&folder);
         let is_empty = Dir::read_from(&root)
             .and_then(|listing| {
                 for entry in listing {
@@ -146,8 +153,21 @@ impl ExtractDirectory {
             .map_err(|errno| failed(errno.into()))?;
         let path = path.to_path_buf();
         let descriptors = Descriptors::InProc;
-        let (state, found, begun) = (None, None, OnceLock::new());
-        let target = Self { path, root, descriptors, what, id, boot, is_empty, state, found, begun };
+        let (state, found, begun, places) = (None, None, OnceLock::new(), OnceLock::new());
+        let target = Self {
+            path,
+            root,
+            descriptors,
+            what,
+            id,
+            boot,
+            is_empty,
+            state,
+            found,
+            begun,
+            left_over,
+            places,
+        };
         target.with_state()
     }
 
@@ -185,7 +205,17 @@ impl ExtractDirectory {
     /// # Errors
     ///
     /// [`Kind::Exists`] when another extraction was interrupted here, or that can't be told.
-    pub fn resume(mut self) -> Result<Self> {
+    pub fn resume(self) -> Result<Self> {
+        let mut target = self.resumed()?;
+        for (name, file) in std::mem::take(&mut target.left_over) {
+            places::clean(&target, &file);
+            // The next one tries again.
+            let _ = unlinkat(&target.root, name.to_string(), AtFlags::empty());
+        }
+        Ok(target)
+    }
+
+    fn resumed(mut self) -> Result<Self> {
         let Some(file) = self.state.take() else { return Ok(self) };
         let name = Printable::path(&self.path.join(STATE)).to_string();
         let mut text = String::new();
@@ -216,30 +246,49 @@ impl ExtractDirectory {
 
     /// Says in the directory what is under way. From now on it is written to.
     pub(super) fn begin(&self) -> Result<()> {
-        if self.found.is_some() || self.begun.get().is_some() {
+        if self.begun.get().is_some() {
             return Ok(());
         }
         let failed = |source: io::Error| Error::new(Kind::Write, source).on(&self.path);
         let folder = File::from(self.root.try_clone().map_err(failed)?);
         let folder = Folder::of(folder, &self.path);
-        let state =
-            State { what: self.what.clone(), id: format!("{:016x}", self.id), boot: self.boot.clone() };
-        let text = serde_json::to_vec(&state).map_err(|source| Error::new(Kind::Write, source))?;
-        // It gets its name whole and locked: nobody takes it for what a killed run left.
+        if self.found.is_none() {
+            let state =
+                State { what: self.what.clone(), id: format!("{:016x}", self.id), boot: self.boot.clone() };
+            let text = serde_json::to_vec(&state).map_err(|source| Error::new(Kind::Write, source))?;
+            // It gets its name whole and locked: nobody takes it for what a killed run left.
+            let made = folder.make_to_write().map_err(failed)?;
+            made.file().write_all_at(&text, 0).map_err(failed)?;
+            let file = made.place(STATE.as_ref(), Over::Nothing).map_err(|source| match source.kind() {
+                io::ErrorKind::AlreadyExists => busy(&self.path),
+                _ => failed(source),
+            })?;
+            let began =
+                stat_of(&*file).map(|stat| modified(&stat)).map_err(|errno| self.failed(STATE, errno))?;
+            let _ = self.begun.set((file, began));
+        }
         let made = folder.make_to_write().map_err(failed)?;
-        made.file().write_all_at(&text, 0).map_err(failed)?;
-        let file = made.place(STATE.as_ref(), Over::Nothing).map_err(|source| match source.kind() {
-            io::ErrorKind::AlreadyExists => busy(&self.path),
-            _ => failed(source),
-        })?;
-        let began = stat_of(&*file).map(|stat| modified(&stat)).map_err(|errno| self.failed(STATE, errno))?;
-        let _ = self.begun.set((file, began));
+        let places = made.place(self.places_name().as_ref(), Over::Anything).map_err(failed)?;
+        let _ = self.places.set(places);
         Ok(())
+    }
+
+    fn places_name(&self) -> String {
+        Name::new(self.id, places::ROLE).to_string()
+    }
+
+    /// The file that says where something is being made.
+    pub(super) fn places(&self) -> Option<&File> {
+        self.places.get().map(|file| &**file)
     }
 
     /// All is there: the next run is a new one.
     pub(super) fn finish(&self) -> Result<()> {
         syncfs(&self.root).map_err(|errno| self.failed(".", errno))?;
+        if self.places.get().is_some() {
+            let name = self.places_name();
+            unlinkat(&self.root, &name, AtFlags::empty()).map_err(|errno| self.failed(&name, errno))?;
+        }
         unlinkat(&self.root, STATE, AtFlags::empty()).map_err(|errno| self.failed(STATE, errno))
     }
 

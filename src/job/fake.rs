@@ -199,8 +199,11 @@ impl ReadEnds for Fake {
 }
 
 impl Verifier for Fake {
-    fn verify(&self, archive: &Path, _has_sandbox: bool, _observer: &dyn Observer) -> Result<Judged> {
-        let name = archive.file_name().unwrap().to_string_lossy().into_owned();
+    fn verify(&self, archive: &Path, has_sandbox: bool, _observer: &dyn Observer) -> Result<Judged> {
+        let mut name = archive.file_name().unwrap().to_string_lossy().into_owned();
+        if !has_sandbox {
+            name.push_str(" without the sandbox");
+        }
         self.call("verify", &name)?;
         let is_damaged = std::fs::read(archive).unwrap() == b"damaged";
         let findings = is_damaged.then(|| "its first frame".to_owned()).into_iter().collect();

@@ -21,4 +21,4 @@ pub use name::Name;
 pub use occupied::{Standing, standing, standing_for_stream};
 pub use replace::replace;
 pub use scratch::scratch;
-pub use shared::{Names, enter};
+pub use shared::{Names, enter, sweep};

@@ -68,8 +68,8 @@ pub(super) fn is_shared(role: &str) -> bool {
 }
 
 /// Removes such entries, where no process makes any in the folder. If so, the folder is locked
-/// afterwards.
-pub(super) fn sweep(folder: BorrowedFd<'_>) {
+/// afterwards, as long as it is open.
+pub fn sweep(folder: BorrowedFd<'_>) {
     if flock(folder, FlockOperation::NonBlockingLockExclusive).is_err() {
         return;
     }

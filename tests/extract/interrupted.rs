@@ -59,6 +59,7 @@ pub fn killed() {
             let state: serde_json::Value =
                 serde_json::from_slice(&fs::read(target.join(".voltar-extract.json")).unwrap()).unwrap();
             let id = u64::from_str_radix(state["id"].as_str().unwrap(), 16).unwrap();
+            assert!(target.join(Name::new(id, "places").to_string()).exists());
             let left_over = target.join("d0").join(Name::new(id, "extract-0-63").to_string());
             fs::write(&left_over, "half of").unwrap();
             let output = voltar()
@@ -82,6 +83,48 @@ pub fn killed() {
             }
         }
     }
+}
+
+/// What a killed run had begun in a directory that the next run does not enter. The list of such
+/// directories is read as something that anybody may have written.
+pub fn elsewhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let target = at("target");
+    fs::create_dir_all(target.join("d/e")).unwrap();
+    fs::create_dir(at("outside")).unwrap();
+    symlink(at("outside"), target.join("link")).unwrap();
+    let begun = Name::new(1, "extract-1-0").to_string();
+    let foreign = ".voltar-1.extract-1-0";
+    for directory in ["target/d/e", "outside"] {
+        for name in [begun.as_str(), foreign] {
+            fs::write(at(directory).join(name), "half of").unwrap();
+        }
+    }
+    let slot = (1 << 20) + 4096;
+    let mut list = Vec::new();
+    for (index, path) in ["../outside", "link", "absent", "d/e"].into_iter().enumerate() {
+        list.resize(index * slot, 0);
+        list.extend(u32::try_from(path.len()).unwrap().to_le_bytes());
+        list.extend(path.as_bytes());
+    }
+    let name = target.join(Name::new(1, "places").to_string());
+    fs::write(&name, list).unwrap();
+    let [place, _] = both_ways(folder.path(), &Hostile::new().file("x", "content").bytes());
+    // As long as the run is alive, nothing is touched.
+    let alive = fs::File::open(&name).unwrap();
+    alive.lock().unwrap();
+    let (code, said) = extract(&place, &target, &[]);
+    assert_eq!(code, 0, "{said}");
+    assert!(name.exists() && target.join("d/e").join(&begun).exists());
+    drop(alive);
+    let (code, said) = extract(&place, &target, &["--overwrite"]);
+    assert_eq!(code, 0, "{said}");
+    assert!(!name.exists() && !target.join("d/e").join(&begun).exists());
+    assert!(target.join("d/e").join(foreign).exists());
+    assert!(at("outside").join(&begun).exists() && at("outside").join(foreign).exists());
+    let left = listing(&target).into_iter().filter(|(path, _)| path.ends_with(&begun)).count();
+    assert_eq!(left, 0);
 }
 
 /// Whether the run was killed while it was under way.

@@ -68,6 +68,11 @@ fn main() -> ExitCode {
             &[TIMEOUT],
             interrupted::forgotten,
         ),
+        trial(
+            "what a killed run had begun goes from directories that the next run does not enter",
+            &[TIMEOUT],
+            interrupted::elsewhere,
+        ),
         trial("another run does not go on with what was interrupted", &[TIMEOUT], interrupted::another),
         trial("files that are there are refused, kept or replaced", &[TIMEOUT], existing::policies),
         trial(

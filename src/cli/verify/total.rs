@@ -18,6 +18,8 @@ pub(super) struct Total {
     unreadable: u64,
     /// Those that had no turn.
     passed_over: u64,
+    /// Those of all of them that could only be checked in part, as a file beside them is missing.
+    partly_checked: u64,
 }
 
 impl Total {
@@ -34,6 +36,9 @@ impl Total {
             Ok(_) => &mut self.good,
         };
         *count = count.saturating_add(1);
+        if outcome.as_ref().is_ok_and(|verdict| !verdict.unchecked.is_empty()) {
+            self.partly_checked = self.partly_checked.saturating_add(1);
+        }
     }
 
     fn all(&self) -> u64 {
@@ -59,6 +64,7 @@ impl Total {
             "damaged": self.damaged,
             "unreadable": self.unreadable,
             "passed_over": self.passed_over,
+            "partly_checked": self.partly_checked,
         })
     }
 }
@@ -73,6 +79,7 @@ impl fmt::Display for Total {
             (self.damaged, "DAMAGED"),
             (self.unreadable, "not readable"),
             (self.passed_over, "not checked this time"),
+            (self.partly_checked, "of all checked in part only: a file beside them is missing"),
         ];
         others
             .iter()

@@ -87,17 +87,19 @@ impl Run<'_> {
             self.fault(outcome, error);
         }
         let count = targets.len();
-        let mut waiting = Vec::new();
+        let (mut waiting, mut without_sandbox) = (Vec::new(), Vec::new());
         for (before, target) in targets.into_iter().enumerate() {
             self.witness.turn_begins(&target.name, before, count);
             let rules = &target.source.retention;
+            let has_sandbox = target.source.options.archive.reading.has_sandbox;
             let (volume, is_in_order) = self.turn(target, outcome);
             self.witness.turn_ends(&volume);
             waiting.extend(is_in_order.then_some((outcome.volumes.len(), rules)));
+            without_sandbox.extend((!has_sandbox).then(|| volume.folder.clone()));
             outcome.volumes.push(volume);
         }
         if let Some(choice) = &self.plan.verify {
-            let is_whole = self.verify(choice, outcome);
+            let is_whole = self.verify(choice, &without_sandbox, outcome);
             self.expire_waiting(&waiting, is_whole, outcome);
         }
     }

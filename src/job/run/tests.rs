@@ -269,6 +269,20 @@ fn all_that_is_chosen_is_verified_before_an_old_archive_is_removed() {
 }
 
 #[test]
+fn archives_of_a_source_without_the_sandbox_are_verified_without_it_and_no_others() {
+    let fake = Fake::default();
+    let (mut plan, _) = verified(&fake, "old");
+    plan.sources[1].options.archive.reading.has_sandbox = false;
+    run(&plan, &fake, &fake, &fake);
+    let calls = fake.calls();
+    let verified: Vec<_> = calls.iter().filter(|call| call.starts_with("verify")).collect();
+    assert_eq!(verified.len(), 4, "{calls:?}");
+    for call in verified {
+        assert_eq!(call.ends_with("without the sandbox"), call.starts_with("verify db_"), "{calls:?}");
+    }
+}
+
+#[test]
 fn a_damaged_archive_fails_the_run_and_nothing_of_its_volume_is_removed() {
     let fake = Fake::default();
     let (plan, [web, db]) = verified(&fake, "damaged");

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::Run;
-use crate::config::plan::Plan;
 use crate::error::{Kind, Result};
 use crate::printable::Printable;
 use crate::report::outcome::Outcome;
@@ -25,14 +24,10 @@ pub(super) fn shelves(destination: &Path, manifests: &dyn ReadEnds) -> Result<Ve
     archives::volumes(destination)?.into_iter().map(shelf).collect()
 }
 
-/// Whether archives are read in the sandbox: a source that has none is on a kernel that has none.
-fn has_sandbox(plan: &Plan) -> bool {
-    plan.sources.iter().all(|source| source.options.archive.reading.has_sandbox)
-}
-
 impl Run<'_> {
     /// Verifies the chosen archives of the destination, and says whether all had their turn.
-    pub(super) fn verify(&self, choice: &Choice, outcome: &mut Outcome) -> bool {
+    /// `without_sandbox` are the folders of sources that have none.
+    pub(super) fn verify(&self, choice: &Choice, without_sandbox: &[String], outcome: &mut Outcome) -> bool {
         let chosen: Vec<PathBuf> = match shelves(&self.plan.destination.folder, self.archiver) {
             Ok(shelves) => choice.of(&shelves, outcome.started),
             Err(error) => {
@@ -51,14 +46,16 @@ impl Run<'_> {
             }
             self.witness.verify_begins(&path, before, count);
             let began = Instant::now();
-            let result = self.archiver.verify(&path, has_sandbox(self.plan), self.witness);
+            let folder = path.parent().and_then(Path::file_name).unwrap_or_default();
+            let folder = folder.to_string_lossy().into_owned();
+            let has_sandbox = !without_sandbox.contains(&folder);
+            let result = self.archiver.verify(&path, has_sandbox, self.witness);
             if result.as_ref().is_err_and(|error| error.kind() == Kind::Interrupted) {
                 self.fault(outcome, stopped);
                 return false;
             }
-            let folder = path.parent().and_then(Path::file_name).unwrap_or_default();
             let verified = Verified {
-                folder: folder.to_string_lossy().into_owned(),
+                folder,
                 elapsed: began.elapsed(),
                 result: result.map_err(|error| error.to_string()),
                 path,

@@ -76,6 +76,11 @@ pub(super) enum Damage {
     OutsideFilesystem { log_block: u32, block: u64, blocks: u64 },
     #[error("descriptor block at log block {log_block} describes {tags} blocks, the log has {blocks}")]
     LongerThanTheLog { log_block: u32, tags: u32, blocks: u32 },
+    #[error(
+        "descriptor block at log block {log_block} describes more than {most} blocks with those before it, \
+         more than are kept in memory"
+    )]
+    TooManyCopies { log_block: u32, most: usize },
     #[error("no end after {blocks} blocks, which is the whole log")]
     Endless { blocks: u32 },
     #[error("log block {log_block} can't be read from the device")]
@@ -96,6 +101,7 @@ impl From<DamagedTransaction> for Error {
     fn from(fault: DamagedTransaction) -> Self {
         let kind = match fault.damage {
             Damage::Unreadable { .. } => Kind::Read,
+            Damage::TooManyCopies { .. } => Kind::Limit,
             _ => Kind::Corrupt,
         };
         Self::new(kind, fault)

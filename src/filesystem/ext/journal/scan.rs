@@ -12,6 +12,10 @@ use super::revocation::check_len;
 use super::superblock::{Checksums, Superblock};
 use crate::error::{Kind, Result};
 
+/// Copies in a log that are kept: with all that is made of them, below 400 MiB of memory. A journal
+/// of 4 GiB, the longest in use, has half as many blocks.
+const COPIES_MOST: usize = 1 << 21;
+
 /// A copy of a filesystem's block in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct BlockCopy {
@@ -177,7 +181,8 @@ impl Scan<'_> {
         if !matches_tail(block, self.journal) {
             self.state.suspect.get_or_insert(Damage::DescriptorChecksum { log_block });
         }
-        let count = u32::try_from(tags(block, self.journal).count()).unwrap_or(u32::MAX);
+        let wide_count = tags(block, self.journal).count();
+        let count = u32::try_from(wide_count).unwrap_or(u32::MAX);
         if count > self.left() {
             let damage =
                 Damage::LongerThanTheLog { log_block, tags: count, blocks: self.journal.log_blocks() };
@@ -186,6 +191,10 @@ impl Scan<'_> {
         if self.state.suspect.is_some() || self.interrupted.is_some() {
             self.pass(count);
             return Ok(ControlFlow::Continue(()));
+        }
+        if self.copies.len().saturating_add(wide_count) > COPIES_MOST {
+            let damage = Damage::TooManyCopies { log_block, most: COPIES_MOST };
+            return Ok(ControlFlow::Break(Some(damage)));
         }
         if self.journal.checksums == Checksums::V1 {
             self.state.crc.update(block);

@@ -26,6 +26,7 @@ impl AttributeChange {
 #[derive(Clone, Debug, Default)]
 pub(in crate::filesystem::xfs) struct Edits {
     runs: HashMap<u64, Vec<Run>>,
+    run_count: usize,
     sizes: HashMap<u64, u64>,
     attributes: HashMap<u64, Vec<AttributeChange>>,
 }
@@ -44,8 +45,15 @@ impl Edits {
         self.attributes.get(&inode).map_or(&[], Vec::as_slice)
     }
 
+    /// Runs of all files that have others now.
+    pub(super) fn run_count(&self) -> usize {
+        self.run_count
+    }
+
     pub(super) fn set_runs(&mut self, inode: u64, runs: Vec<Run>) {
-        self.runs.insert(inode, runs);
+        self.run_count = self.run_count.saturating_add(runs.len());
+        let before = self.runs.insert(inode, runs).map_or(0, |runs| runs.len());
+        self.run_count = self.run_count.saturating_sub(before);
     }
 
     pub(super) fn set_size(&mut self, inode: u64, size: u64) {

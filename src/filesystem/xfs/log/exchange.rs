@@ -17,6 +17,9 @@ pub(super) fn without(runs: &[Run], start: u64, end: u64) -> Vec<Run> {
     runs.iter().flat_map(parts).flatten().collect()
 }
 
+/// Runs that are looked at, over all parts of an exchange.
+const STEPS_MOST: usize = 1 << 26;
+
 /// The runs of one file's part, as they lie in the other's.
 fn moved(runs: &[Run], start: u64, len: u64, to: u64) -> Vec<Run> {
     let end = start.saturating_add(len);
@@ -63,6 +66,11 @@ pub(super) fn finish(metadata: &mut Metadata, format: &[u8]) -> Result<()> {
             .map(|run| (run.logical.saturating_sub(from), run.len))
             .collect(),
     };
+    let steps = first.len().saturating_add(second.len()).saturating_mul(parts.len());
+    if steps > STEPS_MOST {
+        let message = format!("an exchange of {} parts of files in many pieces", parts.len());
+        return Err(Error::corrupt(message).in_inode(one));
+    }
     for (within, len) in parts {
         let (from, to) = (from.saturating_add(within), to.saturating_add(within));
         first_new = without(&first_new, from, from.saturating_add(len));

@@ -61,14 +61,20 @@ pub(super) enum Fault {
     Create { count: u32, size: u32, blocks: u32 },
     #[error("it changes more than {0} bytes, more than is kept in memory")]
     Memory(usize),
+    #[error("it frees more than {0} buffers, more than are kept in memory")]
+    Cancelled(usize),
+    #[error("it begins more changes than {0} bytes of memory hold")]
+    Intents(usize),
 }
 
 impl From<Fault> for Error {
     fn from(fault: Fault) -> Self {
         match fault {
-            Fault::Features(_) | Fault::ByteOrder(_) | Fault::Memory(_) => {
-                Self::new(Kind::Unsupported, fault)
-            }
+            Fault::Features(_)
+            | Fault::ByteOrder(_)
+            | Fault::Memory(_)
+            | Fault::Cancelled(_)
+            | Fault::Intents(_) => Self::new(Kind::Unsupported, fault),
             _ => Self::corrupt(fault),
         }
     }

@@ -34,13 +34,16 @@ const REPLACE: u32 = 3;
 const PARENTS: std::ops::RangeInclusive<u32> = 4..=6;
 /// Issues that are told of unfinished changes.
 const FAULTS_TOLD: usize = 8;
-/// Items that are kept: there are as many at once as transactions that are under way.
-const KEPT_MOST: usize = 65_536;
+/// Bytes of the items that are kept: there are as many at once as transactions that are under way.
+const KEPT_BYTES_MOST: usize = 32 << 20;
+/// Runs of files whose maps change, of all together.
+const RUNS_MOST: usize = 1 << 20;
 
 /// The unfinished changes, in their order.
 #[derive(Default)]
 pub(super) struct Intents {
     next: u64,
+    bytes: usize,
     items: BTreeMap<u64, Item>,
     by_id: HashMap<(u16, u64), u64>,
 }
@@ -50,11 +53,11 @@ impl Intents {
     pub(super) fn take(&mut self, kind: u16, item: &Item) -> Result<bool, Fault> {
         match kind {
             item::MAP | item::ATTRIBUTE | item::EXCHANGE => {
-                if self.items.len() >= KEPT_MOST {
-                    return Err(Fault::Memory(KEPT_MOST));
-                }
-                if let Some(before) = self.by_id.insert((kind, item.id()?), self.next) {
-                    self.items.remove(&before);
+                let before = self.by_id.insert((kind, item.id()?), self.next);
+                self.forget(before);
+                self.bytes = self.bytes.saturating_add(item.memory());
+                if self.bytes > KEPT_BYTES_MOST {
+                    return Err(Fault::Intents(KEPT_BYTES_MOST));
                 }
                 self.items.insert(self.next, item.clone());
                 self.next = self.next.saturating_add(1);
@@ -62,13 +65,18 @@ impl Intents {
             item::MAP_DONE | item::ATTRIBUTE_DONE | item::EXCHANGE_DONE => {
                 // A type and that of its end follow each other.
                 let begun = (kind.saturating_sub(1), item.id()?);
-                if let Some(number) = self.by_id.remove(&begun) {
-                    self.items.remove(&number);
-                }
+                let number = self.by_id.remove(&begun);
+                self.forget(number);
             }
             _ => return Ok(false),
         }
         Ok(true)
+    }
+
+    fn forget(&mut self, number: Option<u64>) {
+        if let Some(item) = number.and_then(|number| self.items.remove(&number)) {
+            self.bytes = self.bytes.saturating_sub(item.memory());
+        }
     }
 }
 
@@ -78,6 +86,9 @@ pub(super) fn finish(metadata: &mut Metadata, intents: Intents) -> Vec<Error> {
     let mut untold = 0_usize;
     for item in intents.items.into_values() {
         let finished = match item.kind() {
+            _ if metadata.edits.run_count() > RUNS_MOST => Err(Error::corrupt(format!(
+                "the maps of the files before it have more than {RUNS_MOST} runs"
+            ))),
             Ok(item::MAP) => map(metadata, item.region(0)),
             Ok(item::EXCHANGE) => exchange::finish(metadata, item.region(0)),
             _ => attribute(metadata, &item),

@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::units::ByteRange;
 
 /// Bytes that are kept at most. The changes of a log of 2 GiB are mostly to the same sectors.
-pub(super) const BYTES_MOST: usize = 256 << 20;
+pub(super) const BYTES_MOST: usize = 160 << 20;
 
 /// The sectors that a log replaces.
 #[derive(Clone, Debug, Default)]

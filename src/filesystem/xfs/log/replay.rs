@@ -25,15 +25,22 @@ pub(super) struct Outcome {
     pub fault: Option<Fault>,
 }
 
+/// Buffers that are noted as no longer used at most: 64 MiB of memory.
+const CANCELLED_MOST: usize = 1 << 20;
+
 /// Buffers that are no longer used, and how often the log still says so: what it says of them
 /// before must not be replayed.
 #[derive(Default)]
 struct Cancelled(HashMap<(i64, i64), u32>);
 
 impl Cancelled {
-    fn add(&mut self, buffer: &Buffer) {
+    fn add(&mut self, buffer: &Buffer) -> Result<(), Fault> {
+        if self.0.len() >= CANCELLED_MOST {
+            return Err(Fault::Cancelled(CANCELLED_MOST));
+        }
         let count = self.0.entry((buffer.sector, buffer.sectors.into())).or_insert(0);
         *count = count.saturating_add(1);
+        Ok(())
     }
 
     fn holds(&self, sector: i64, sectors: i64) -> bool {
@@ -75,7 +82,7 @@ fn note_cancelled(transaction: &Transaction, cancelled: &mut Cancelled) -> Resul
     for item in transaction.items.iter().filter(|item| item.kind() == Ok(item::BUFFER)) {
         let buffer = Buffer::parse(item)?;
         if buffer.is_cancelled() {
-            cancelled.add(&buffer);
+            cancelled.add(&buffer)?;
         }
     }
     Ok(())

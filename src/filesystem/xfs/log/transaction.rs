@@ -24,11 +24,11 @@ const MAGIC: u32 = 0x5452_414e;
 const HEADER_LEN: usize = 16;
 /// `XLOG_MAX_REGIONS_IN_ITEM`.
 const REGIONS_MOST: u16 = 257;
-/// Bytes of transactions that are not complete: a checkpoint has at most an eighth of the log, and
-/// the longest log 2 GiB.
-pub(super) const BYTES_MOST: usize = 256 << 20;
-/// Memory of a region or a transaction, without its bytes.
-const OVERHEAD: usize = 64;
+/// Memory of transactions that are not complete. Linux ends a checkpoint at 64 MiB, and has few
+/// under way at once. With the overlay, this stays below 512 MiB.
+pub(super) const BYTES_MOST: usize = 192 << 20;
+/// Memory of a transaction, an item or a region, without its bytes.
+const OVERHEAD: usize = 96;
 
 /// One change: what it is about, and its parts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,6 +42,12 @@ impl Item {
     #[cfg(test)]
     pub(super) fn of(regions: Vec<Vec<u8>>) -> Self {
         Self { total: u16::try_from(regions.len()).unwrap_or(0), regions }
+    }
+
+    /// Bytes of memory that it takes.
+    pub(super) fn memory(&self) -> usize {
+        let regions = self.regions.iter().map(|region| region.len().saturating_add(OVERHEAD));
+        regions.fold(OVERHEAD, usize::saturating_add)
     }
 
     /// A region; empty when it does not exist.
@@ -172,10 +178,12 @@ impl Open {
             0 | CONTINUE | WAS_CONTINUED => {}
             other => return Err(Fault::Flags(other)),
         }
-        let bytes = data.len().saturating_add(OVERHEAD);
+        let Some(transaction) = self.transactions.get_mut(&tid) else { return Ok(None) };
+        let parts: usize = if transaction.begins_item() { 2 } else { 1 };
+        let bytes = data.len().saturating_add(parts.saturating_mul(OVERHEAD));
+        transaction.bytes = transaction.bytes.saturating_add(bytes);
         self.hold(bytes)?;
         let Some(transaction) = self.transactions.get_mut(&tid) else { return Ok(None) };
-        transaction.bytes = transaction.bytes.saturating_add(bytes);
         match flags {
             WAS_CONTINUED => transaction.more(data)?,
             _ => transaction.region(data)?,
@@ -190,6 +198,11 @@ impl Open {
 }
 
 impl Transaction {
+    /// Whether the next region is the first one of an item.
+    fn begins_item(&self) -> bool {
+        self.items.last().is_none_or(|item| item.regions.len() >= usize::from(item.total))
+    }
+
     /// Takes a region, or the first part of one.
     fn region(&mut self, data: &[u8]) -> Result<(), Fault> {
         if data.is_empty() {
