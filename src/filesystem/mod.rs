@@ -5,6 +5,7 @@
 pub mod ext;
 mod listing;
 mod metadata;
+mod overlay;
 mod probe;
 mod reader;
 mod types;

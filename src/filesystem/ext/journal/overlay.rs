@@ -1,10 +1,11 @@
-//! The filesystem's device as it is after recovery.
+//! The filesystem's device after recovery.
 
 use std::ops::Range;
 
 use super::header::MAGIC;
 use crate::device::{Device, ReadAt};
 use crate::error::Result;
+use crate::filesystem::overlay::{Overlaid, Replaced};
 use crate::units::ByteRange;
 
 /// A block that the journal replaces.
@@ -36,8 +37,8 @@ impl Overlay {
     }
 
     /// The filesystem's device with its replaced blocks.
-    pub(in crate::filesystem::ext) fn over(self, device: Device) -> Overlaid {
-        Overlaid { device, overlay: self }
+    pub(in crate::filesystem::ext) fn over(self, device: Device) -> Overlaid<Self> {
+        Overlaid::new(device, self)
     }
 
     /// The bytes of the filesystem that a replacement stands for.
@@ -64,69 +65,38 @@ impl Overlay {
     }
 }
 
-/// A device on which some blocks are replaced by others from a journal.
-#[derive(Debug)]
-pub(in crate::filesystem::ext) struct Overlaid {
-    device: Device,
-    overlay: Overlay,
-}
-
-impl ReadAt for Overlaid {
-    fn len_bytes(&self) -> u64 {
-        self.device.len_bytes()
-    }
-
-    fn read_at(&self, offset_bytes: u64, buffer: &mut [u8]) -> Result<()> {
+impl Replaced for Overlay {
+    fn read_over(&self, device: &dyn ReadAt, offset_bytes: u64, buffer: &mut [u8]) -> Result<()> {
         let len = u64::try_from(buffer.len()).unwrap_or(u64::MAX);
-        let Some(wanted) = ByteRange::new(offset_bytes, len).filter(|range| range.end() <= self.len_bytes())
+        let Some(wanted) =
+            ByteRange::new(offset_bytes, len).filter(|range| range.end() <= device.len_bytes())
         else {
             // The device words the error.
-            return self.device.read_at(offset_bytes, buffer);
+            return device.read_at(offset_bytes, buffer);
         };
         let (mut at, mut rest) = (offset_bytes, buffer);
-        for replacement in self.overlay.after(offset_bytes) {
-            let replaced = self.overlay.range(replacement);
+        for replacement in self.after(offset_bytes) {
+            let replaced = self.range(replacement);
             if replaced.start >= wanted.end() {
                 break;
             }
             let before;
             (before, rest) = take(rest, replaced.start.saturating_sub(at));
             if !before.is_empty() {
-                self.device.read_at(at, before)?;
+                device.read_at(at, before)?;
             }
             at = at.max(replaced.start);
             let inside;
             (inside, rest) = take(rest, replaced.end.saturating_sub(at));
-            self.overlay.read(replacement, at.saturating_sub(replaced.start), inside)?;
+            self.read(replacement, at.saturating_sub(replaced.start), inside)?;
             at = replaced.end;
         }
-        if rest.is_empty() { Ok(()) } else { self.device.read_at(at, rest) }
+        if rest.is_empty() { Ok(()) } else { device.read_at(at, rest) }
     }
 
-    fn will_need(&self, range: ByteRange) {
-        self.device.will_need(range);
-    }
-
-    fn done_with(&self, range: ByteRange) {
-        self.device.done_with(range);
-    }
-
-    /// A replaced block may lie where the device below has a hole.
-    fn next_data(&self, from_bytes: u64) -> Option<ByteRange> {
-        let data = self.device.next_data(from_bytes);
-        let replaced = self.overlay.after(from_bytes).first().and_then(|replacement| {
-            let range = self.overlay.range(replacement);
-            ByteRange::between(range.start.max(from_bytes), range.end)
-        });
-        match (data, replaced) {
-            (Some(data), Some(replaced)) if replaced.start() < data.start() => Some(replaced),
-            (None, replaced) => replaced,
-            (data, _) => data,
-        }
-    }
-
-    fn sector_bytes(&self) -> Option<u32> {
-        self.device.sector_bytes()
+    fn next_replaced(&self, from_bytes: u64) -> Option<ByteRange> {
+        let range = self.range(self.after(from_bytes).first()?);
+        ByteRange::between(range.start, range.end)
     }
 }
 

@@ -7,6 +7,8 @@ use super::fault::Fault;
 use super::place::{BLOCK, BLOCK_LEN};
 use crate::device::{Device, ReadAt, read_vec};
 use crate::error::Result;
+use crate::fields::put_bytes;
+use crate::filesystem::overlay::{Overlaid, Replaced};
 use crate::units::ByteRange;
 
 /// Bytes that are kept at most. The changes of a log of 2 GiB are mostly to the same sectors.
@@ -49,7 +51,7 @@ impl Overlay {
                 self.sectors.insert(sector, below);
             }
             if let Some(over) = self.sectors.get_mut(&sector) {
-                over.iter_mut().skip(within).zip(part).for_each(|(old, new)| *old = *new);
+                put_bytes(over.as_mut_slice(), within, part);
             }
             at = at.saturating_add(u64::try_from(part.len()).unwrap_or(u64::MAX));
             rest = behind;
@@ -78,8 +80,9 @@ impl Overlay {
             let start = sector.saturating_mul(BLOCK);
             let skipped = usize::try_from(position.saturating_sub(start)).unwrap_or(usize::MAX);
             let at = usize::try_from(start.saturating_sub(position)).unwrap_or(usize::MAX);
-            let over = over.iter().skip(skipped);
-            buffer.iter_mut().skip(at).zip(over).for_each(|(byte, new)| *byte = *new);
+            let over = over.get(skipped..).unwrap_or_default();
+            let len = over.len().min(buffer.len().saturating_sub(at));
+            put_bytes(buffer, at, over.get(..len).unwrap_or_default());
         }
     }
 }
@@ -88,52 +91,20 @@ impl Overlay {
 pub(in crate::filesystem::xfs) fn overlaid(device: &Device, overlay: &Arc<Overlay>) -> Device {
     match overlay.is_empty() {
         true => Arc::clone(device),
-        false => Arc::new(Overlaid { device: Arc::clone(device), overlay: Arc::clone(overlay) }),
+        false => Arc::new(Overlaid::new(Arc::clone(device), Arc::clone(overlay))),
     }
 }
 
-/// A device on which some sectors are replaced.
-#[derive(Debug)]
-struct Overlaid {
-    device: Device,
-    overlay: Arc<Overlay>,
-}
-
-impl ReadAt for Overlaid {
-    fn len_bytes(&self) -> u64 {
-        self.device.len_bytes()
-    }
-
-    fn read_at(&self, offset_bytes: u64, buffer: &mut [u8]) -> Result<()> {
-        self.device.read_at(offset_bytes, buffer)?;
-        self.overlay.cover(offset_bytes, buffer);
+impl Replaced for Arc<Overlay> {
+    fn read_over(&self, device: &dyn ReadAt, offset_bytes: u64, buffer: &mut [u8]) -> Result<()> {
+        device.read_at(offset_bytes, buffer)?;
+        self.cover(offset_bytes, buffer);
         Ok(())
     }
 
-    fn will_need(&self, range: ByteRange) {
-        self.device.will_need(range);
-    }
-
-    fn done_with(&self, range: ByteRange) {
-        self.device.done_with(range);
-    }
-
-    /// A replaced sector may lie where the device below has a hole.
-    fn next_data(&self, from_bytes: u64) -> Option<ByteRange> {
-        let data = self.device.next_data(from_bytes);
-        let replaced = self.overlay.sectors.range(from_bytes / BLOCK..).next().and_then(|(sector, _)| {
-            let start = sector.saturating_mul(BLOCK);
-            ByteRange::between(start.max(from_bytes), start.saturating_add(BLOCK))
-        });
-        match (data, replaced) {
-            (Some(data), Some(replaced)) if replaced.start() < data.start() => Some(replaced),
-            (None, replaced) => replaced,
-            (data, _) => data,
-        }
-    }
-
-    fn sector_bytes(&self) -> Option<u32> {
-        self.device.sector_bytes()
+    fn next_replaced(&self, from_bytes: u64) -> Option<ByteRange> {
+        let (sector, _) = self.sectors.range(from_bytes / BLOCK..).next()?;
+        ByteRange::new(sector.saturating_mul(BLOCK), BLOCK)
     }
 }
 
