@@ -32,15 +32,21 @@ pub fn path_is_too_long(member: &[u8]) -> bool {
 impl Reader {
     /// What the reader makes of an archive. `members` are the names that are known to be in it.
     pub fn tree(self, archive: &Path, members: impl Iterator<Item = Vec<u8>>) -> Tree {
+        let scratch = matches!(self, Self::GnuTar | Self::Bsdtar).then(|| Mount::scratch(SCRATCH_BYTES));
+        self.tree_in(archive, members, scratch.as_ref().map_or(Path::new("/"), Mount::path))
+    }
+
+    /// The same, extracted into a folder that can store all that there is.
+    pub fn tree_in(self, archive: &Path, members: impl Iterator<Item = Vec<u8>>, scratch: &Path) -> Tree {
         match self {
             Self::GnuTar => {
                 let options = "--xattrs --xattrs-include=* --acls --selinux -p --same-owner --numeric-owner \
                                --warning=no-unknown-keyword --warning=no-timestamp --anchored --no-wildcards";
-                extracted("tar", options, excluded(members, |name| name.to_vec()), archive)
+                extracted("tar", options, excluded(members, |name| name.to_vec()), archive, scratch)
             }
             Self::Bsdtar => {
                 let options = "-p --same-owner --numeric-owner --acls --xattrs --fflags";
-                extracted("bsdtar", options, excluded(members, without_wildcards), archive)
+                extracted("bsdtar", options, excluded(members, without_wildcards), archive, scratch)
             }
             Self::Manifest => manifest::read(archive),
             Self::Strict => {
@@ -82,9 +88,8 @@ pub fn stream(archive: &Path) -> Box<dyn Read> {
 /// Most that the trees of the tests take; the file behind it is sparse.
 const SCRATCH_BYTES: u64 = 16 << 30;
 
-fn extracted(program: &str, options: &str, excluded: Vec<OsString>, archive: &Path) -> Tree {
-    let scratch = Mount::scratch(SCRATCH_BYTES);
-    let root = scratch.path().join("tree");
+fn extracted(program: &str, options: &str, excluded: Vec<OsString>, archive: &Path, scratch: &Path) -> Tree {
+    let root = scratch.join("tree");
     std::fs::create_dir(&root).expect("a folder on the scratch filesystem");
     let mut command = tools::command(program);
     command.args(options.split_whitespace()).args(excluded).arg("-xf").arg(archive).current_dir(&root);

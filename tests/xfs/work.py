@@ -141,7 +141,7 @@ class Work:
         old, new = self.pick(self.random.choice("fd")), self.pick("f")
         flag = self.random.choice([EXCHANGE, WHITEOUT, NO_REPLACE])
         new = new if flag == EXCHANGE else self.fresh()
-        if old == "" or new.startswith(old + "/"):
+        if not old or not new or new.startswith(old + "/"):
             return
         paths = [os.fsencode(self.path(name)) for name in (old, new)]
         if LIBC.renameat2(-100, paths[0], -100, paths[1], flag):
