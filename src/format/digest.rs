@@ -39,6 +39,15 @@ impl Algorithm {
         }
     }
 
+    /// Whether these are the digits of such a digest, as they are written.
+    pub(crate) fn is_hex(self, hex: &str) -> bool {
+        let digits = match self {
+            Self::Sha1 => 40,
+            Self::Sha256 | Self::Blake3 => 64,
+        };
+        hex.len() == digits && hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    }
+
     /// A digest of nothing so far.
     #[must_use]
     pub fn hasher(self) -> Hasher {

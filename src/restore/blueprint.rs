@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::skeleton::Skeleton;
-use crate::archive::read::{AreasOf, Head, Manifest, VolumeRecord};
+use crate::archive::read::{AreasOf, Head, Manifest, Volume as VolumeRecord};
 use crate::error::{Error, Kind, Result};
 use crate::filesystem::ext::Geometry;
 use crate::partition::{self, Partition, Table};
@@ -88,8 +88,9 @@ impl Blueprint {
         notes.extend(table.fault.clone());
         let mut records: BTreeMap<u32, &VolumeRecord> = BTreeMap::new();
         for record in &head.volumes {
-            if records.insert(record.number, record).is_some() {
-                return Err(Error::corrupt("the manifest has it twice").in_partition(record.number));
+            let number = number(record)?;
+            if records.insert(number, record).is_some() {
+                return Err(Error::corrupt("the manifest has it twice").in_partition(number));
             }
         }
         let mut volumes: Vec<Volume> = Vec::new();
@@ -132,7 +133,7 @@ impl Blueprint {
             let count = head.volumes.len();
             return Err(Error::corrupt(format!("the manifest is that of one volume, but it has {count}")));
         };
-        let range = ByteRange::new(record.start_bytes, record.len_bytes)
+        let range = ByteRange::new(record.start_bytes.unwrap_or(0), record.len_bytes)
             .filter(|range| !range.is_empty() && range.len() <= i64::MAX.unsigned_abs())
             .ok_or_else(|| {
                 Error::corrupt("the manifest has a volume that ends behind the last byte of all")
@@ -183,12 +184,21 @@ fn nothing(partition: &Partition) -> Volume {
     }
 }
 
+/// The number of a partition.
+fn number(record: &VolumeRecord) -> Result<u32> {
+    record.number.ok_or_else(|| {
+        let message = "the archive has volumes of LVM, RAID or LUKS, which can't be made anew yet. Their files \
+                       can be had with `voltar extract`";
+        Error::new(Kind::Unsupported, message)
+    })
+}
+
 /// A volume as its record and its partition agree on it.
 fn volume(record: &VolumeRecord, range: ByteRange, partition: Option<&Partition>) -> Result<Volume> {
-    let number = record.number;
+    let number = number(record)?;
     let wrong = |message: String| Err(Error::corrupt(message).in_partition(number));
-    if (record.start_bytes, record.len_bytes) != (range.start(), range.len()) {
-        let (start, len) = (record.start_bytes, record.len_bytes);
+    let (start, len) = (record.start_bytes.unwrap_or(0), record.len_bytes);
+    if (start, len) != (range.start(), range.len()) {
         let (table_start, table_len) = (range.start(), range.len());
         return wrong(format!(
             "the manifest has {len} bytes from byte {start} on, and {table_len} from {table_start} on by its table"

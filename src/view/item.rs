@@ -1,7 +1,7 @@
 //! An entry of whatever place.
 
 use super::name::of_entry;
-use crate::archive::read::{Content, EntryKind, ManifestEntry, Member, MemberKind};
+use crate::archive::read::{Content, ManifestEntry, Member, MemberKind};
 use crate::archive::{all_flags_of_text, flags_of_text, flags_text, named_flags};
 use crate::filesystem::{Extent, FileKind, Flags, Inode, InodeId, Metadata};
 use crate::volume::VolumeId;
@@ -106,22 +106,11 @@ impl Item {
     }
 
     pub(super) fn of_manifest(entry: ManifestEntry) -> Self {
-        let (major, minor) = entry.device.unwrap_or_default();
-        let kind = match entry.kind {
-            EntryKind::File => FileKind::Regular,
-            EntryKind::Directory => FileKind::Directory,
-            EntryKind::Symlink => FileKind::Symlink,
-            EntryKind::CharacterDevice => FileKind::CharacterDevice { major, minor },
-            EntryKind::BlockDevice => FileKind::BlockDevice { major, minor },
-            EntryKind::Fifo => FileKind::Fifo,
-            EntryKind::Socket => FileKind::Socket,
-            EntryKind::Image => FileKind::Image,
-        };
         let body = entry.place.map_or(Body::Nowhere, |place| Body::Member(place.header));
         let metadata = Metadata {
             mode: entry.mode.unwrap_or(0o600),
-            uid: entry.uid.map_or(0, u64::from),
-            gid: entry.gid.map_or(0, u64::from),
+            uid: entry.uid.unwrap_or(0),
+            gid: entry.gid.unwrap_or(0),
             modified: entry.modified,
             accessed: entry.accessed,
             changed: entry.changed,
@@ -139,7 +128,7 @@ impl Item {
             link: entry.link.map(|link| of_entry(&link)),
             content: entry.content,
             body,
-            ..Self::with_metadata(of_entry(&entry.path), kind, metadata)
+            ..Self::with_metadata(of_entry(&entry.path), entry.kind, metadata)
         }
     }
 

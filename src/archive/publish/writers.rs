@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::archive::write::writing::write_error;
 use crate::error::{Error, Result};
-use crate::format::codec::ManifestWriter;
 use crate::format::digest::{Algorithm, Digest};
+use crate::format::manifest::ManifestWriter;
 use crate::temporary::told_full;
 
 /// The digests that the checksum file names.

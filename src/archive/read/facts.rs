@@ -8,9 +8,9 @@ use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher as _, Hash};
 use std::sync::OnceLock;
 
-use super::manifest::{EntryKind, ManifestEntry};
 use super::members::{self, Member, MemberKind};
-use crate::filesystem::{Attribute, Timestamp};
+use crate::filesystem::{Attribute, FileKind, Timestamp};
+use crate::format::manifest::ManifestEntry;
 use crate::format::tar::{acl_text as acl, flags as fflags};
 
 /// Permission bits of a partition that is stored as a raw image.
@@ -88,9 +88,9 @@ impl Facts {
     }
 
     pub(crate) fn of_entry(entry: &ManifestEntry) -> Self {
-        let is_image = entry.kind == EntryKind::Image;
+        let is_image = entry.kind == FileKind::Image;
         let place = entry.place.as_ref();
-        let owner = entry.uid.zip(entry.gid).map(|(uid, gid)| (u64::from(uid), u64::from(gid)));
+        let owner = entry.uid.zip(entry.gid);
         let start = is_image.then_some(Timestamp { seconds: 0, nanoseconds: 0 });
         let flags = entry.flags.as_deref().and_then(|text| fact(&fflags::of_text(text).0));
         Self([
@@ -107,7 +107,7 @@ impl Facts {
             time(entry.created),
             entry.target.as_ref().and_then(fact),
             entry.link.as_deref().map(plain).and_then(fact),
-            entry.device.as_ref().and_then(fact),
+            entry.kind.device().as_ref().and_then(fact),
             attributes(&entry.attributes),
             flags,
             fact(&place.map_or_else(Vec::new, |place| merged(&place.holes))),
@@ -156,13 +156,13 @@ fn member_type(kind: MemberKind) -> u8 {
 fn entry_type(entry: &ManifestEntry) -> u8 {
     match entry.kind {
         _ if entry.link.is_some() => b'h',
-        EntryKind::File | EntryKind::Image => b'f',
-        EntryKind::Directory => b'd',
-        EntryKind::Symlink => b'l',
-        EntryKind::CharacterDevice => b'c',
-        EntryKind::BlockDevice => b'b',
-        EntryKind::Fifo => b'p',
-        EntryKind::Socket => b's',
+        FileKind::Regular | FileKind::Image => b'f',
+        FileKind::Directory => b'd',
+        FileKind::Symlink => b'l',
+        FileKind::CharacterDevice { .. } => b'c',
+        FileKind::BlockDevice { .. } => b'b',
+        FileKind::Fifo => b'p',
+        FileKind::Socket => b's',
     }
 }
 

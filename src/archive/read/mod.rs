@@ -19,13 +19,11 @@ pub(super) mod stream;
 
 pub use super::verify::{Counts, Finding, Verdict, Which, verify};
 pub use crate::format::codec::{Frames, Span};
+pub use crate::format::manifest::{Area, AreasOf, Content, Head, ManifestEntry, Place, Record, Tail, Volume};
 pub use container::Container;
 pub use embedded::ends_inside;
 pub use facts::differences;
-pub use manifest::{
-    Area, AreasOf, AreasRecord, Content, EntryKind, FilesystemRecord, Head, Manifest, ManifestEntry, Place,
-    Record, Records, SourceRecord, TableRecord, Tail, VolumeRecord,
-};
+pub use manifest::{Manifest, Records};
 pub use members::{End, Member, MemberKind, MemberPlace, Members};
 pub use sidecars::{Checksum, Files};
 pub use stream::TarStream;

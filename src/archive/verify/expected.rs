@@ -7,10 +7,12 @@ use std::sync::Arc;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::archive::read::facts::Facts;
-use crate::archive::read::manifest::{EntryKind, ManifestEntry, Record, Records};
+use crate::archive::read::manifest::Records;
 use crate::error::Result;
+use crate::filesystem::FileKind;
 use crate::format::codec::Span;
 use crate::format::digest::{Algorithm, Hasher};
+use crate::format::manifest::{ManifestEntry, Record};
 use crate::printable::Printable;
 use crate::units::ByteRange;
 
@@ -282,7 +284,7 @@ impl Plan {
             facts: Facts::of_entry(entry),
         });
         let Some(content) = &entry.content else {
-            if entry.kind == EntryKind::File && entry.link.is_none() {
+            if entry.kind == FileKind::Regular && entry.link.is_none() {
                 let path = Printable(&entry.path);
                 self.totals.bad_lines.add(format!("{path} is a file, but it has no digest"));
             }

@@ -9,9 +9,9 @@ use std::path::PathBuf;
 use super::checksum::{self, Agreement};
 use super::symptom::{Sort, Symptom, Symptoms};
 use super::{Finding, Which};
-use crate::archive::read::manifest::Tail;
 use crate::archive::read::sidecars::Files;
 use crate::format::digest::Algorithm;
+use crate::format::manifest::Tail;
 use crate::printable::Printable;
 
 /// What is known when all is read.

@@ -23,13 +23,14 @@ use self::pipeline::Seen;
 use self::symptom::{Symptom, Symptoms};
 use crate::archive::observer::Observer;
 use crate::archive::read::container::Container;
-use crate::archive::read::manifest::{Ends, Manifest};
+use crate::archive::read::manifest::{Manifest, frames as told_frames};
 use crate::archive::read::sidecars::Files;
 use crate::device::Device;
 use crate::error::{Error, Kind, Result};
 use crate::format::codec::Compression;
 use crate::format::codec::Frames;
 use crate::format::digest::Algorithm;
+use crate::format::manifest::Found;
 use crate::printable::Printable;
 use crate::units::ByteRange;
 
@@ -153,7 +154,7 @@ pub fn verify(files: &Files, observer: &dyn Observer) -> Result<Verdict> {
 #[derive(Default)]
 struct Beside {
     manifest: Option<Manifest>,
-    ends: Ends,
+    ends: Found,
     digests: BTreeMap<&'static str, String>,
     /// Whether the manifest is the one in the archive, as none stands beside it.
     is_embedded: bool,
@@ -241,7 +242,7 @@ fn beside(files: &Files, archive: Option<&Container>, symptoms: &mut Symptoms) -
 
 impl Beside {
     /// Takes a manifest and its ends, as far as they could be read.
-    fn take(&mut self, opened: Result<(Manifest, Ends)>, symptoms: &mut Symptoms) -> Result<()> {
+    fn take(&mut self, opened: Result<(Manifest, Found)>, symptoms: &mut Symptoms) -> Result<()> {
         match opened {
             Ok((manifest, ends)) => {
                 // The one in the archive was ended before the archive's frames were known.
@@ -296,7 +297,7 @@ fn look(
 /// The archive's frames, from its own table or from the manifest.
 fn frames(packed: &Container, beside: &Beside, symptoms: &mut Symptoms) -> Option<Frames> {
     let told = beside.manifest.as_ref().filter(|_| !beside.is_embedded);
-    let told = told.map(|_| beside.ends.frames(packed.device().len_bytes()));
+    let told = told.map(|_| told_frames(&beside.ends, packed.device().len_bytes()));
     let own = packed.frames();
     match (own, told) {
         (own, None) => own.cloned(),

@@ -219,7 +219,7 @@ impl Read for Reader {
 
 impl Symptoms {
     /// Tells what the counts of a manifest's end have to do with what was counted.
-    pub(super) fn hold_against(&mut self, totals: &Totals, tail: &crate::archive::read::manifest::Tail) {
+    pub(super) fn hold_against(&mut self, totals: &Totals, tail: &crate::format::manifest::Tail) {
         self.add_all(&totals.bad_lines, Symptom::manifest);
         self.add_all(&totals.misplaced, Symptom::of_all);
         if totals.entries != tail.entries || totals.issues != tail.issues {

@@ -4,13 +4,10 @@
 //! records, what lies before the first partition and at the start of other gaps, where boot loaders put their code, the boot
 //! sector that an ext filesystem leaves free, and the header of swap space. The tar has none of it.
 
-use serde_json::{Value, json};
-
 use super::volumes::{Part, Treatment};
 use crate::device::{ReadAt, read_vec};
 use crate::error::{Error, Kind, Result};
-use crate::format::base64;
-use crate::format::manifest::{self, KEPT_MOST, RECORD_BYTES};
+use crate::format::manifest::{self, Area, AreasOf, KEPT_MOST, RECORD_BYTES};
 use crate::partition::Table;
 use crate::units::{ByteRange, Bytes};
 use crate::volume::{Disk, Held};
@@ -33,13 +30,6 @@ const PIECE: usize = 512;
 /// Sizes of a page, of all machines, and the signatures that end the first page of swap space.
 const PAGES: [u64; 5] = [4 << 10, 8 << 10, 16 << 10, 32 << 10, 64 << 10];
 const SWAP_SIGNATURES: [&[u8; 10]; 2] = [b"SWAPSPACE2", b"SWAP-SPACE"];
-
-/// Bytes that are kept, and where they lie on the device.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Area {
-    pub start_bytes: u64,
-    pub data: Vec<u8>,
-}
 
 /// All that is kept of a disk.
 #[derive(Debug, Default)]
@@ -113,7 +103,7 @@ impl Areas {
         }
         match self.areas.last_mut() {
             Some(last)
-                if last.end_bytes() == start
+                if end_bytes(last) == start
                     && last.data.len().saturating_add(piece.len()) <= RECORD_BYTES =>
             {
                 last.data.extend_from_slice(piece);
@@ -127,23 +117,18 @@ impl Areas {
         self.areas.iter().fold(0, |sum, area| sum.saturating_add(to_u64(area.data.len())))
     }
 
-    /// What the head says of them: that they are there at all tells that a disk can be made of the archive.
-    pub(super) fn summary(&self) -> Value {
-        let of = if self.of_disk { "disk" } else { "volume" };
-        json!({ "of": of, "records": self.areas.len(), "len_bytes": self.len_bytes() })
+    /// What the head says of them. If it says anything, a disk can be made of the archive.
+    pub(super) fn summary(&self) -> manifest::Areas {
+        manifest::Areas {
+            of: if self.of_disk { AreasOf::Disk } else { AreasOf::Volume },
+            records: to_u64(self.areas.len()),
+            len_bytes: self.len_bytes(),
+        }
     }
 }
 
-impl Area {
-    fn end_bytes(&self) -> u64 {
-        self.start_bytes.saturating_add(to_u64(self.data.len()))
-    }
-
-    /// The line for the manifest.
-    pub(super) fn line(&self) -> Vec<u8> {
-        let data = base64::encode(&self.data);
-        manifest::line(&json!({ "record": "area", "start_bytes": self.start_bytes, "data": data }))
-    }
+fn end_bytes(area: &Area) -> u64 {
+    area.start_bytes.saturating_add(to_u64(area.data.len()))
 }
 
 /// Where boot loaders may be, outside of all partitions and of the extended partitions that hold some of them.
@@ -230,7 +215,7 @@ mod tests {
         areas.take(&device, range(0, 200 << 10)).unwrap();
         let found: Vec<_> = areas.areas.iter().map(|area| (area.start_bytes, area.data.len())).collect();
         assert_eq!(found, [(0, 48 << 10), (48 << 10, 48 << 10), (96 << 10, 4 << 10), (150 << 10, 512)]);
-        assert_eq!(areas.summary()["len_bytes"], (100 << 10) + 512);
+        assert_eq!(areas.summary().len_bytes, (100 << 10) + 512);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::layout::{Layout, Piece, Range};
 use crate::device::{Device, ReadAt};
 use crate::error::{Error, Issue, Kind, Result};
 use crate::filesystem::Stored::Raw;
-use crate::format::codec::ManifestWriter;
+use crate::format::manifest::ManifestWriter;
 use crate::format::tar::encode::{self, BLOCK};
 
 /// The folder and the name of the member.

@@ -11,7 +11,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use super::layout::{Piece, Range};
 use crate::error::{Issue, Result};
 use crate::format::digest::Hasher;
-use crate::format::manifest::Record;
+use crate::format::manifest::EntryRecord;
 
 /// What a frame may hold of issues and of entries that take no bytes of the stream, counted by the bytes that they take
 /// here: they would otherwise gather in a frame that is never full.
@@ -54,7 +54,7 @@ pub(super) enum Step {
     /// The current file has a hole here.
     HashZeros(u64),
     /// The current file, or an entry without content, ends here.
-    Record(Box<Record>),
+    Record(Box<EntryRecord>),
     /// Something could not be read.
     Issue(Issue),
 }

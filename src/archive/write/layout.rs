@@ -8,7 +8,7 @@ use std::vec;
 use super::embedded::Taken;
 use crate::error::{Error, Kind, Result};
 use crate::filesystem::{Content, Extent, FileKind, Stored as Kept};
-use crate::format::manifest::{Place, Record};
+use crate::format::manifest::{EntryRecord, Place};
 use crate::format::tar::encode::{self, BLOCK, Stored};
 use crate::format::tar::form::Form;
 use crate::format::tar::map as sparse;
@@ -33,7 +33,7 @@ pub(super) enum Piece {
     /// Zeros of a file that are in both.
     Zeros(u64),
     /// The member ends here: what the manifest says of it.
-    Member(Box<Record>),
+    Member(Box<EntryRecord>),
 }
 
 /// Bytes of a file that are stored in one piece.
@@ -205,7 +205,7 @@ impl Layout {
             self.taken.look(&path);
         }
         let (name, shown) = (naming.member(&path), naming.shown(&path));
-        let mut record = Record::of_entry(&shown, &entry);
+        let mut record = EntryRecord::of_entry(&shown, &entry);
         if entry.inode.kind == FileKind::Socket {
             if let Body::SameAs(path) = &entry.body {
                 record.same_as(&naming.shown(&path.to_bytes()));
@@ -234,7 +234,7 @@ impl Layout {
             Some(content) => {
                 let data = Data::of_content(content, naming.source, shown);
                 let plan = data.plan(entry.inode.size_bytes, form.sparse);
-                record.digest_leaves_out_holes = !plan.hash_holes;
+                record.data_only = !plan.hash_holes;
                 pieces.file(header, data, plan)?
             }
             None => {
@@ -251,8 +251,8 @@ impl Layout {
         let extents = image.extents.to_vec();
         let data = Data::Device { extents, source: image.source, path: Arc::from(image.name) };
         let plan = data.plan(image.len_bytes, self.form.sparse);
-        let mut record = Record::of_image(image.name, image.len_bytes);
-        record.digest_leaves_out_holes = !plan.hash_holes;
+        let mut record = EntryRecord::of_image(image.name, image.len_bytes);
+        record.data_only = !plan.hash_holes;
         let mut pieces = Pieces { layout: self, pieces: Vec::new() };
         let header = |stored| encode::of_image(image.name, stored);
         let place = pieces.file(header, data, plan)?;
@@ -385,7 +385,7 @@ impl Pieces<'_> {
     }
 
     /// Pads the member to whole blocks, and closes it.
-    fn finish(mut self, record: Record) -> Result<Vec<Piece>> {
+    fn finish(mut self, record: EntryRecord) -> Result<Vec<Piece>> {
         self.pieces.push(Piece::Member(Box::new(record)));
         let past = self.layout.position % BLOCK;
         if past > 0 {

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::error::Issue;
 use crate::format::codec::FrameLengths;
 use crate::format::digest::{Algorithm, Digest};
+use crate::format::manifest::Tail;
 
 /// Issues that are kept word by word; all are in the manifest.
 const ISSUES_KEPT: usize = 100;
@@ -65,21 +66,28 @@ impl Report {
         }
     }
 
+    /// The report as the manifest's tail has it.
+    #[must_use]
+    pub fn tail(&self) -> Tail {
+        Tail {
+            complete: self.is_complete(),
+            entries: self.entries.clone(),
+            issues: self.issue_count,
+            data_bytes: self.data_bytes,
+            stream_bytes: self.stream_bytes,
+            archive_bytes: self.archive_bytes,
+            bytes_read: self.bytes_read,
+            finished: Some(self.finished),
+            ..Tail::new(self.digest.as_ref())
+        }
+    }
+
     /// The report as JSON; the manifest's tail holds the same.
     #[must_use]
     pub fn to_json(&self) -> Value {
-        let mut report = json!({
-            "complete": self.is_complete(),
-            "entries": self.entries,
-            "issues": self.issue_count,
-            "data_bytes": self.data_bytes,
-            "stream_bytes": self.stream_bytes,
-            "archive_bytes": self.archive_bytes,
-            "bytes_read": self.bytes_read,
-            "finished": self.finished,
-        });
-        if let (Some(fields), Some((algorithm, digest))) = (report.as_object_mut(), &self.digest) {
-            fields.insert(algorithm.name().to_owned(), json!(digest.to_string()));
+        let mut report = json!(self.tail());
+        if let Some(fields) = report.as_object_mut() {
+            fields.remove("record");
         }
         report
     }

@@ -3,8 +3,6 @@
 
 use std::io::{self, Write};
 
-use serde_json::{Value, json};
-
 use super::embedded::{Embedding, no_name};
 use super::encode::{Done, Event};
 use super::report::Report;
@@ -12,7 +10,7 @@ use super::run::{Output, Request};
 use crate::error::{Error, Issue, Kind, Result};
 use crate::format::codec::FrameLengths;
 use crate::format::digest::Hasher;
-use crate::format::manifest;
+use crate::format::manifest::{self, FramesRecord, Tail};
 use crate::printable::Printable;
 use crate::volume::Disk;
 
@@ -144,27 +142,16 @@ impl<'a> Writing<'a> {
         self.report.bytes_read = self.disk.bytes_read();
         self.report.finished = self.request.observer.now();
         self.manifest_at = position.filter(|_| self.is_embedding());
-        let mut tail = self.tail();
-        if let Some(fields) = tail.as_object_mut() {
-            fields.insert("stream_bytes".to_owned(), json!(position));
-            fields.remove("archive_bytes");
-        }
+        let tail = Tail {
+            stream_bytes: position.unwrap_or(0),
+            archive_bytes: 0,
+            own_position: self.manifest_at,
+            ..self.report.tail()
+        };
         let Some(mut embedding) = self.embedding.take() else { return Ok(None) };
         embedding.part()?;
         embedding.line(&manifest::line(&tail))?;
         Ok(Some(embedding))
-    }
-
-    /// The record of what the run came to so far.
-    fn tail(&self) -> Value {
-        let mut tail = self.report.to_json();
-        if let Some(fields) = tail.as_object_mut() {
-            fields.insert("record".to_owned(), json!("tail"));
-            if let Some(position) = self.manifest_at {
-                fields.insert("manifest_at".to_owned(), json!(position));
-            }
-        }
-        tail
     }
 
     /// Writes what comes after the last frame, in the archive and in the manifest.
@@ -176,16 +163,14 @@ impl<'a> Writing<'a> {
         self.report.data_bytes = data_bytes;
         self.report.bytes_read = disk.bytes_read();
         self.report.finished = self.request.observer.now();
-        let hasher = std::mem::replace(&mut self.hasher, self.request.options.digest.hasher());
-        self.report.digest = Some((self.request.options.digest, hasher.finish()));
-        let lengths: Vec<u32> = self.report.frames.iter().map(|frame| frame.packed).collect();
+        let options = &self.request.options;
+        let hasher = std::mem::replace(&mut self.hasher, options.digest.hasher());
+        self.report.digest = Some((options.digest, hasher.finish()));
+        let lengths = self.report.frames.iter().map(|frame| frame.packed.into()).collect();
+        let frame_bytes = options.compression.frame_bytes().into();
         self.part_manifest()?;
-        self.manifest(&manifest::line(&json!({
-            "record": "frames",
-            "frame_bytes": self.request.options.compression.frame_bytes(),
-            "packed": lengths,
-        })))?;
-        let tail = self.tail();
+        self.manifest(&manifest::line(&FramesRecord::new(frame_bytes, lengths)))?;
+        let tail = Tail { manifest_at: self.manifest_at, ..self.report.tail() };
         self.manifest(&manifest::line(&tail))?;
         self.request.observer.finish(data_bytes, self.report.archive_bytes);
         Ok(self.report)

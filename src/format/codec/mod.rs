@@ -15,7 +15,7 @@ mod zstd;
 pub use self::frames::{Frames, Span};
 pub(crate) use self::gunzip::Gunzip;
 pub(crate) use self::unpack::Unpacker;
-pub(crate) use self::zstd::{LastFrame, ManifestWriter, last_frame};
+pub(crate) use self::zstd::{LastFrame, last_frame};
 use crate::error::{Error, Kind, Result};
 
 /// How an archive is compressed.

@@ -3,8 +3,6 @@
 //! The table is that of the seekable format, in a frame that other readers skip:
 //! <https://github.com/facebook/zstd/blob/dev/contrib/seekable_format/zstd_seekable_compression_format.md>
 
-use std::io::{self, Write};
-
 use zstd::bulk::Compressor;
 use zstd::zstd_safe::CParameter;
 
@@ -30,12 +28,6 @@ const SKIPPABLE_MAGIC: u32 = 0x184d_2a5e;
 const SEEKABLE_MAGIC: u32 = 0x8f92_eab1;
 const ENTRY_LEN: usize = 8;
 const FOOTER_LEN: usize = 9;
-
-/// The level for manifests: they are text that repeats itself in long pieces, which level 1 looks for. Level 3 takes twice as long, and makes
-/// them a fifteenth longer.
-const MANIFEST_LEVEL: i32 = 1;
-/// Bytes of a manifest's frame before compression; more only where one record is longer.
-const MANIFEST_FRAME_LEN: usize = 4 << 20;
 
 struct Zstd(Compressor<'static>);
 
@@ -80,59 +72,6 @@ pub(crate) fn seek_table(frames: &[FrameLengths]) -> Vec<u8> {
     table.push(0);
     table.extend_from_slice(&SEEKABLE_MAGIC.to_le_bytes());
     table
-}
-
-/// Compresses a manifest as it grows: frames as above, each of whole records.
-///
-/// `flush` ends a frame: what comes next can be read without what was before.
-pub(crate) struct ManifestWriter<W: Write> {
-    inner: W,
-    encoder: Box<dyn Encoder>,
-    raw: Vec<u8>,
-    packed: Vec<u8>,
-    frames: Vec<FrameLengths>,
-}
-
-impl<W: Write> ManifestWriter<W> {
-    pub(crate) fn new(inner: W) -> io::Result<Self> {
-        let encoder = encoder(MANIFEST_LEVEL).map_err(io::Error::other)?;
-        Ok(Self { inner, encoder, raw: Vec::new(), packed: Vec::new(), frames: Vec::new() })
-    }
-
-    /// Ends the last frame and writes the table; without it the ends can't be found.
-    pub(crate) fn finish(mut self) -> io::Result<W> {
-        self.end_frame()?;
-        self.inner.write_all(&seek_table(&self.frames))?;
-        Ok(self.inner)
-    }
-
-    fn end_frame(&mut self) -> io::Result<()> {
-        if self.raw.is_empty() {
-            return Ok(());
-        }
-        self.encoder.encode(&self.raw, &mut self.packed).map_err(io::Error::other)?;
-        self.inner.write_all(&self.packed)?;
-        let len = |bytes: &[u8]| u32::try_from(bytes.len()).map_err(io::Error::other);
-        self.frames.push(FrameLengths { packed: len(&self.packed)?, raw: len(&self.raw)? });
-        self.raw.clear();
-        Ok(())
-    }
-}
-
-impl<W: Write> Write for ManifestWriter<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let is_full = self.raw.len().saturating_add(bytes.len()) > MANIFEST_FRAME_LEN;
-        if is_full && self.raw.ends_with(b"\n") {
-            self.end_frame()?;
-        }
-        self.raw.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.end_frame()?;
-        self.inner.flush()
-    }
 }
 
 /// Where the last of a file's frames is.

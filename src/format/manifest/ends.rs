@@ -4,7 +4,6 @@
 //! million entries is asked as fast as one of ten. Whoever can write to the disk that it lies on may have made it, so
 //! lengths are checked, memory is bounded, and texts that would steer a terminal are refused.
 
-use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -12,11 +11,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rustix::fs::{FileType, fstat};
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use zstd::stream::read::Decoder;
 
-use super::FORMAT;
+use super::{Brief, ENTRY_START, Head, Record, Tail, head_of, parse};
 use crate::device::{self, Device, Window};
 use crate::error::{Error, Kind, Result};
 use crate::format::codec::{LastFrame, last_frame};
@@ -39,70 +37,29 @@ const MOST_TYPES: usize = 64;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Ends {
     /// The first record.
-    pub head: Head,
+    pub head: Brief,
     /// The last record; `None` where the manifest ends early: it is not whole.
     pub tail: Option<Tail>,
 }
 
-/// The first record: what the archive is of.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Head {
-    record: String,
-    /// Version of the manifest's form.
-    pub format: u32,
-    /// What made the archive.
-    pub tool: String,
-    /// When, in seconds since 1970.
-    pub started: i64,
-    /// What it was made of.
-    pub source: Source,
-    /// The volume that the source is a snapshot of, `GROUP/VOLUME`; `None` where it is none, or that was not told.
-    #[serde(default)]
-    pub snapshot_of: Option<String>,
-    /// Name of the host that the source was read on; `None` where that was not told.
-    #[serde(default)]
-    pub host: Option<String>,
-    /// How it is compressed: `zstd`.
-    pub compression: String,
-    /// Which digest it has: `sha1`.
-    pub digest: String,
+/// The records at the two ends of a manifest, as far as they were found.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    pub head: Option<Box<Head>>,
+    /// Bytes of the tar stream in each frame but the last, and of each in the archive.
+    pub frames: Option<(u64, Vec<u64>)>,
+    pub tail: Option<Box<Tail>>,
 }
 
-/// What an archive was made of.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Source {
-    /// Path of the device or image, made safe to show.
-    pub path: String,
-    /// Its length in bytes.
-    pub len_bytes: u64,
-}
-
-/// The last record: what came of it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Tail {
-    record: String,
-    /// Whether all of the source is in the archive.
-    pub complete: bool,
-    /// Entries by type; `link` for further names.
-    #[serde(deserialize_with = "crate::format::manifest::capped::counts")]
-    pub entries: BTreeMap<String, u64>,
-    /// Number of issues.
-    pub issues: u64,
-    /// Bytes of files.
-    pub data_bytes: u64,
-    /// Bytes of tar.
-    pub stream_bytes: u64,
-    /// Bytes of the archive; 0 in a manifest that is in the archive itself.
-    #[serde(default)]
-    pub archive_bytes: u64,
-    /// Position of the embedded manifest's header in the tar stream.
-    #[serde(default)]
-    pub manifest_at: Option<u64>,
-    /// Bytes that were read from the source.
-    pub bytes_read: u64,
-    /// When it was done, in seconds since 1970; `None` where that was not told.
-    #[serde(default)]
-    pub finished: Option<i64>,
+impl Found {
+    pub(crate) fn take(&mut self, record: Record) {
+        match record {
+            Record::Head(head) => self.head = Some(head),
+            Record::Frames { frame_bytes, packed } => self.frames = Some((frame_bytes, packed)),
+            Record::Tail(tail) => self.tail = Some(tail),
+            _ => {}
+        }
+    }
 }
 
 /// Reads both ends of the manifest at `path`.
@@ -142,15 +99,8 @@ pub(crate) fn regular(file: File) -> Result<Device> {
 
 /// Reads both ends of a manifest, wherever it is.
 pub(crate) fn ends_of_device(file: &Device) -> Result<Ends> {
-    let head: Head = record("head", &first_line(file)?)?;
-    if head.format > FORMAT {
-        let message = format!("has the form {}, and {FORMAT} is the newest that is known here", head.format);
-        return Err(Error::new(Kind::Unsupported, message));
-    }
-    let tail = match last_frame(file.len_bytes(), |at, bytes| file.read_at(at, bytes))? {
-        Some(frame) => last_line(file, frame)?.and_then(|line| tail(&line).transpose()).transpose()?,
-        None => None,
-    };
+    let head = head_of(&first_line(file)?)?;
+    let tail = last(file, MOST_RECORD_BYTES)?.tail.map(|tail| *tail);
     let ends = Ends { head, tail };
     ends.check()?;
     Ok(ends)
@@ -163,14 +113,16 @@ impl Ends {
     ///
     /// [`Kind::Corrupt`] when one is not.
     pub fn check(&self) -> Result<()> {
-        let Head { tool, source, snapshot_of, host, compression, digest, .. } = &self.head;
-        [tool, &source.path, compression, digest].into_iter().try_for_each(harmless)?;
-        [snapshot_of, host].into_iter().flatten().try_for_each(harmless)?;
+        let Head { tool, source, snapshot_of, host, compression, digest, file_digest, .. } = &self.head;
+        let texts = [tool, &source.path, compression, digest, file_digest];
+        texts.into_iter().map(String::as_str).try_for_each(harmless)?;
+        [snapshot_of, host].into_iter().flatten().map(String::as_str).try_for_each(harmless)?;
         let Some(tail) = &self.tail else { return Ok(()) };
         if tail.entries.len() > MOST_TYPES {
             return Err(Error::corrupt(format!("the tail has more than {MOST_TYPES} types of entries")));
         }
-        tail.entries.keys().try_for_each(harmless)
+        let digest = tail.digest().map(|(_, hex)| hex);
+        tail.entries.keys().map(String::as_str).chain(digest).try_for_each(harmless)
     }
 }
 
@@ -188,8 +140,13 @@ fn first_line(file: &Device) -> Result<Vec<u8>> {
     Ok(line)
 }
 
-/// The last line of a frame; `None` where it ends in the middle of one. What is before is passed over, and not kept.
-fn last_line(file: &Device, frame: LastFrame) -> Result<Option<Vec<u8>>> {
+/// Reads the records of the last frame, if the file has a table of frames. Lines that are longer
+/// than `most` bytes are passed over. The tail counts only as the last line, with its newline.
+pub(crate) fn last(file: &Device, most: u64) -> Result<Found> {
+    let mut found = Found::default();
+    let Some(frame) = last_frame(file.len_bytes(), |at, bytes| file.read_at(at, bytes))? else {
+        return Ok(found);
+    };
     let LastFrame { start_bytes, lengths } = frame;
     if lengths.raw > MOST_LAST_FRAME_BYTES {
         let message = format!("the last frame has {} bytes, at most {MOST_LAST_FRAME_BYTES}", lengths.raw);
@@ -197,20 +154,25 @@ fn last_line(file: &Device, frame: LastFrame) -> Result<Option<Vec<u8>>> {
     }
     let mut left = u64::from(lengths.raw);
     let mut reader = decoder(file, ByteRange::new(start_bytes, lengths.packed.into()))?;
-    let mut last = None;
     let mut line = Vec::new();
+    let mut is_whole = false;
     loop {
-        line.clear();
-        let most = MOST_RECORD_BYTES.min(left);
-        let read = reader.by_ref().take(most).read_until(b'\n', &mut line).map_err(unreadable)?;
-        left = left.saturating_sub(u64::try_from(read).unwrap_or(u64::MAX));
-        if line.ends_with(b"\n") {
-            last = Some(std::mem::take(&mut line));
-        } else if read == 0 {
+        if is_whole && !line.starts_with(ENTRY_START) && left > 0 {
+            // One that can't be understood costs nothing but itself.
+            parse(&line).into_iter().for_each(|record| found.take(record));
+        }
+        if left == 0 {
             break;
-        } else {
+        }
+        line.clear();
+        let read = reader.by_ref().take(most.min(left)).read_until(b'\n', &mut line).map_err(unreadable)?;
+        left = left.saturating_sub(u64::try_from(read).unwrap_or(u64::MAX));
+        is_whole = line.ends_with(b"\n");
+        if read == 0 {
+            break;
+        }
+        if !is_whole {
             // Too long for a tail, or the end.
-            last = None;
             let skipped = reader.by_ref().take(left).skip_until(b'\n').map_err(unreadable)?;
             left = left.saturating_sub(u64::try_from(skipped).unwrap_or(u64::MAX));
         }
@@ -219,7 +181,12 @@ fn last_line(file: &Device, frame: LastFrame) -> Result<Option<Vec<u8>>> {
     if !is_at_end {
         return Err(Error::corrupt("the last frame is not as long as the table of frames says"));
     }
-    Ok(last)
+    found.tail = None;
+    if is_whole {
+        // A manifest may end after its entries, when its writer did.
+        found.take(parse(&line)?);
+    }
+    Ok(found)
 }
 
 /// The bytes of the frame that begins this range, unpacked.
@@ -236,33 +203,8 @@ fn unreadable(source: io::Error) -> Error {
     Error::through_reader(source, "can't be unpacked")
 }
 
-/// A record of this name.
-fn record<T: DeserializeOwned>(name: &str, line: &[u8]) -> Result<T> {
-    let found = name_of(line)?;
-    if found != name {
-        let found = Printable(found.as_bytes()).to_string();
-        return Err(Error::corrupt(format!("a record `{found}` stands where `{name}` belongs")));
-    }
-    serde_json::from_slice(line).map_err(|source| Error::corrupt(format!("the record `{name}`: {source}")))
-}
-
-/// The tail, if the line is one: a manifest may end after its entries, when its writer did.
-fn tail(line: &[u8]) -> Result<Option<Tail>> {
-    if name_of(line)? == "tail" { record("tail", line).map(Some) } else { Ok(None) }
-}
-
-fn name_of(line: &[u8]) -> Result<String> {
-    #[derive(Deserialize)]
-    struct Name {
-        record: String,
-    }
-    let name: Name =
-        serde_json::from_slice(line).map_err(|source| Error::corrupt(format!("is no record: {source}")))?;
-    Ok(name.record)
-}
-
 /// Checks that a text is safe to show, as the program makes them all.
-fn harmless(text: &String) -> Result<()> {
+fn harmless(text: &str) -> Result<()> {
     if text.len() > MOST_TEXT_BYTES {
         let len = text.len();
         return Err(Error::corrupt(format!("a text has {len} bytes, at most {MOST_TEXT_BYTES}")));

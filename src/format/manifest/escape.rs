@@ -1,7 +1,17 @@
-//! From the manifest's text back to bytes.
+//! Bytes as the manifest's text, and back.
 
-use crate::error::{Error, Result};
+use super::wrong;
+use crate::error::Result;
 use crate::hex;
+
+/// Bytes as text; where they are not UTF-8, a field with the ending `_hex` has them exactly.
+pub(crate) fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+pub(crate) fn hex_unless_text(bytes: &[u8]) -> Option<String> {
+    std::str::from_utf8(bytes).is_err().then(|| hex::encode(bytes))
+}
 
 /// A field in bytes: exactly, where it was not UTF-8, or its text.
 pub(crate) fn bytes(text: String, hex: Option<String>) -> Result<Vec<u8>> {
@@ -12,13 +22,12 @@ pub(crate) fn bytes(text: String, hex: Option<String>) -> Result<Vec<u8>> {
 }
 
 pub(crate) fn unhex(text: &str) -> Result<Vec<u8>> {
-    hex::decode(text)
-        .ok_or_else(|| Error::corrupt("a line of the manifest has hexadecimal digits that are none"))
+    hex::decode(text).ok_or_else(|| wrong("hexadecimal digits that are none"))
 }
 
 /// Undoes what made a name safe to show: `\\`, `\n`, `\x1b` for a byte, `\u{1b}` for a character.
 pub(crate) fn unescaped(text: &str) -> Result<Vec<u8>> {
-    plain(text).ok_or_else(|| Error::corrupt("a line of the manifest has an escape that is none"))
+    plain(text).ok_or_else(|| wrong("an escape that is none"))
 }
 
 fn plain(text: &str) -> Option<Vec<u8>> {

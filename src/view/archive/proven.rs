@@ -201,7 +201,7 @@ impl Item {
     /// The same with what only a manifest tells.
     fn with(self, entry: ManifestEntry) -> Self {
         let flags = entry.flags.as_deref().map_or(Flags(0), all_flags_of_text);
-        let is_image = self.kind == FileKind::Regular && entry.kind == crate::archive::read::EntryKind::Image;
+        let is_image = self.kind == FileKind::Regular && entry.kind == crate::filesystem::FileKind::Image;
         Self {
             kind: if is_image { FileKind::Image } else { self.kind },
             metadata: Metadata {

@@ -8,20 +8,15 @@ mod text;
 use memchr::memmem::Finder;
 use memchr::{memchr, memrchr};
 
-use self::text::{Lines, Pieces, Text};
+use self::text::{LINE_MOST, Lines, Pieces, Text};
 use super::container::Container;
 use crate::device::Device;
 use crate::error::{Error, Kind, Result};
-use crate::format::codec::Compression;
-use crate::format::codec::Frames;
-use crate::format::manifest::KEPT_MOST;
-use crate::hex;
-
-use crate::format::manifest::record;
-pub use crate::format::manifest::record::{Content, EntryKind, Head, ManifestEntry, Place, Record, Tail};
-pub use crate::format::manifest::{
-    Area, AreasOf, AreasRecord, FilesystemRecord, SourceRecord, TableRecord, VolumeRecord,
+use crate::format::codec::{Compression, Frames};
+use crate::format::manifest::{
+    Area, ENTRY_START, Found, Head, KEPT_MOST, ManifestEntry, Record, last, parse,
 };
+use crate::hex;
 
 /// Areas of one manifest at most: each is a sector at least.
 const AREAS_MOST: usize = 1 << 16;
@@ -29,24 +24,12 @@ const AREAS_MOST: usize = 1 << 16;
 /// Entries with a path that another one has already.
 const REPEATED_MOST: usize = 16;
 
-/// The form that is understood here.
-const FORMAT: u32 = crate::format::manifest::FORMAT;
-
 /// A manifest that is open.
 #[derive(Clone, Debug)]
 pub struct Manifest {
     packed: Container,
     /// Position of its header in the tar stream, when it is in the archive.
     embedded_at: Option<u64>,
-}
-
-/// What stands at the two ends of a manifest.
-#[derive(Debug, Default)]
-pub(crate) struct Ends {
-    pub head: Option<Box<Head>>,
-    /// Bytes of the tar stream in each frame but the last, and of each in the archive.
-    pub frames: Option<(u64, Vec<u64>)>,
-    pub tail: Option<Box<Tail>>,
 }
 
 impl Manifest {
@@ -132,11 +115,7 @@ impl Manifest {
     /// When the first line can't be read or is no head, or that of a later form.
     pub fn head(&self) -> Result<Head> {
         match self.records()?.next() {
-            Some(Ok(Record::Head(head))) if head.format <= FORMAT => Ok(*head),
-            Some(Ok(Record::Head(head))) => {
-                let message = format!("the manifest has the form {}, known is up to {FORMAT}", head.format);
-                Err(Error::new(Kind::Unsupported, message))
-            }
+            Some(Ok(Record::Head(head))) => head.known(),
             Some(Err(error)) => Err(error),
             _ => Err(Error::corrupt("the manifest does not begin with a head")),
         }
@@ -175,28 +154,25 @@ impl Manifest {
         Ok(areas)
     }
 
-    /// What stands at both ends. All of the text is unpacked.
-    pub(crate) fn ends(&self) -> Result<Ends> {
+    /// The records at both ends. All of the text is unpacked.
+    pub(crate) fn ends(&self) -> Result<Found> {
         let mut lines = Lines::new(self.text()?);
-        let mut ends = Ends::default();
+        let mut found = Found::default();
         while let Some(line) = lines.next()? {
-            if !line.starts_with(record::ENTRY_START) {
-                ends.take(record::parse(line)?);
+            if !line.starts_with(ENTRY_START) {
+                found.take(parse(line)?);
             }
         }
-        Ok(ends)
+        Ok(found)
     }
 
-    /// What stands in the last of its own frames, where it has some.
-    fn last(&self) -> Result<Ends> {
-        let last = self.packed.frames().and_then(|frames| frames.spans().last().copied());
-        let mut ends = Ends::default();
-        if let Some(span) = last {
-            let text = text::frame(self.packed.device(), span)?;
-            let lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-            lines.filter_map(|line| record::parse(line).ok()).for_each(|record| ends.take(record));
+    /// The records of the last of its own frames, where it has some.
+    fn last(&self) -> Result<Found> {
+        match last(self.packed.device(), LINE_MOST) {
+            Err(error) if error.kind() == Kind::Read => Err(error),
+            // Then all of the text tells.
+            found => Ok(found.unwrap_or_default()),
         }
-        Ok(ends)
     }
 
     /// Looks whether it has a form that is known here, is whole, and is that of an archive of `archive_bytes`.
@@ -235,7 +211,7 @@ impl Manifest {
         if ends.frames.is_none() || ends.tail.is_none() {
             ends = self.ends()?;
         }
-        ends.frames(archive_bytes)
+        frames(&ends, archive_bytes)
     }
 
     /// The entries with these paths, in the archive's order.
@@ -259,7 +235,7 @@ impl Manifest {
             lines.sort_unstable();
             lines.dedup();
             for (_, line) in lines {
-                if let Record::Entry(entry) = record::parse(line)?
+                if let Record::Entry(entry) = parse(line)?
                     && paths.contains(&entry.path.as_slice())
                 {
                     if found.len() > paths.len().saturating_add(REPEATED_MOST) {
@@ -274,37 +250,24 @@ impl Manifest {
     }
 }
 
-impl Ends {
-    fn take(&mut self, record: Record) {
-        match record {
-            Record::Head(head) => self.head = Some(head),
-            Record::Frames { frame_bytes, packed } => self.frames = Some((frame_bytes, packed)),
-            Record::Tail(tail) => self.tail = Some(tail),
-            _ => {}
-        }
+/// The archive's frames.
+pub(crate) fn frames(found: &Found, archive_bytes: u64) -> Result<Frames> {
+    let (Some((frame_bytes, packed)), Some(tail)) = (&found.frames, &found.tail) else {
+        return Err(Error::corrupt("the manifest is not whole: it has no end"));
+    };
+    let mut rest = tail.stream_bytes;
+    let lengths = packed.iter().map(|packed| {
+        let raw = rest.min(*frame_bytes);
+        rest = rest.saturating_sub(raw);
+        (*packed, raw)
+    });
+    let packed_bytes = packed.iter().fold(0_u64, |sum, packed| sum.saturating_add(*packed));
+    let frames = Frames::of_lengths(lengths, packed_bytes.min(archive_bytes))?;
+    if frames.raw_bytes() == tail.stream_bytes && tail.archive_bytes == archive_bytes {
+        return Ok(frames);
     }
-
-    /// The archive's frames.
-    pub(crate) fn frames(&self, archive_bytes: u64) -> Result<Frames> {
-        let (Some((frame_bytes, packed)), Some(tail)) = (&self.frames, &self.tail) else {
-            return Err(Error::corrupt("the manifest is not whole: it has no end"));
-        };
-        let mut rest = tail.stream_bytes;
-        let lengths = packed.iter().map(|packed| {
-            let raw = rest.min(*frame_bytes);
-            rest = rest.saturating_sub(raw);
-            (*packed, raw)
-        });
-        let packed_bytes = packed.iter().fold(0_u64, |sum, packed| sum.saturating_add(*packed));
-        let frames = Frames::of_lengths(lengths, packed_bytes.min(archive_bytes))?;
-        if frames.raw_bytes() == tail.stream_bytes && tail.archive_bytes == archive_bytes {
-            return Ok(frames);
-        }
-        let (said, bytes) = (tail.archive_bytes, archive_bytes);
-        Err(Error::corrupt(format!(
-            "the manifest is that of an archive of {said} bytes, this one has {bytes}"
-        )))
-    }
+    let (said, bytes) = (tail.archive_bytes, archive_bytes);
+    Err(Error::corrupt(format!("the manifest is that of an archive of {said} bytes, this one has {bytes}")))
 }
 
 /// What stands in the line of an entry with this path, and hardly in any other.
@@ -343,8 +306,8 @@ impl Iterator for Records {
                 Err(error) => return Some(Err(error)),
             };
             let is_wanted = self.wanted.as_ref().is_none_or(|wanted| wanted.find(line).is_some());
-            if is_wanted || !line.starts_with(record::ENTRY_START) {
-                return Some(record::parse(line));
+            if is_wanted || !line.starts_with(ENTRY_START) {
+                return Some(parse(line));
             }
         }
     }

@@ -13,7 +13,7 @@ use crate::error::{Error, Kind, Result};
 use crate::format::codec::{Compression, Frames, Span, Unpacker};
 
 /// Longest line. The longest that are written list the holes of a file or the frames of an archive.
-const LINE_MOST: usize = 128 << 20;
+pub(super) const LINE_MOST: u64 = 128 << 20;
 
 /// Bytes that are unpacked at once where there are no frames.
 const PIECE_LEN: usize = 1 << 20;
@@ -131,7 +131,7 @@ impl Pieces {
                 }
                 None => {
                     lines.extend_from_slice(&piece);
-                    if lines.len() > LINE_MOST {
+                    if u64::try_from(lines.len()).is_ok_and(|len| len > LINE_MOST) {
                         let message = format!("a line is longer than {LINE_MOST} bytes");
                         return Err(Error::new(Kind::Limit, message));
                     }

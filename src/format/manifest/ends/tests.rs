@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 
 use super::*;
-use crate::format::codec::ManifestWriter;
+use crate::format::manifest::ManifestWriter;
 
 fn head() -> Value {
     json!({
