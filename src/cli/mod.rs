@@ -1,5 +1,7 @@
 //! The command line: from arguments to requests, and from what happens to words, bars and JSON.
 
+#[cfg(test)]
+mod any_filesystem;
 mod archive;
 mod args;
 mod attributes;

@@ -4,6 +4,8 @@
 
 pub mod ext;
 mod listing;
+#[cfg(test)]
+pub(crate) mod memory;
 mod metadata;
 mod overlay;
 mod probe;
@@ -23,10 +25,15 @@ pub use types::{Content, Extent, Inode, InodeId, Stored, Summary, Unit};
 pub use unit::Decoder;
 
 /// The readers, a line each.
-const READERS: [&Reader; 2] = [&ext::READER, &xfs::READER];
+const READERS: &[&Reader] = &[
+    &ext::READER,
+    &xfs::READER,
+    #[cfg(test)]
+    &memory::READER,
+];
 
 fn reader(name: &str) -> Option<&'static Reader> {
-    READERS.into_iter().find(|reader| reader.names.contains(&name))
+    READERS.iter().copied().find(|reader| reader.names.contains(&name))
 }
 
 /// Whether a filesystem of this name can be read here.
