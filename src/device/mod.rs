@@ -83,7 +83,7 @@ pub fn read_vec(device: &dyn ReadAt, offset_bytes: u64, len_bytes: usize) -> Res
 }
 
 /// Checks that a read of `len_bytes` at `offset_bytes` stays within a device of `device_len_bytes`.
-fn within(device_len_bytes: u64, offset_bytes: u64, len_bytes: usize) -> Result<()> {
+pub(crate) fn within(device_len_bytes: u64, offset_bytes: u64, len_bytes: usize) -> Result<()> {
     let end = u64::try_from(len_bytes).ok().and_then(|len| offset_bytes.checked_add(len));
     if end.is_some_and(|end| end <= device_len_bytes) {
         return Ok(());
