@@ -13,6 +13,7 @@ pub mod random;
 pub mod repair;
 pub mod site;
 pub mod sparse;
+pub mod volumes;
 pub mod xfs;
 
 /// One mutation of an image that is packed as in [`sparse`], for a fuzzer: `data` holds `size` bytes,
