@@ -19,8 +19,7 @@ pub use crate::format::digest::{Algorithm, Digest, Hasher};
 pub use crate::format::manifest;
 pub use crate::format::manifest::kind_name;
 pub use crate::format::tar::flags::{
-    full_text as flags_text, named as named_flags, of_full_text as all_flags_of_text,
-    of_text as flags_of_text, settable as settable_flags,
+    full_text as flags_text, named as named_flags, settable as settable_flags,
 };
 pub use crate::format::tar::form::Form;
 pub(crate) use crate::format::tar::map::holes_count;

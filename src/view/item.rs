@@ -2,8 +2,8 @@
 
 use super::name::of_entry;
 use crate::archive::read::{Content, ManifestEntry, Member, MemberKind};
-use crate::archive::{all_flags_of_text, flags_of_text, flags_text, named_flags};
-use crate::filesystem::{Extent, FileKind, Flags, Inode, InodeId, Metadata};
+use crate::archive::{flags_text, named_flags};
+use crate::filesystem::{Extent, FileKind, Inode, InodeId, Metadata};
 use crate::volume::VolumeId;
 
 /// Whether a path begins at the root.
@@ -106,19 +106,6 @@ impl Item {
     }
 
     pub(super) fn of_manifest(entry: ManifestEntry) -> Self {
-        let body = entry.place.map_or(Body::Nowhere, |place| Body::Member(place.header));
-        let metadata = Metadata {
-            mode: entry.mode.unwrap_or(0o600),
-            uid: entry.uid.unwrap_or(0),
-            gid: entry.gid.unwrap_or(0),
-            modified: entry.modified,
-            accessed: entry.accessed,
-            changed: entry.changed,
-            created: entry.created,
-            flags: entry.flags.as_deref().map_or(Flags(0), all_flags_of_text),
-            project: entry.project,
-            attributes: entry.attributes,
-        };
         Self {
             size: entry.size.unwrap_or(0),
             inode: entry.inode,
@@ -127,42 +114,26 @@ impl Item {
             is_absolute: is_absolute(&entry.path) || entry.link.as_deref().is_some_and(is_absolute),
             link: entry.link.map(|link| of_entry(&link)),
             content: entry.content,
-            body,
-            ..Self::with_metadata(of_entry(&entry.path), entry.kind, metadata)
+            body: entry.place.map_or(Body::Nowhere, |place| Body::Member(place.header)),
+            ..Self::with_metadata(of_entry(&entry.path), entry.kind, entry.metadata)
         }
     }
 
     /// `None` for a member that is no entry.
     pub(super) fn of_member(member: Member) -> Option<Self> {
+        let is_link = member.kind == MemberKind::Link;
         let kind = match member.kind {
-            MemberKind::File | MemberKind::Link => FileKind::Regular,
-            MemberKind::Directory => FileKind::Directory,
-            MemberKind::Symlink => FileKind::Symlink,
-            MemberKind::CharacterDevice { major, minor } => FileKind::CharacterDevice { major, minor },
-            MemberKind::BlockDevice { major, minor } => FileKind::BlockDevice { major, minor },
-            MemberKind::Fifo => FileKind::Fifo,
+            MemberKind::File(kind) => kind,
+            MemberKind::Link => FileKind::Regular,
             MemberKind::Other(_) => return None,
         };
-        let is_absolute =
-            is_absolute(&member.path) || member.kind == MemberKind::Link && is_absolute(&member.link);
-        let (target, link) = match member.kind {
-            MemberKind::Symlink => (Some(member.link), None),
-            MemberKind::Link => (None, Some(of_entry(&member.link))),
+        let is_absolute = is_absolute(&member.path) || is_link && is_absolute(&member.link);
+        let (target, link) = match kind {
+            _ if is_link => (None, Some(of_entry(&member.link))),
+            FileKind::Symlink => (Some(member.link), None),
             _ => (None, None),
         };
         let size = target.as_ref().map_or(member.size, |target| u64::try_from(target.len()).unwrap_or(0));
-        let metadata = Metadata {
-            mode: member.mode,
-            uid: member.uid,
-            gid: member.gid,
-            modified: Some(member.modified),
-            accessed: member.accessed,
-            changed: member.changed,
-            created: member.created,
-            flags: member.flags.as_deref().map_or(Flags(0), flags_of_text),
-            project: None,
-            attributes: member.attributes,
-        };
         Some(Self {
             uname: member.uname,
             gname: member.gname,
@@ -172,7 +143,7 @@ impl Item {
             lost: member.lost,
             is_absolute,
             body: Body::Member(member.place.header),
-            ..Self::with_metadata(of_entry(&member.path), kind, metadata)
+            ..Self::with_metadata(of_entry(&member.path), kind, member.metadata)
         })
     }
 

@@ -9,12 +9,9 @@ use std::hash::{BuildHasher as _, Hash};
 use std::sync::OnceLock;
 
 use super::members::{self, Member, MemberKind};
-use crate::filesystem::{Attribute, FileKind, Timestamp};
+use crate::filesystem::{Attribute, FileKind, Flags, Timestamp};
 use crate::format::manifest::ManifestEntry;
 use crate::format::tar::{acl_text as acl, flags as fflags};
-
-/// Permission bits of a partition that is stored as a raw image.
-const IMAGE_MODE: u16 = 0o600;
 
 /// Names of the fields in messages.
 const NAMES: [&str; 17] = [
@@ -52,37 +49,34 @@ pub fn differences(member: &Member, entry: &ManifestEntry) -> Vec<&'static str> 
 
 impl Facts {
     pub(crate) fn of_member(member: &Member) -> Self {
-        let is_link = member.kind == MemberKind::Link;
-        let device = match member.kind {
-            MemberKind::CharacterDevice { major, minor } | MemberKind::BlockDevice { major, minor } => {
-                fact(&(major, minor))
-            }
+        let (kind, is_link) = match member.kind {
+            MemberKind::File(kind) => (Some(kind), false),
+            kind => (None, kind == MemberKind::Link),
+        };
+        let size = match kind {
+            Some(FileKind::Regular) => fact(&member.size),
+            Some(FileKind::Symlink) => fact(&len(&member.link)),
             _ => None,
         };
-        let size = match member.kind {
-            MemberKind::File => fact(&member.size),
-            MemberKind::Symlink => fact(&len(&member.link)),
-            _ => None,
-        };
-        let flags = member.flags.as_deref().and_then(|text| fact(&fflags::of_text(text).0));
+        let metadata = &member.metadata;
         let holes = member.runs.as_deref().map_or_else(Vec::new, |runs| holes_between(runs, member.size));
         Self([
             fact(plain(&member.path)),
-            fact(&member_type(member.kind)),
+            fact(&if is_link { b'h' } else { kind.map_or(b'?', letter) }),
             fact(&member.place.data),
             fact(&member.place.stored),
             size,
-            fact(&member.mode),
-            fact(&(member.uid, member.gid)),
-            time(Some(member.modified)),
-            time(member.accessed),
-            time(member.changed),
-            time(member.created),
-            (member.kind == MemberKind::Symlink).then_some(&member.link).and_then(fact),
+            fact(&metadata.mode),
+            fact(&(metadata.uid, metadata.gid)),
+            time(metadata.modified),
+            time(metadata.accessed),
+            time(metadata.changed),
+            time(metadata.created),
+            (kind == Some(FileKind::Symlink)).then_some(&member.link).and_then(fact),
             is_link.then(|| plain(&member.link)).and_then(fact),
-            device,
-            attributes(&member.attributes),
-            flags,
+            kind.and_then(FileKind::device).as_ref().and_then(fact),
+            attributes(&metadata.attributes),
+            flags(metadata.flags),
             fact(&holes),
         ])
     }
@@ -90,26 +84,25 @@ impl Facts {
     pub(crate) fn of_entry(entry: &ManifestEntry) -> Self {
         let is_image = entry.kind == FileKind::Image;
         let place = entry.place.as_ref();
-        let owner = entry.uid.zip(entry.gid);
+        let metadata = &entry.metadata;
         let start = is_image.then_some(Timestamp { seconds: 0, nanoseconds: 0 });
-        let flags = entry.flags.as_deref().and_then(|text| fact(&fflags::of_text(text).0));
         Self([
             fact(plain(&entry.path)),
-            fact(&entry_type(entry)),
+            fact(&if entry.link.is_some() { b'h' } else { letter(entry.kind) }),
             place.and_then(|place| fact(&place.data)),
             place.and_then(|place| fact(&place.stored)),
             entry.size.as_ref().and_then(fact),
-            entry.mode.or(is_image.then_some(IMAGE_MODE)).as_ref().and_then(fact),
-            owner.or(is_image.then_some((0, 0))).as_ref().and_then(fact),
-            time(entry.modified.or(start)),
-            time(entry.accessed),
-            time(entry.changed),
-            time(entry.created),
+            fact(&metadata.mode),
+            fact(&(metadata.uid, metadata.gid)),
+            time(metadata.modified.or(start)),
+            time(metadata.accessed),
+            time(metadata.changed),
+            time(metadata.created),
             entry.target.as_ref().and_then(fact),
             entry.link.as_deref().map(plain).and_then(fact),
             entry.kind.device().as_ref().and_then(fact),
-            attributes(&entry.attributes),
-            flags,
+            attributes(&metadata.attributes),
+            flags(metadata.flags),
             fact(&place.map_or_else(Vec::new, |place| merged(&place.holes))),
         ])
     }
@@ -140,22 +133,13 @@ fn time(time: Option<Timestamp>) -> Fact {
     time.and_then(|Timestamp { seconds, nanoseconds }| fact(&(seconds, nanoseconds)))
 }
 
-fn member_type(kind: MemberKind) -> u8 {
-    match kind {
-        MemberKind::File => b'f',
-        MemberKind::Directory => b'd',
-        MemberKind::Symlink => b'l',
-        MemberKind::Link => b'h',
-        MemberKind::CharacterDevice { .. } => b'c',
-        MemberKind::BlockDevice { .. } => b'b',
-        MemberKind::Fifo => b'p',
-        MemberKind::Other(_) => b'?',
-    }
+/// The flags that a tar has names for, where there are such.
+fn flags(flags: Flags) -> Fact {
+    Some(fflags::settable(flags).0).filter(|flags| *flags != 0).as_ref().and_then(fact)
 }
 
-fn entry_type(entry: &ManifestEntry) -> u8 {
-    match entry.kind {
-        _ if entry.link.is_some() => b'h',
+fn letter(kind: FileKind) -> u8 {
+    match kind {
         FileKind::Regular | FileKind::Image => b'f',
         FileKind::Directory => b'd',
         FileKind::Symlink => b'l',

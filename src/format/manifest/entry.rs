@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::escape::{bytes, hex_unless_text, text, unescaped, unhex};
 use super::{Name, line, wrong};
 use crate::error::{Error, Result};
-use crate::filesystem::{Attribute, FileKind, Inode, InodeId, Timestamp};
+use crate::filesystem::{Attribute, FileKind, Flags, Inode, InodeId, Metadata, Timestamp};
 use crate::format::digest::{Algorithm, Digest};
 use crate::format::tar::flags;
 use crate::hex;
@@ -47,34 +47,16 @@ pub struct ManifestEntry {
     pub path: Vec<u8>,
     /// What it is.
     pub kind: FileKind,
-    /// Permission bits; an image has none.
-    pub mode: Option<u16>,
-    /// Numeric owner.
-    pub uid: Option<u64>,
-    /// Numeric group.
-    pub gid: Option<u64>,
+    /// Owner, mode, times, attributes and the like. An image has none: 0600, and nobody's.
+    pub metadata: Metadata,
     /// Length of the content.
     pub size: Option<u64>,
-    /// Last change of the content.
-    pub modified: Option<Timestamp>,
-    /// Last read.
-    pub accessed: Option<Timestamp>,
-    /// Last change of the inode.
-    pub changed: Option<Timestamp>,
-    /// Creation.
-    pub created: Option<Timestamp>,
     /// The inode.
     pub inode: Option<InodeId>,
     /// Number of names.
     pub links: Option<u32>,
     /// Target of a symbolic link.
     pub target: Option<Vec<u8>>,
-    /// Inode flags as text.
-    pub flags: Option<String>,
-    /// The project that quota counts it for.
-    pub project: Option<u32>,
-    /// Extended attributes, sorted by name.
-    pub attributes: Vec<Attribute>,
     /// For a further name of an inode: the path of the first.
     pub link: Option<Vec<u8>>,
     /// Digest of the content.
@@ -93,6 +75,9 @@ impl ManifestEntry {
 
 /// The type under which the tail counts further names.
 const LINK: &str = "link";
+
+/// Permission bits of a raw image.
+const IMAGE_MODE: u16 = 0o600;
 
 /// Seconds and nanoseconds.
 type Time = (i64, u32);
@@ -303,20 +288,22 @@ impl TryFrom<EntryRecord> for ManifestEntry {
         Ok(Self {
             path: bytes(record.path, record.path_hex)?,
             kind,
-            mode: mode.map_err(|_| wrong("a mode that is not octal"))?,
-            uid: record.uid,
-            gid: record.gid,
+            metadata: Metadata {
+                mode: mode.map_err(|_| wrong("a mode that is not octal"))?.unwrap_or(IMAGE_MODE),
+                uid: record.uid.unwrap_or(0),
+                gid: record.gid.unwrap_or(0),
+                modified: record.mtime.map(time),
+                accessed: record.atime.map(time),
+                changed: record.ctime.map(time),
+                created: record.created.map(time),
+                flags: record.flags.as_deref().map_or(Flags(0), flags::of_full_text),
+                project: record.project,
+                attributes,
+            },
             size: record.size,
-            modified: record.mtime.map(time),
-            accessed: record.atime.map(time),
-            changed: record.ctime.map(time),
-            created: record.created.map(time),
             inode: record.inode.map(|number| InodeId { tree: record.tree.unwrap_or(0), number }),
             links: record.links,
             target: record.target.map(|target| bytes(target, record.target_hex)).transpose()?,
-            flags: record.flags,
-            project: record.project,
-            attributes,
             link: record.link.map(|link| bytes(link, record.link_hex)).transpose()?,
             content,
             place: record.place,

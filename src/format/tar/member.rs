@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use thiserror::Error;
 
-use super::acl;
 use super::header::{self, Header};
 use super::pax::{self, Global, Pair};
 use super::sparse::{self, Repeated, Runs};
-use crate::filesystem::{Attribute, Timestamp};
+use super::{acl, flags};
+use crate::filesystem::{Attribute, FileKind, Metadata, Timestamp};
 use crate::format::manifest::capped::ATTRIBUTES_MOST;
 use crate::printable::Printable;
 
@@ -39,30 +39,10 @@ pub(crate) enum Fault {
 /// What a member is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MemberKind {
-    /// A regular file, or something that tars call by letters of their own and that has content.
-    File,
-    /// A directory.
-    Directory,
-    /// A symbolic link.
-    Symlink,
+    /// A file. What tars call by letters of their own and has content is a regular one.
+    File(FileKind),
     /// A further name of a member before it.
     Link,
-    /// A character device, by its numbers.
-    CharacterDevice {
-        /// Major number.
-        major: u32,
-        /// Minor number.
-        minor: u32,
-    },
-    /// A block device, by its numbers.
-    BlockDevice {
-        /// Major number.
-        major: u32,
-        /// Minor number.
-        minor: u32,
-    },
-    /// A named pipe.
-    Fifo,
     /// Nothing that is extracted: a volume's label, a part of a file that began in another archive.
     Other(u8),
 }
@@ -85,34 +65,18 @@ pub struct Member {
     pub path: Vec<u8>,
     /// What it is.
     pub kind: MemberKind,
-    /// Permission bits, `0o7777` at most.
-    pub mode: u16,
-    /// Numeric owner.
-    pub uid: u64,
-    /// Numeric group.
-    pub gid: u64,
+    /// Owner, mode, times, attributes (ACLs among them) and the like.
+    pub metadata: Metadata,
     /// The owner's name; empty when none is told.
     pub uname: Vec<u8>,
     /// The group's name; empty when none is told.
     pub gname: Vec<u8>,
     /// Length of the content in bytes, holes included.
     pub size: u64,
-    /// Last change of the content.
-    pub modified: Timestamp,
-    /// Last read, where it is told.
-    pub accessed: Option<Timestamp>,
-    /// Last change of the inode, where it is told.
-    pub changed: Option<Timestamp>,
-    /// Creation, where it is told.
-    pub created: Option<Timestamp>,
     /// The target of a symbolic link, or the name of the member that this one is the same as.
     pub link: Vec<u8>,
-    /// Extended attributes, ACLs among them, sorted by name.
-    pub attributes: Vec<Attribute>,
     /// Keywords of what could not be understood and is lost: ACLs that name users without numbers.
     pub lost: Vec<String>,
-    /// Inode flags, as libarchive names them.
-    pub flags: Option<String>,
     /// Runs of data of a sparse file: position in the file, and length. What lies between them is zeros. `None` when it
     /// is all data.
     pub runs: Option<Vec<(u64, u64)>>,
@@ -204,20 +168,18 @@ impl Reading {
         let member = Member {
             path: name.unwrap_or(header.name),
             kind,
-            mode,
-            uid: header.uid,
-            gid: header.gid,
+            metadata: Metadata {
+                mode,
+                uid: header.uid,
+                gid: header.gid,
+                modified: Some(Timestamp { seconds: header.mtime, nanoseconds: 0 }),
+                ..Metadata::default()
+            },
             uname: header.uname,
             gname: header.gname,
             size: 0,
-            modified: Timestamp { seconds: header.mtime, nanoseconds: 0 },
-            accessed: None,
-            changed: None,
-            created: None,
             link: link.unwrap_or(header.link),
-            attributes: Vec::new(),
             lost: Vec::new(),
-            flags: None,
             runs: None,
             place: MemberPlace::default(),
         };
@@ -254,15 +216,17 @@ impl Reading {
             b"path" => member.path = value.to_vec(),
             b"linkpath" => member.link = value.to_vec(),
             b"size" => self.size = Some(number()?),
-            b"uid" => member.uid = number()?,
-            b"gid" => member.gid = number()?,
+            b"uid" => member.metadata.uid = number()?,
+            b"gid" => member.metadata.gid = number()?,
             b"uname" => member.uname = value.to_vec(),
             b"gname" => member.gname = value.to_vec(),
-            b"mtime" => member.modified = time()?,
-            b"atime" => member.accessed = Some(time()?),
-            b"ctime" => member.changed = Some(time()?),
-            b"LIBARCHIVE.creationtime" => member.created = Some(time()?),
-            b"SCHILY.fflags" => member.flags = Some(Printable(value).to_string()),
+            b"mtime" => member.metadata.modified = Some(time()?),
+            b"atime" => member.metadata.accessed = Some(time()?),
+            b"ctime" => member.metadata.changed = Some(time()?),
+            b"LIBARCHIVE.creationtime" => member.metadata.created = Some(time()?),
+            b"SCHILY.fflags" => {
+                member.metadata.flags = flags::of_text(&String::from_utf8_lossy(value));
+            }
             b"SCHILY.acl.access" => self.acl("system.posix_acl_access", keyword, value),
             b"SCHILY.acl.default" => self.acl("system.posix_acl_default", keyword, value),
             b"RHT.security.selinux" => {
@@ -294,17 +258,17 @@ impl Reading {
     fn finish(mut self, header_size: u64) -> Result<Described, Fault> {
         let mut member = self.member;
         let stored = match member.kind {
-            MemberKind::File | MemberKind::Other(_) => self.size.unwrap_or(header_size),
+            MemberKind::File(FileKind::Regular) | MemberKind::Other(_) => self.size.unwrap_or(header_size),
             // A link may have the content once more, but only pax says so for certain.
             MemberKind::Link => self.size.unwrap_or(0),
-            MemberKind::Directory if self.has_names => self.size.unwrap_or(header_size),
+            MemberKind::File(FileKind::Directory) if self.has_names => self.size.unwrap_or(header_size),
             // Others write the length of a directory's or a link's inode here, and nothing behind it.
             _ => 0,
         };
         member.path = self.sparse_name.take().unwrap_or(member.path);
-        if member.kind == MemberKind::File && member.path.ends_with(b"/") {
+        if member.kind == MemberKind::File(FileKind::Regular) && member.path.ends_with(b"/") {
             // The first tars had no kind for directories.
-            member.kind = MemberKind::Directory;
+            member.kind = MemberKind::File(FileKind::Directory);
         }
         while member.path.len() > 1 && member.path.ends_with(b"/") {
             member.path.pop();
@@ -313,7 +277,7 @@ impl Reading {
             return Err(Fault::NoName);
         }
         let attributes = self.attributes.into_iter().map(|(name, value)| Attribute { name, value });
-        member.attributes = attributes.collect();
+        member.metadata.attributes = attributes.collect();
         let size = self.sparse_size.unwrap_or(stored);
         member.size = if self.has_names { 0 } else { size };
         let map = match (self.sparse_list, self.has_version, self.sparse_size) {
@@ -328,18 +292,19 @@ impl Reading {
 
 fn kind(header: &Header) -> MemberKind {
     let Header { major, minor, .. } = *header;
-    match header.kind {
-        b'1' => MemberKind::Link,
-        b'2' => MemberKind::Symlink,
-        b'3' => MemberKind::CharacterDevice { major, minor },
-        b'4' => MemberKind::BlockDevice { major, minor },
-        // GNU's kind for directories in incremental archives has the names of what was in it as its content.
-        b'5' | b'D' => MemberKind::Directory,
-        b'6' => MemberKind::Fifo,
-        letter @ (b'M' | b'N' | b'V') => MemberKind::Other(letter),
-        // POSIX: what is not known is a regular file.
-        _ => MemberKind::File,
-    }
+    MemberKind::File(match header.kind {
+        b'1' => return MemberKind::Link,
+        b'2' => FileKind::Symlink,
+        b'3' => FileKind::CharacterDevice { major, minor },
+        b'4' => FileKind::BlockDevice { major, minor },
+        // GNU's kind for directories in incremental archives has the names of what was in it as its
+        // content.
+        b'5' | b'D' => FileKind::Directory,
+        b'6' => FileKind::Fifo,
+        letter @ (b'M' | b'N' | b'V') => return MemberKind::Other(letter),
+        // POSIX: unknown letters are regular files.
+        _ => FileKind::Regular,
+    })
 }
 
 /// An attribute's name, of which GNU tar escapes `%` and `=`.

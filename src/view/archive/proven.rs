@@ -6,7 +6,6 @@
 
 use super::Archive;
 use super::firsts::Firsts;
-use crate::archive::all_flags_of_text;
 use crate::archive::read::{Manifest, ManifestEntry, Member, Members, Record, TarStream, differences};
 use crate::error::{Error, Issue, Kind, Result};
 use crate::filesystem::{FileKind, Flags, Metadata};
@@ -200,14 +199,14 @@ impl Walk<'_> {
 impl Item {
     /// The same with what only a manifest tells.
     fn with(self, entry: ManifestEntry) -> Self {
-        let flags = entry.flags.as_deref().map_or(Flags(0), all_flags_of_text);
+        let told = entry.metadata;
         let is_image = self.kind == FileKind::Regular && entry.kind == crate::filesystem::FileKind::Image;
         Self {
             kind: if is_image { FileKind::Image } else { self.kind },
             metadata: Metadata {
-                created: self.metadata.created.or(entry.created),
-                flags: if self.metadata.flags == Flags(0) { flags } else { self.metadata.flags },
-                project: entry.project,
+                created: self.metadata.created.or(told.created),
+                flags: if self.metadata.flags == Flags(0) { told.flags } else { self.metadata.flags },
+                project: told.project,
                 ..self.metadata
             },
             inode: entry.inode,

@@ -6,6 +6,7 @@ use tar::{EntryType, Header};
 
 use super::*;
 use crate::archive::read::stream::InOneGo;
+use crate::filesystem::{FileKind, Flags};
 
 /// A member's header and content.
 fn member(header: &mut Header, content: &[u8]) -> Vec<u8> {
@@ -81,11 +82,16 @@ fn pax_records_take_the_place_of_the_headers_fields() {
     let found = all(&parts).unwrap();
     let [found] = found.as_slice() else { panic!("{found:?}") };
     assert_eq!(found.path, b"long/\xff/name");
-    assert_eq!((found.uid, found.size, found.mode), (4_294_967_294, 7, 0o644));
-    assert_eq!((found.modified.seconds, found.modified.nanoseconds), (-2, 500_000_000));
-    assert_eq!(found.created.unwrap().nanoseconds, 1);
-    let attributes: Vec<(&[u8], &[u8])> =
-        found.attributes.iter().map(|attribute| (&attribute.name[..], &attribute.value[..])).collect();
+    assert_eq!((found.metadata.uid, found.size, found.metadata.mode), (4_294_967_294, 7, 0o644));
+    let modified = found.metadata.modified.unwrap();
+    assert_eq!((modified.seconds, modified.nanoseconds), (-2, 500_000_000));
+    assert_eq!(found.metadata.created.unwrap().nanoseconds, 1);
+    let attributes: Vec<(&[u8], &[u8])> = found
+        .metadata
+        .attributes
+        .iter()
+        .map(|attribute| (&attribute.name[..], &attribute.value[..]))
+        .collect();
     assert_eq!(
         attributes,
         [
@@ -96,7 +102,7 @@ fn pax_records_take_the_place_of_the_headers_fields() {
     );
     // A user without a number can't be had back.
     assert_eq!(found.lost, ["SCHILY.acl.access"]);
-    assert_eq!(found.flags.as_deref(), Some("nodump"));
+    assert_eq!(found.metadata.flags, Flags(0x40));
     assert_eq!((found.place.header, found.place.data, found.place.stored), (0, 1536, 7));
 }
 
@@ -128,7 +134,7 @@ fn gnu_long_names_and_targets_are_those_of_the_next_member() {
     let found = all(&parts).unwrap();
     assert_eq!(
         (&found[0].path[..], &found[0].link[..], found[0].kind),
-        (&name[..], &target[..], MemberKind::Symlink)
+        (&name[..], &target[..], MemberKind::File(FileKind::Symlink))
     );
     assert_eq!(found[1].path, b"next");
 }
@@ -149,7 +155,10 @@ fn directories_links_and_devices_have_nothing_behind_them_whatever_their_size_sa
         end(),
     ];
     let kinds: Vec<MemberKind> = all(&parts).unwrap().into_iter().map(|member| member.kind).collect();
-    assert_eq!(kinds, [MemberKind::Directory, MemberKind::Link, MemberKind::Symlink, MemberKind::Fifo]);
+    let file = MemberKind::File;
+    let expected =
+        [file(FileKind::Directory), MemberKind::Link, file(FileKind::Symlink), file(FileKind::Fifo)];
+    assert_eq!(kinds, expected);
 }
 
 #[test]
@@ -157,7 +166,10 @@ fn the_first_tars_tell_a_directory_by_its_slash() {
     let mut header = Header::new_old();
     header.set_path("d/").unwrap();
     header.as_old_mut().linkflag = [0];
-    assert_eq!(all(&[member(&mut header, b""), end()]).unwrap()[0].kind, MemberKind::Directory);
+    assert_eq!(
+        all(&[member(&mut header, b""), end()]).unwrap()[0].kind,
+        MemberKind::File(FileKind::Directory)
+    );
 }
 
 #[test]
@@ -196,7 +208,7 @@ fn a_directory_of_an_incremental_archive_has_names_behind_its_header_and_is_a_di
         [member(&mut header, b"Yfile\0\0"), member(&mut ustar("d/file", EntryType::Regular), b"x"), end()];
     let found = all(&parts).unwrap();
     let kinds: Vec<_> = found.iter().map(|member| (member.kind, member.size)).collect();
-    assert_eq!(kinds, [(MemberKind::Directory, 0), (MemberKind::File, 1)]);
+    assert_eq!(kinds, [(MemberKind::File(FileKind::Directory), 0), (MemberKind::File(FileKind::Regular), 1)]);
 }
 
 #[test]
