@@ -7,16 +7,18 @@ mod destination;
 mod fault;
 pub mod keys;
 mod nearest;
-mod options;
 mod pattern;
 pub mod plan;
 mod quantity;
 mod report;
 mod rules;
+mod section;
 mod source;
+mod special;
 mod summary;
 mod table;
 mod value;
+mod values;
 
 use std::fs::{self, File};
 use std::io::Read as _;
@@ -26,7 +28,6 @@ use std::path::Path;
 use toml::de::DeTable;
 
 use self::fault::{Faults, Remarks, Text};
-use self::options::Wishes;
 use self::table::Table;
 use crate::config::plan::{Mail, Plan, Transport};
 use crate::error::{Error, Kind, Result};
@@ -134,17 +135,18 @@ pub fn check(text: &str, path: &Path) -> Result<Loaded> {
 /// The plan that the document comes to; `None` after a fault that leaves nothing to go on with.
 fn plan(document: &DeTable<'_>, remarks: &mut Remarks) -> Option<Plan> {
     let root = Table::open(&keys::ROOT, document, None, remarks);
-    let lvm_command = root
-        .get("lvm_command", remarks, value::command)
-        .map_or_else(|| vec!["lvm".to_owned()], |given| given.value);
+    let lvm_command = root.values(remarks).lvm_command.unwrap_or_else(|| vec!["lvm".to_owned()]);
     let destination = destination::read(&root, remarks);
     let retention = root
         .table(&keys::RETENTION, remarks)
-        .map(|table| destination::retention(&table, remarks))
+        .map(|table| table.values(remarks).retention)
         .unwrap_or_default();
-    let defaults =
-        root.table(&keys::DEFAULTS, remarks).map(|table| Wishes::read(&table, remarks)).unwrap_or_default();
-    defaults.check_level(remarks);
+    let defaults = root.table(&keys::DEFAULTS, remarks).map(|table| {
+        let options = table.values(remarks).options;
+        source::check_level(&table, &options.archive, remarks);
+        options
+    });
+    let defaults = defaults.unwrap_or_default();
     let report =
         root.table(&keys::REPORT, remarks).map(|table| report::read(&table, remarks)).unwrap_or_default();
     let verify = root.table(&keys::VERIFY, remarks).and_then(|table| destination::verify(&table, remarks));

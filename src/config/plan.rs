@@ -144,7 +144,7 @@ pub struct Report {
 }
 
 /// Mail.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Mail {
     /// Who it is from.
     pub from: String,
@@ -187,6 +187,12 @@ pub enum Transport {
         /// A file of certificates in PEM that the server's may be signed with, besides those that this host trusts.
         ca_file: Option<PathBuf>,
     },
+}
+
+impl Default for Transport {
+    fn default() -> Self {
+        Self::Sendmail { program: "/usr/sbin/sendmail".into() }
+    }
 }
 
 /// How a connection to a mail server is kept secret.

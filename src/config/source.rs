@@ -5,12 +5,14 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::DeValue;
 
+use crate::archive::Options;
 use crate::config::fault::{Remarks, Span};
-use crate::config::options::{OF_DEVICES, OF_SNAPSHOTS, Wishes, patterns};
-use crate::config::plan::{Source, What};
-use crate::config::table::{Given, Table};
-use crate::config::value::{self, Raw, Read};
-use crate::config::{destination, keys, pattern};
+use crate::config::keys;
+use crate::config::plan::{SnapshotOptions, Source, VolumeOptions, What};
+use crate::config::section::Sources;
+use crate::config::table::Table;
+use crate::config::value;
+use crate::config::values::Values;
 use crate::retention::Retention;
 use crate::snapshot::VolumeName;
 use crate::store::names::folder_of;
@@ -18,13 +20,10 @@ use crate::store::names::folder_of;
 /// What names a source; exactly one of them is there.
 const NAMING: [&str; 4] = ["group", "volume", "image", "device"];
 
-/// What patterns for volumes look like.
-const VOLUMES: &str = "[\"volume-*\"]";
-
 /// Reads all sources.
 pub(super) fn read(
     root: &Table<'_, '_>,
-    defaults: &Wishes,
+    defaults: &VolumeOptions,
     retention: &Retention,
     remarks: &mut Remarks,
 ) -> Vec<Source> {
@@ -73,7 +72,7 @@ pub(super) fn read(
 /// One source; `None` where it can't be said what it is.
 fn one(
     raw: &Spanned<DeValue<'_>>,
-    defaults: &Wishes,
+    defaults: &VolumeOptions,
     retention: &Retention,
     remarks: &mut Remarks,
 ) -> Option<Source> {
@@ -83,42 +82,64 @@ fn one(
         return None;
     };
     let table = Table::open(&keys::SOURCE, values, Some(raw.span()), remarks);
-    let wishes = Wishes::read(&table, remarks);
-    let own =
-        table.table(&keys::SOURCE_RETENTION, remarks).map(|table| destination::retention(&table, remarks));
-    let what = what(&table, remarks);
-    let (misplaced, why): (&[&str], _) = match what {
-        Some(What::Device(_)) => {
-            (&OF_SNAPSHOTS, "nothing takes a snapshot of an image or device; this is for group and volume")
+    // A level means something for its own compression alone.
+    let mut values = Values { options: defaults.clone(), ..Values::default() };
+    if table.raw("compression").is_some() {
+        values.options.archive.level = None;
+    }
+    table.fill(&mut values, remarks);
+    check_level(&table, &values.options.archive, remarks);
+    let mut options = values.options.clone();
+    let own = table.table(&keys::SOURCE_RETENTION, remarks).map(|table| table.values(remarks).retention);
+    let what = what(&table, values, remarks)?;
+    let (misplaced, why) = match what {
+        What::Device(_) => {
+            // There is no moment to freeze anything around.
+            options.snapshot = SnapshotOptions::default();
+            let why = "nothing takes a snapshot of an image or device; this is for group and volume";
+            (Sources::Volumes, why)
         }
-        Some(What::Group { .. } | What::Volume(_)) => (
-            &OF_DEVICES,
-            "the snapshot is of the volume alone, and a journal that is apart would be of a later moment; this is for image and device",
-        ),
-        None => (&[], ""),
+        What::Group { .. } | What::Volume(_) => {
+            // The journal on another device goes on.
+            options.archive.reading.journal = None;
+            let why = "the snapshot is of the volume alone, and a journal that is apart would be of a later \
+                       moment; this is for image and device";
+            (Sources::Devices, why)
+        }
     };
-    for name in misplaced {
-        if let Some(span) = table.key_span(name) {
-            remarks.fault(Some(span), format!("source.{name}: {why}"));
+    for key in keys::SOURCE.all().filter(|key| key.sources == misplaced) {
+        if let Some(span) = table.key_span(key.name) {
+            remarks.fault(Some(span), format!("source.{}: {why}", key.name));
         }
     }
-    let wishes = wishes.over(defaults);
-    wishes.check_level(remarks);
-    let what = what?;
-    let wishes = match what {
-        What::Device(_) => wishes.without_snapshot(),
-        What::Group { .. } | What::Volume(_) => wishes.with_snapshot(),
+    Some(Source { what, options, retention: own.unwrap_or_else(|| retention.clone()) })
+}
+
+/// Finds the fault of a level that the compression does not have.
+pub(super) fn check_level(table: &Table<'_, '_>, options: &Options, remarks: &mut Remarks) {
+    // An inherited level was checked where it stands, unless the compression is another one.
+    let (Some(place), Some(level)) = (table.place("level"), options.level) else { return };
+    let (name, path) = (options.compression.name(), table.path("level"));
+    let text = match options.compression.levels() {
+        None => format!("{path}: compression \"{name}\" has no levels: leave the key out"),
+        Some((least, most)) if !(least..=most).contains(&level) => {
+            format!("{path}: {name} has levels {least} to {most}, not {level}")
+        }
+        Some(_) => return,
     };
-    Some(Source { what, options: wishes.options(), retention: own.unwrap_or_else(|| retention.clone()) })
+    remarks.fault(Some(place), text);
 }
 
 /// What a source names.
-fn what(table: &Table<'_, '_>, remarks: &mut Remarks) -> Option<What> {
-    let include = table.get("include", remarks, |raw| patterns(raw, VOLUMES, pattern::volumes));
-    let exclude = table.get("exclude", remarks, |raw| patterns(raw, VOLUMES, pattern::volumes));
-    if let Some(given) = include.as_ref().filter(|given| given.value.is_empty()) {
+fn what(table: &Table<'_, '_>, values: Values, remarks: &mut Remarks) -> Option<What> {
+    let Values { group, include, exclude, volume, image, device, .. } = values;
+    if table
+        .raw("include")
+        .and_then(|raw| raw.get_ref().as_array())
+        .is_some_and(|patterns| patterns.is_empty())
+    {
         remarks.fault(
-            given.place(),
+            table.place("include"),
             "source.include: no pattern, so no volume: leave the key out, and all are archived",
         );
     }
@@ -144,10 +165,6 @@ fn what(table: &Table<'_, '_>, remarks: &mut Remarks) -> Option<What> {
             }
         }
     }
-    let group = table.get("group", remarks, group_name);
-    let volume = table.get("volume", remarks, volume_name);
-    let image = table.get("image", remarks, value::path);
-    let device = table.get("device", remarks, value::path);
     if table.raw("group").is_none() {
         for name in ["include", "exclude"] {
             let hint = if name == "exclude" { "; for files there is exclude_files" } else { "" };
@@ -158,43 +175,10 @@ fn what(table: &Table<'_, '_>, remarks: &mut Remarks) -> Option<What> {
             }
         }
     }
-    let plain = |given: Option<Given<Vec<String>>>| given.map(|given| given.value).unwrap_or_default();
     group
-        .map(|group| What::Group { group: group.value, include: plain(include), exclude: plain(exclude) })
-        .or_else(|| volume.map(|given| What::Volume(given.value)))
-        .or_else(|| image.or(device).map(|given| What::Device(given.value)))
-}
-
-fn group_name(raw: Raw<'_, '_>) -> Read<String> {
-    let name = value::text(raw)?;
-    match VolumeName::check_group(&name) {
-        Ok(()) => Ok(name),
-        Err(_) => {
-            let text = format!(
-                "expected the name of a volume group like \"cinder-volumes\", found {}",
-                value::quoted(&name)
-            );
-            Err(value::wrong(raw, text))
-        }
-    }
-}
-
-fn volume_name(raw: Raw<'_, '_>) -> Read<VolumeName> {
-    let text = value::text(raw)?;
-    let name = text.split_once('/').and_then(|(group, volume)| VolumeName::new(group, volume).ok());
-    if let Some(name) = name {
-        return Ok(name);
-    }
-    let hint = match text.strip_prefix("/dev/").filter(|name| name.matches('/').count() == 1) {
-        Some(name) => format!("; without /dev/ that is \"{name}\""),
-        None if text.contains(['*', '?', '[']) => "; several volumes are a group with include".to_owned(),
-        None => String::new(),
-    };
-    let text = format!(
-        "expected GROUP/VOLUME like \"cinder-volumes/volume-1\", found {}{hint}",
-        value::quoted(&text)
-    );
-    Err(value::wrong(raw, text))
+        .map(|group| What::Group { group, include, exclude })
+        .or_else(|| volume.map(What::Volume))
+        .or_else(|| image.or(device).map(What::Device))
 }
 
 /// The name of the folder of its archives; `None` for a group, whose volumes are known at the time of the run.

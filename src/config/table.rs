@@ -6,21 +6,8 @@ use toml::de::{DeTable, DeValue};
 use crate::config::fault::{Remarks, Span};
 use crate::config::keys::{Key, SECTIONS, Section};
 use crate::config::nearest::nearest;
-use crate::config::value::{Wrong, found};
-
-/// A value with its place.
-#[derive(Clone, Debug)]
-pub(super) struct Given<T> {
-    pub(super) value: T,
-    /// The value's own place.
-    pub(super) span: Span,
-}
-
-impl<T> Given<T> {
-    pub(super) fn place(&self) -> Option<Span> {
-        Some(self.span.clone())
-    }
-}
+use crate::config::value::found;
+use crate::config::values::Values;
 
 /// A table, with the keys that it may have.
 pub(super) struct Table<'a, 'i> {
@@ -74,36 +61,38 @@ impl<'a, 'i> Table<'a, 'i> {
         self.values.get(name)
     }
 
-    /// The value of a key, read by `read`; `None` where it is not there, or wrong, which is told.
-    pub(super) fn get<T>(
-        &self,
-        name: &'static str,
-        remarks: &mut Remarks,
-        read: impl FnOnce(&Spanned<DeValue<'i>>) -> Result<T, Wrong>,
-    ) -> Option<Given<T>> {
-        let raw = self.raw(name)?;
-        match read(raw) {
-            Ok(value) => Some(Given { value, span: raw.span() }),
-            Err(wrong) => {
-                remarks.fault(Some(wrong.span), format!("{}: {}", self.path(name), wrong.text));
-                None
-            }
-        }
+    /// The place of a key's value, where it is there.
+    pub(super) fn place(&self, name: &str) -> Option<Span> {
+        self.raw(name).map(Spanned::span)
     }
 
-    /// The same for a key that has to be there.
-    pub(super) fn require<T>(
-        &self,
-        name: &'static str,
-        remarks: &mut Remarks,
-        read: impl FnOnce(&Spanned<DeValue<'i>>) -> Result<T, Wrong>,
-    ) -> Option<Given<T>> {
-        if self.raw(name).is_none() && !self.has_unknown {
-            let key = self.section.all().find(|key| key.name == name);
-            let (takes, meaning) = key.map_or(("", ""), |Key { takes, meaning, .. }| (*takes, *meaning));
-            remarks.fault(self.span(), format!("{} is missing: {takes}, {meaning}", self.path(name)));
+    /// The values of all keys. A value that is wrong, and a required key that is missing, is a
+    /// fault.
+    pub(super) fn values(&self, remarks: &mut Remarks) -> Values {
+        let mut values = Values::default();
+        self.fill(&mut values, remarks);
+        values
+    }
+
+    /// The same, over values that are there already.
+    pub(super) fn fill(&self, values: &mut Values, remarks: &mut Remarks) {
+        for key in self.section.all() {
+            let Some(set) = key.set else { continue };
+            let Key { name, takes, default, meaning, .. } = key;
+            match self.raw(name) {
+                Some(raw) => {
+                    if let Err(wrong) = set(values, raw) {
+                        remarks.fault(Some(wrong.span), format!("{}: {}", self.path(name), wrong.text));
+                    }
+                }
+                // The unknown key may be the one that seems to be missing.
+                None if *default == "required" && !self.has_unknown => {
+                    let path = self.path(name);
+                    remarks.fault(self.span(), format!("{path} is missing: {takes}, {meaning}"));
+                }
+                None => {}
+            }
         }
-        self.get(name, remarks, read)
     }
 
     /// The table within this one that `section` describes.
