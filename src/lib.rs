@@ -10,7 +10,13 @@
 //! ```
 //!
 //! Each of these is a module, and uses only those to its left.
+//!
+//! Without default features this is the library up to `volume`: disks, volumes, filesystems and the
+//! walk. The feature `luks` adds encrypted volumes, `archive` all that has to do with archives, and
+//! `cli`, the default, the program.
 #![deny(unsafe_code, missing_docs)]
+// Some helpers of a layer serve a layer that this build leaves out.
+#![cfg_attr(not(feature = "cli"), allow(dead_code, unused_imports))]
 #![cfg_attr(
     not(test),
     deny(
@@ -29,31 +35,46 @@
     )
 )]
 
+#[cfg(feature = "archive")]
 pub mod archive;
+#[cfg(feature = "archive")]
 pub mod calendar;
+#[cfg(feature = "cli")]
 pub mod cli;
+#[cfg(feature = "cli")]
 pub mod config;
 pub mod device;
 pub mod error;
+#[cfg(feature = "archive")]
 pub mod extract;
 mod fields;
 pub mod filesystem;
+#[cfg(feature = "archive")]
 pub mod format;
 mod hex;
+#[cfg(feature = "cli")]
 pub mod job;
 pub mod partition;
 pub mod printable;
+#[cfg(feature = "cli")]
 pub mod report;
+#[cfg(feature = "archive")]
 pub mod restore;
+#[cfg(feature = "cli")]
 pub mod retention;
+#[cfg(feature = "archive")]
 pub mod sandbox;
+#[cfg(feature = "archive")]
 pub mod snapshot;
+#[cfg(feature = "archive")]
 pub mod store;
 pub mod temporary;
 pub mod tree;
 pub mod units;
+#[cfg(feature = "archive")]
 pub mod view;
 pub mod volume;
+#[cfg(feature = "cli")]
 pub mod worker;
 
 pub use error::{Error, Issue, Kind, Result};

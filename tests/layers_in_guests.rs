@@ -74,7 +74,7 @@ impl Set {
         let members: Vec<Member> = members.collect();
         let mut volumes = BTreeMap::new();
         let mut warnings = Vec::new();
-        for layer in &LAYERS {
+        for layer in LAYERS {
             let of_layer: Vec<Member> = members
                 .iter()
                 .filter(|member| layer.names.contains(&member.signature.name))

@@ -56,7 +56,7 @@ impl<'a> Assembly<'a> {
 
     /// The next layer that has members, and all of them that are there so far.
     fn next(&mut self) -> Option<(&'static Layer, Vec<usize>)> {
-        for layer in &LAYERS {
+        for layer in LAYERS {
             let mut indices = Vec::new();
             for (index, node) in self.nodes.iter_mut().enumerate() {
                 let volume = &mut node.volume;

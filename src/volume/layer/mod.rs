@@ -5,6 +5,7 @@
 //! again, as long as one of them has members that it was not given yet: so layers nest in any
 //! order. Each device is built over devices that were there before it, so no cycle can come about.
 
+#[cfg(feature = "luks")]
 mod luks;
 mod lvm;
 mod mapped;
@@ -39,8 +40,9 @@ pub struct Layer {
 
 /// The layers, a row each. An earlier row is asked first, so that groups and arrays see members
 /// that an earlier layer holds.
-pub const LAYERS: [Layer; 4] = [
+pub const LAYERS: &[Layer] = &[
     Layer { names: &[super::UNKNOWN], open: partitions::open },
+    #[cfg(feature = "luks")]
     Layer { names: &["crypto_LUKS"], open: luks::open },
     Layer { names: &["linux_raid_member"], open: md::open },
     Layer { names: &["LVM2_member"], open: lvm::open },
