@@ -231,6 +231,12 @@ overwrite() { # GROUP/VOLUME FROM COUNT: some MiB of an origin, where no filesys
     dd if=/dev/urandom of="/dev/$1" bs=1M seek="$2" count="$3" oflag=direct conv=notrunc status=none
 }
 
+host_sees_no_guest() { # no group of a guest, whose disk lies on a volume or on a snapshot of it
+    local groups
+    groups=$(vgs --noheadings -o vg_name | tr -d ' ' | sort | tr '\n' ' ')
+    [ "$groups" = "cinder-volumes slow " ] || fail "the host's LVM sees the groups $groups"
+}
+
 # --- After a case ----------------------------------------------------------------------------------------------------
 
 tidy() { # takes away what a case left; that it left something is its fault

@@ -1,5 +1,7 @@
 //! The checksum of LVM2: CRC-32 with a start of its own, and without the final inversion.
 
+use std::sync::LazyLock;
+
 /// `INITIAL_CRC`.
 const START: u32 = 0xf597_a6cf;
 /// The polynomial of CRC-32, reflected.
@@ -7,10 +9,10 @@ const POLYNOMIAL: u32 = 0xedb8_8320;
 
 /// The checksum of `parts`, one behind the other.
 pub(super) fn of(parts: &[&[u8]]) -> u32 {
-    let table = table();
+    static TABLE: LazyLock<[u32; 256]> = LazyLock::new(table);
     parts.iter().copied().flatten().fold(START, |crc, byte| {
         let [low, ..] = crc.to_le_bytes();
-        let entry = table.get(usize::from(low ^ byte)).copied().unwrap_or_default();
+        let entry = TABLE.get(usize::from(low ^ byte)).copied().unwrap_or_default();
         (crc >> 8) ^ entry
     })
 }
