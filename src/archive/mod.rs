@@ -15,6 +15,7 @@ mod verify;
 mod write;
 
 pub use crate::format::codec::{Compression, FrameLengths};
+pub(crate) use crate::format::digest::holes_count;
 pub use crate::format::digest::{Algorithm, Digest, Hasher};
 pub use crate::format::manifest;
 pub use crate::format::manifest::kind_name;
@@ -22,7 +23,6 @@ pub use crate::format::tar::flags::{
     full_text as flags_text, named as named_flags, settable as settable_flags,
 };
 pub use crate::format::tar::form::Form;
-pub(crate) use crate::format::tar::map::holes_count;
 pub use clock::{clock, fixed as fixed_time, now};
 pub use host::host_name;
 pub use observer::{Nobody, Observer};

@@ -1,5 +1,6 @@
 //! Digests: of the whole archive, and of each file in it. One adapter for the three crates.
 
+use std::convert::Infallible;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -59,6 +60,31 @@ impl Algorithm {
     }
 }
 
+/// Holes count in a digest when they are no longer than the data, and this many bytes. Otherwise a
+/// file of a few blocks that claims to be terabytes long would keep a core busy for hours.
+const HOLES_FREE: u64 = 64 << 10;
+
+/// Whether holes count in the digest of a file with this many bytes of data. The rule stands here
+/// alone.
+pub(crate) fn holes_count(data_bytes: u64, size_bytes: u64) -> bool {
+    size_bytes.saturating_sub(data_bytes) <= data_bytes.saturating_add(HOLES_FREE)
+}
+
+/// Gives `len_bytes` zeros to `take`, piece by piece.
+pub(crate) fn zeros<E>(
+    len_bytes: u64,
+    mut take: impl FnMut(&[u8]) -> std::result::Result<(), E>,
+) -> std::result::Result<(), E> {
+    const ZEROS: &[u8] = &[0; 64 << 10];
+    let mut rest = len_bytes;
+    while rest > 0 {
+        let len = usize::try_from(rest).unwrap_or(usize::MAX).min(ZEROS.len());
+        take(ZEROS.get(..len).unwrap_or_default())?;
+        rest = rest.saturating_sub(u64::try_from(len).unwrap_or(rest));
+    }
+    Ok(())
+}
+
 /// A digest that is being computed; it may be passed from one thread to the next.
 pub enum Hasher {
     /// SHA-1.
@@ -83,13 +109,11 @@ impl Hasher {
 
     /// Goes on with `len_bytes` zeros.
     pub fn update_zeros(&mut self, len_bytes: u64) {
-        const ZEROS: &[u8] = &[0; 64 << 10];
-        let mut rest = len_bytes;
-        while rest > 0 {
-            let len = usize::try_from(rest).unwrap_or(usize::MAX).min(ZEROS.len());
-            self.update(ZEROS.get(..len).unwrap_or_default());
-            rest = rest.saturating_sub(u64::try_from(len).unwrap_or(rest));
-        }
+        let all: std::result::Result<(), Infallible> = zeros(len_bytes, |piece| {
+            self.update(piece);
+            Ok(())
+        });
+        let Ok(()) = all;
     }
 
     /// The digest.

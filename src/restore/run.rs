@@ -19,6 +19,7 @@ use crate::error::{Error, Kind, Result};
 use crate::filesystem::FileKind;
 use crate::filesystem::ext::Geometry;
 use crate::filesystem::ext::writer::{self, Veil};
+use crate::format::digest::zeros;
 use crate::printable::Printable;
 use crate::temporary::scratch;
 use crate::units::{ByteRange, Bytes};
@@ -28,8 +29,8 @@ use crate::view::{Check, Item, Place};
 const SUPERBLOCK_AT: u64 = 1024;
 const SUPERBLOCK_LEN: usize = 1024;
 
-/// Bytes of zeros that are written at once.
-const ZEROS: &[u8] = &[0; 256 << 10];
+/// Bytes that are copied at once.
+const PIECE_LEN: usize = 256 << 10;
 
 /// Bytes of a hole that are written before somebody is asked whether to stop.
 const HOLE_BYTES: u64 = 16 << 20;
@@ -93,10 +94,10 @@ fn format_elsewhere(target: &TargetFile, range: ByteRange, geometry: &Geometry) 
         writer::zeros(&made)?.into_iter().try_for_each(|range| zero(window.as_ref(), range))?;
     }
     let veiled = Veil::over(Arc::clone(&window), &read_vec(made.as_ref(), SUPERBLOCK_AT, SUPERBLOCK_LEN)?)?;
-    let mut buffer = vec![0; ZEROS.len()];
+    let mut buffer = vec![0; PIECE_LEN];
     let mut at = 0;
     while let Some(data) = made.next_data(at) {
-        let len = usize::try_from(data.len()).unwrap_or(usize::MAX).min(ZEROS.len());
+        let len = usize::try_from(data.len()).unwrap_or(usize::MAX).min(PIECE_LEN);
         let piece = buffer.get_mut(..len).unwrap_or_default();
         made.read_at(data.start(), piece)?;
         veiled.write_all_at(data.start(), piece)?;
@@ -136,12 +137,11 @@ fn clear(plan: &Plan, target: &TargetFile) -> Result<()> {
 
 fn zero(device: &dyn WriteAt, range: ByteRange) -> Result<()> {
     let mut at = range.start();
-    while at < range.end() {
-        let len = usize::try_from(range.end().saturating_sub(at)).unwrap_or(usize::MAX).min(ZEROS.len());
-        device.write_all_at(at, ZEROS.get(..len).unwrap_or_default())?;
-        at = at.saturating_add(u64::try_from(len).unwrap_or(u64::MAX));
-    }
-    Ok(())
+    zeros(range.len(), |piece| {
+        device.write_all_at(at, piece)?;
+        at = at.saturating_add(u64::try_from(piece.len()).unwrap_or(u64::MAX));
+        Ok(())
+    })
 }
 
 /// Writes all of a plan onto a target on which its filesystems are made.

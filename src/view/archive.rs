@@ -11,11 +11,12 @@ use super::data::pieces;
 use super::issues::Issues;
 use super::item::{Body, Item};
 use super::name::{clean, depth_below, goes_up, is_below, of_entry, parent};
-use super::{AtHand, Budget, Check, Data, Each, EachWith, Place, Take, TakeAt, missing, no_content, zeros};
+use super::{AtHand, Budget, Check, Data, Each, EachWith, Place, Take, TakeAt, missing, no_content};
 use crate::archive::read::{Container, End, Manifest, Member, Members, Record, TarStream};
 use crate::archive::{Compression, is_embedded_manifest};
 use crate::error::{Error, Issue, Kind, Result};
 use crate::filesystem::FileKind;
+use crate::format::digest::zeros;
 use crate::printable::Printable;
 use crate::units::ByteRange;
 
@@ -341,11 +342,11 @@ impl Place for Archive {
         let mut end = 0;
         data.read(range, &mut |at, bytes| {
             check.update(at, bytes);
-            zeros(at.saturating_sub(end), take)?;
+            zeros(at.saturating_sub(end), &mut *take)?;
             end = at.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
             take(bytes)
         })?;
-        zeros(data.size_bytes().saturating_sub(end), take)?;
+        zeros(data.size_bytes().saturating_sub(end), &mut *take)?;
         if check.agrees() {
             return Ok(());
         }

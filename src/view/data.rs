@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use super::{AtHand, Take, TakeAt, zeros};
+use super::{AtHand, Take, TakeAt};
 use crate::archive::read::{Container, TarStream as _};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::filesystem::{Decoder, Extent, Filesystem, Stored, Unit};
+use crate::format::digest::zeros;
 use crate::units::ByteRange;
 
 /// Bytes that are read at once.
@@ -175,11 +176,11 @@ impl Data {
     pub fn read_all(&self, range: ByteRange, take: &mut Take<'_>) -> Result<()> {
         let mut at = range.start();
         self.read(range, &mut |position, bytes| {
-            zeros(position.saturating_sub(at), take)?;
+            zeros(position.saturating_sub(at), &mut *take)?;
             at = position.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
             take(bytes)
         })?;
-        zeros(range.end().min(self.size_bytes).saturating_sub(at), take)
+        zeros(range.end().min(self.size_bytes).saturating_sub(at), &mut *take)
     }
 }
 

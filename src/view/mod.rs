@@ -127,15 +127,3 @@ fn missing(path: &[u8]) -> Error {
 fn no_content(path: &[u8]) -> Error {
     Error::new(Kind::Usage, format!("{} is no regular file", Printable(path)))
 }
-
-/// Gives `len_bytes` zeros.
-fn zeros(len_bytes: u64, take: &mut Take<'_>) -> Result<()> {
-    const ZEROS: &[u8] = &[0; 64 << 10];
-    let mut rest = len_bytes;
-    while rest > 0 {
-        let len = usize::try_from(rest).unwrap_or(usize::MAX).min(ZEROS.len());
-        take(ZEROS.get(..len).unwrap_or_default())?;
-        rest = rest.saturating_sub(u64::try_from(len).unwrap_or(rest));
-    }
-    Ok(())
-}

@@ -8,20 +8,8 @@ use super::members;
 use super::stream::{InFrames, InOneGo, TarStream};
 use crate::device::{Device, Reader, read_vec};
 use crate::error::{Error, Kind, Result};
-use crate::format::codec::Compression;
-use crate::format::codec::Frames;
-use crate::format::codec::Gunzip;
-use crate::format::codec::gzip_table;
-use crate::format::codec::seek_table;
+use crate::format::codec::{Compression, Frames};
 use crate::units::ByteRange;
-
-/// First bytes of a zstd frame, and of one that is passed over but for its lowest digit (RFC 8878, section 3.1).
-const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
-const SKIPPABLE_MAGIC: u32 = 0x184d_2a50;
-const GZIP_MAGIC: [u8; 3] = [0x1f, 0x8b, 0x08];
-
-/// Largest window of a zstd stream, as the logarithm of its bytes: 128 MiB, as `zstd` has it without `--long`.
-const WINDOW_LOG_MOST: u32 = 27;
 
 /// Bytes that are read from the archive at once.
 const READ_LEN: usize = 1 << 20;
@@ -48,21 +36,13 @@ impl Container {
             let message = "is no archive that is known: neither zstd, nor gzip, nor a tar";
             return Err(Error::new(Kind::Unrecognised, message));
         };
-        let plain = (compression == Compression::None).then(|| Frames::plain(device.len_bytes())).flatten();
-        let mut packed = Self { device, compression, frames: None, table_fault: None }.with(plain);
-        let table = match compression {
-            Compression::Zstd => Some(seek_table::read(packed.device.as_ref())),
-            Compression::Gzip => Some(gzip_table::read::read(packed.device.as_ref())),
-            Compression::None => None,
-        };
-        if let Some(table) = table {
-            match table {
-                Ok(frames) => packed = packed.with(frames),
-                Err(error) if error.kind() == Kind::Read => return Err(error),
-                // Sound, but of frames too long to be unpacked at once: then it is read from the front.
-                Err(error) if error.kind() == Kind::Limit => {}
-                Err(error) => packed.table_fault = Some(Arc::new(error)),
-            }
+        let mut packed = Self { device, compression, frames: None, table_fault: None };
+        match compression.frames(packed.device.as_ref()) {
+            Ok(frames) => packed = packed.with(frames),
+            Err(error) if error.kind() == Kind::Read => return Err(error),
+            // Sound, but of frames too long to be unpacked at once: then it is read from the front.
+            Err(error) if error.kind() == Kind::Limit => {}
+            Err(error) => packed.table_fault = Some(Arc::new(error)),
         }
         Ok(packed)
     }
@@ -75,12 +55,7 @@ impl Container {
     pub fn recognise(device: &Device) -> Result<Option<Compression>> {
         let len = usize::try_from(device.len_bytes()).unwrap_or(usize::MAX).min(members::BLOCK_LEN);
         let head = read_vec(device.as_ref(), 0, len)?;
-        let is_skippable = |magic: &[u8; 4]| u32::from_le_bytes(*magic) & 0xffff_fff0 == SKIPPABLE_MAGIC;
-        Ok(match head.first_chunk::<4>() {
-            Some(magic) if *magic == ZSTD_MAGIC || is_skippable(magic) => Some(Compression::Zstd),
-            _ if head.starts_with(&GZIP_MAGIC) => Some(Compression::Gzip),
-            _ => members::is_tar(&head).then_some(Compression::None),
-        })
+        Ok(Compression::of_head(&head))
     }
 
     /// Gives the frames that the manifest tells, where the archive has no table of its own.
@@ -169,16 +144,7 @@ impl Container {
     /// The same, with another reader of the same file.
     pub(crate) fn reader_of(&self, file: impl Read + Send + 'static) -> Result<Box<dyn Read + Send>> {
         let file = BufReader::with_capacity(READ_LEN, file);
-        Ok(match self.compression {
-            Compression::None => Box::new(file),
-            Compression::Gzip => Box::new(Gunzip::new(file)),
-            Compression::Zstd => {
-                let decoder = zstd::stream::read::Decoder::with_buffer(file);
-                let mut decoder = decoder.map_err(|source| Error::new(Kind::System, source))?;
-                decoder.window_log_max(WINDOW_LOG_MOST).map_err(|source| Error::new(Kind::System, source))?;
-                Box::new(decoder)
-            }
-        })
+        self.compression.reader(Box::new(file))
     }
 
     /// Gives a range of the tar stream to `take`, piece by piece, in order.

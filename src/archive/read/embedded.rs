@@ -11,8 +11,7 @@ use super::members::{self, BLOCK_LEN, Plain};
 use crate::archive::write::embedded::is_member;
 use crate::device::{Device, ReadAt, Window, read_vec};
 use crate::error::{Error, Kind, Result};
-use crate::format::codec::Compression;
-use crate::format::codec::seek_table;
+use crate::format::codec::{Compression, whole_bytes};
 use crate::format::manifest::{self, Ends};
 use crate::units::ByteRange;
 
@@ -50,7 +49,7 @@ pub(super) fn find(packed: &Container) -> Result<Option<Embedded>> {
         return Ok(None);
     };
     // Most archives end with something else, whatever that looks like.
-    let Ok(Some(len)) = seek_table::whole_bytes(before.as_ref()) else { return Ok(None) };
+    let Ok(Some(len)) = whole_bytes(before.as_ref()) else { return Ok(None) };
     let Some(data) = end.checked_sub(len) else { return Ok(None) };
     let Some(header_at) = data.checked_sub(BLOCK).filter(|at| at.is_multiple_of(BLOCK)) else {
         return Ok(None);

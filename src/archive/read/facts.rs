@@ -8,10 +8,10 @@ use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher as _, Hash};
 use std::sync::OnceLock;
 
-use super::members::{self, Member, MemberKind};
+use super::members::{Member, MemberKind};
 use crate::filesystem::{Attribute, FileKind, Flags, Timestamp};
 use crate::format::manifest::ManifestEntry;
-use crate::format::tar::{acl_text as acl, flags as fflags};
+use crate::format::tar::{acl, flags as fflags};
 
 /// Names of the fields in messages.
 const NAMES: [&str; 17] = [
@@ -155,7 +155,7 @@ fn letter(kind: FileKind) -> u8 {
 fn attributes(attributes: &[Attribute]) -> Fact {
     let value = |attribute: &Attribute| match attribute.name.as_slice() {
         b"system.posix_acl_access" | b"system.posix_acl_default" => {
-            acl::text(&attribute.value).and_then(|text| members::acl_value(text.as_bytes()))
+            acl::text(&attribute.value).and_then(|text| acl::value(text.as_bytes()))
         }
         _ => None,
     };
@@ -205,7 +205,7 @@ mod tests {
     #[test]
     fn the_order_of_an_acl_is_no_difference_and_a_changed_entry_is() {
         let acl = |text: &str| {
-            let value = members::acl_value(text.as_bytes()).unwrap();
+            let value = acl::value(text.as_bytes()).unwrap();
             vec![Attribute { name: b"system.posix_acl_access".to_vec(), value }]
         };
         let mut turned = acl("user::rwx,group::r-x,other::---");

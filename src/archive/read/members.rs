@@ -12,7 +12,6 @@ use crate::format::tar::member::{Before, Described, Fault, Map};
 use crate::format::tar::pax::Global;
 use crate::format::tar::{header, member, pax, sparse};
 
-pub(super) use crate::format::tar::acl::value as acl_value;
 pub(super) use crate::format::tar::header::{BLOCK_LEN, is_tar};
 pub use crate::format::tar::member::{Member, MemberKind, MemberPlace};
 

@@ -11,13 +11,10 @@ use crate::archive::read::manifest::Records;
 use crate::error::Result;
 use crate::filesystem::FileKind;
 use crate::format::codec::Span;
-use crate::format::digest::{Algorithm, Hasher};
+use crate::format::digest::{Algorithm, Hasher, holes_count};
 use crate::format::manifest::{ManifestEntry, Record};
 use crate::printable::Printable;
 use crate::units::ByteRange;
-
-/// Holes count in a digest when they are no longer than the data, and this many bytes: as they are written.
-const HOLES_FREE: u64 = 64 << 10;
 
 /// Length of a header in a tar, and what it is aligned to.
 const BLOCK: u64 = 512;
@@ -327,7 +324,7 @@ fn pieces(data: u64, stored: u64, holes: &[(u64, u64)]) -> Option<Vec<Piece>> {
         file = start.checked_add(*len)?;
         in_holes = in_holes.checked_add(*len)?;
     }
-    if in_holes > stored.saturating_add(HOLES_FREE) {
+    if !holes_count(stored, stored.saturating_add(in_holes)) {
         return None;
     }
     if taken < stored {

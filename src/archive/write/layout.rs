@@ -11,7 +11,7 @@ use crate::filesystem::{Content, Extent, FileKind, Stored as Kept};
 use crate::format::manifest::{EntryRecord, Place};
 use crate::format::tar::encode::{self, BLOCK, Stored};
 use crate::format::tar::form::Form;
-use crate::format::tar::map as sparse;
+use crate::format::tar::sparse;
 use crate::tree::{Body, Entry};
 
 /// A piece of the tar stream, or what a digest takes for one.

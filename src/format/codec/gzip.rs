@@ -4,18 +4,35 @@
 //!
 //! `gzip -d` reads members that follow each other as one stream (RFC 1952, section 2.2).
 
+use std::io::{self, BufRead, Read};
+
+use flate2::bufread::GzDecoder;
 use libdeflater::{CompressionLvl, Compressor};
 
-use super::{Description, Encoder};
+use super::{Codec, Decoder, Encoder, gzip_table};
 use crate::error::{Error, Kind, Result};
 
 /// libdeflate compresses whole buffers, and its window is 32 KiB: larger members gain nothing.
-pub(crate) const DESCRIPTION: Description = Description {
+pub(super) const CODEC: Codec = Codec {
     name: "gzip",
     endings: &[".tar.gz", ".tgz"],
-    frame_bytes: 1 << 20,
+    alone: Some(".gz"),
+    frame_bytes: FRAME_BYTES,
     levels: Some((1, 6, 12)),
+    begins: |head| head.starts_with(&MAGIC),
+    encoder,
+    decoder: || Ok(Box::new(Member)),
+    reader: |file| Ok(Box::new(Gunzip::new(file))),
+    trailer: |frames, has_manifest| match has_manifest {
+        true => gzip_table::table(frames, FRAME_BYTES),
+        // Without its own manifest, the one beside the archive has the frames.
+        false => Vec::new(),
+    },
+    frames: gzip_table::read,
 };
+
+const FRAME_BYTES: u32 = 1 << 20;
+const MAGIC: [u8; 3] = [0x1f, 0x8b, 0x08];
 
 /// Bytes of a sample, and of the stretch that it stands for: one in sixteen bytes is tried, as long as none of them gets smaller.
 const SAMPLE_LEN: usize = 4 << 10;
@@ -30,7 +47,7 @@ struct Gzip {
     sample: Vec<u8>,
 }
 
-pub(crate) fn encoder(level: i32) -> Result<Box<dyn Encoder>> {
+fn encoder(level: i32) -> Result<Box<dyn Encoder>> {
     let compressor = |level: i32| {
         let no_level = |_| Error::new(Kind::Usage, format!("no gzip level {level}"));
         CompressionLvl::new(level).map(Compressor::new).map_err(no_level)
@@ -69,9 +86,108 @@ impl Encoder for Gzip {
     }
 }
 
+/// Decodes frames: each is one member.
+struct Member;
+
+impl Decoder for Member {
+    fn decode(&mut self, packed: &[u8], raw: &mut Vec<u8>, raw_len: usize) -> Result<usize> {
+        raw.clear();
+        let mut decoder = GzDecoder::new(packed);
+        // One byte more than it should hold tells that it holds more.
+        let most = u64::try_from(raw_len).unwrap_or(u64::MAX).saturating_add(1);
+        decoder.by_ref().take(most).read_to_end(raw).map_err(|error| {
+            Error::corrupt(format!("the data are no sound gzip member, or its CRC differs: {error}"))
+        })?;
+        if raw.len() > raw_len {
+            return Err(Error::corrupt("the gzip member holds more than it should"));
+        }
+        match decoder.into_inner().len() {
+            0 => Ok(raw.len()),
+            behind => {
+                let message = format!("behind the gzip member of the frame are {behind} bytes more");
+                Err(Error::corrupt(message))
+            }
+        }
+    }
+}
+
+/// The part that is unpacked at the moment.
+enum State<R> {
+    Member(Box<GzDecoder<R>>),
+    /// All of the file was read and checked.
+    Ended,
+    /// An error was given: what lies behind it can't be told.
+    Failed,
+}
+
+/// A gzip file from front to back: all of its members, each held against its own checksum and
+/// length.
+///
+/// RFC 1952, section 2.2: a file is a series of members. Zeros may follow the last one, as on a
+/// tape; `gzip -d` ignores those alone. Anything else behind a member is damage: it may be a member
+/// whose first bytes changed.
+struct Gunzip<R>(State<R>);
+
+impl<R: BufRead> Gunzip<R> {
+    fn new(file: R) -> Self {
+        Self(State::Member(Box::new(GzDecoder::new(file))))
+    }
+}
+
+impl<R: BufRead> Read for Gunzip<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        loop {
+            let mut decoder = match std::mem::replace(&mut self.0, State::Failed) {
+                State::Member(decoder) => decoder,
+                State::Ended => {
+                    self.0 = State::Ended;
+                    return Ok(0);
+                }
+                State::Failed => return Err(io::Error::other("the gzip stream is damaged before")),
+            };
+            match decoder.read(buffer) {
+                Ok(0) => self.0 = next(decoder.into_inner())?,
+                Ok(len) => {
+                    self.0 = State::Member(decoder);
+                    return Ok(len);
+                }
+                Err(error) => {
+                    if error.kind() == io::ErrorKind::Interrupted {
+                        self.0 = State::Member(decoder);
+                    }
+                    return Err(error);
+                }
+            }
+        }
+    }
+}
+
+/// Looks at the bytes behind a member whose checksum and length were right.
+fn next<R: BufRead>(mut file: R) -> io::Result<State<R>> {
+    match file.fill_buf()?.first() {
+        None => return Ok(State::Ended),
+        Some(0) => {}
+        Some(_) => return Ok(State::Member(Box::new(GzDecoder::new(file)))),
+    }
+    loop {
+        let zeros = file.fill_buf()?;
+        if zeros.iter().any(|byte| *byte != 0) {
+            let message = "there is something behind the last gzip member that is no member";
+            return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+        }
+        match zeros.len() {
+            0 => return Ok(State::Ended),
+            len => file.consume(len),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::io::Read as _;
+    use std::io::{BufReader, Write as _};
 
     use super::*;
 
@@ -112,5 +228,72 @@ mod tests {
         };
         assert!(stored(&mut encoder, &noise) && !stored(&mut encoder, &half));
         assert!(!stored(&mut encoder, &text[..100]));
+    }
+
+    fn member(content: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        encoder.write_all(content).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn unpacked(file: &[u8]) -> io::Result<Vec<u8>> {
+        let mut content = Vec::new();
+        // A buffer of three bytes: each part of a header and a trailer comes in pieces.
+        Gunzip::new(BufReader::with_capacity(3, file)).read_to_end(&mut content).map(|_| content)
+    }
+
+    #[test]
+    fn members_are_one_stream_and_zeros_may_follow_them() {
+        let both = [member(b"one "), member(b""), member(b"two")].concat();
+        assert_eq!(unpacked(&both).unwrap(), b"one two");
+        assert_eq!(unpacked(&[both.as_slice(), &[0; 700]].concat()).unwrap(), b"one two");
+    }
+
+    #[test]
+    fn whatever_else_follows_a_member_is_an_error() {
+        let good = member(b"content");
+        for behind in [&b"\x1f"[..], b"garbage", b"\0\0x", b"\x1f\x8b\x08", &good[..good.len() - 1]] {
+            assert!(unpacked(&[good.as_slice(), behind].concat()).is_err(), "{behind:?}");
+        }
+    }
+
+    #[test]
+    fn no_flipped_bit_changes_the_content_of_any_member_in_silence() {
+        let good = [member(b"the first content"), member(b"the second")].concat();
+        for bit in 0..good.len() * 8 {
+            let mut bad = good.clone();
+            bad[bit / 8] ^= 1 << (bit % 8);
+            if let Ok(content) = unpacked(&bad) {
+                assert_eq!(content, b"the first contentthe second", "bit {bit}");
+            }
+        }
+        for len in 1..good.len() {
+            let is_whole_member = len == member(b"the first content").len();
+            assert_eq!(unpacked(&good[..len]).is_ok(), is_whole_member, "{len}");
+        }
+    }
+
+    #[test]
+    fn a_gzip_frame_is_one_member_and_nothing_else() {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        encoder.write_all(b"content").unwrap();
+        let good = encoder.finish().unwrap();
+        let mut raw = b"what was there before".to_vec();
+        let mut unpack = |packed: &[u8], len| {
+            let mut unpacker = crate::format::codec::Unpacker::new(crate::format::codec::Compression::Gzip).unwrap();
+            unpacker.unpack(packed, &mut raw, len).map(|()| raw.clone())
+        };
+        assert_eq!(unpack(&good, 7).unwrap(), b"content");
+        assert!(unpack(&good, 6).is_err() && unpack(&good, 8).is_err());
+        for behind in [&b"\0"[..], &good] {
+            let more = [&good, behind].concat();
+            assert!(unpack(&more, 7).unwrap_err().to_string().contains("bytes more"));
+        }
+        for bit in 0..8 {
+            let mut bad = good.clone();
+            let crc = bad.len() - 8;
+            bad[crc] ^= 1 << bit;
+            assert!(unpack(&bad, 7).is_err(), "bit {bit}");
+        }
     }
 }

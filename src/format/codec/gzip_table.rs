@@ -6,9 +6,9 @@
 //! field `VT` hold the frames' lengths in the archive, 4 bytes each. One member with the field `VE`
 //! comes last: it is as long in every archive, and says how long the table is.
 
-pub(crate) mod read;
-
-use super::FrameLengths;
+use super::{FrameLengths, Frames};
+use crate::device::{ReadAt, read_vec};
+use crate::error::{Error, Kind, Result};
 
 /// The first bytes of each member: gzip, deflate, extra field, no time, no flags, unknown system.
 const START: [u8; 10] = [0x1f, 0x8b, 8, 4, 0, 0, 0, 0, 0, 0xff];
@@ -23,11 +23,11 @@ const FRAMES: usize = 16_000;
 
 /// Bytes of the footer's field, and of its whole member.
 const FOOTER_LEN: usize = 24;
-pub(crate) const FOOTER_MEMBER_LEN: usize = START.len() + 6 + FOOTER_LEN + END.len();
+const FOOTER_MEMBER_LEN: usize = START.len() + 6 + FOOTER_LEN + END.len();
 
 /// The contents of the footer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Footer {
+struct Footer {
     /// Bytes of the table before it.
     pub table_bytes: u64,
     /// Number of frames.
@@ -38,8 +38,49 @@ pub(crate) struct Footer {
     pub stream_bytes: u64,
 }
 
+/// Frames that are kept in memory. An archive with more is read from front to back.
+const FRAMES_MOST: u32 = 1 << 22;
+
+/// Bytes that a frame takes in a table of members at most: its length, and a share of the member's
+/// own.
+const ENTRY_MOST: u64 = 64;
+
+/// The frames as the table tells them; `None` where the archive does not end with one.
+pub(super) fn read(device: &dyn ReadAt) -> Result<Option<Frames>> {
+    let footer_bytes = u64::try_from(FOOTER_MEMBER_LEN).unwrap_or(u64::MAX);
+    let Some(footer_at) = device.len_bytes().checked_sub(footer_bytes) else { return Ok(None) };
+    let Some(footer) = footer(&read_vec(device, footer_at, FOOTER_MEMBER_LEN)?) else { return Ok(None) };
+    if footer.frames > FRAMES_MOST {
+        let (count, most) = (footer.frames, FRAMES_MOST);
+        let message = format!("the archive has {count} frames, at most {most} are kept in memory");
+        return Err(Error::new(Kind::Limit, message));
+    }
+    let wrong = || Error::corrupt("the table of its frames makes no sense").at_byte(footer_at);
+    let most = u64::from(footer.frames).saturating_mul(ENTRY_MOST);
+    let table_at = footer_at.checked_sub(footer.table_bytes).filter(|_| footer.table_bytes <= most);
+    let table_at = table_at.ok_or_else(wrong)?;
+    let table_len = usize::try_from(footer.table_bytes).map_err(|_| wrong())?;
+    let packed = lengths(&read_vec(device, table_at, table_len)?).ok_or_else(wrong)?;
+    if u32::try_from(packed.len()) != Ok(footer.frames) {
+        return Err(wrong());
+    }
+    let (frame_bytes, mut rest) = (u64::from(footer.frame_bytes), footer.stream_bytes);
+    let lengths: Vec<(u64, u64)> = packed
+        .into_iter()
+        .map(|packed| {
+            let raw = rest.min(frame_bytes);
+            rest = rest.saturating_sub(raw);
+            (u64::from(packed), raw)
+        })
+        .collect();
+    if rest > 0 {
+        return Err(wrong());
+    }
+    Frames::of_lengths(lengths, table_at).map(Some).map_err(|error| error.at_byte(table_at))
+}
+
 /// The table of these frames, with its footer. Nothing where there are too many frames for it.
-pub(crate) fn table(frames: &[FrameLengths], frame_bytes: u32) -> Vec<u8> {
+pub(super) fn table(frames: &[FrameLengths], frame_bytes: u32) -> Vec<u8> {
     let Ok(count) = u32::try_from(frames.len()) else { return Vec::new() };
     let mut table = Vec::new();
     for frames in frames.chunks(FRAMES) {
@@ -76,7 +117,7 @@ fn field(name: [u8; 2], bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 /// Reads the footer from the last [`FOOTER_MEMBER_LEN`] bytes of an archive.
-pub(crate) fn footer(bytes: &[u8]) -> Option<Footer> {
+fn footer(bytes: &[u8]) -> Option<Footer> {
     let (field, rest) = field(FOOTER, bytes)?;
     let (table_bytes, field) = field.split_first_chunk::<8>()?;
     let (frames, field) = field.split_first_chunk::<4>()?;
@@ -91,7 +132,7 @@ pub(crate) fn footer(bytes: &[u8]) -> Option<Footer> {
 }
 
 /// Lengths of the frames in the archive; `None` where this is no table.
-pub(crate) fn lengths(mut table: &[u8]) -> Option<Vec<u32>> {
+fn lengths(mut table: &[u8]) -> Option<Vec<u32>> {
     let mut lengths = Vec::new();
     while !table.is_empty() {
         let (field, rest) = field(TABLE, table)?;
@@ -110,6 +151,7 @@ mod tests {
     use std::io::Read as _;
 
     use super::*;
+    use crate::format::codec::Compression;
 
     fn frames(count: usize) -> Vec<FrameLengths> {
         let lengths = |number| FrameLengths { packed: number as u32 + 1, raw: 1 << 20 };
@@ -143,5 +185,28 @@ mod tests {
             assert_eq!(footer(&bad), None, "byte {at}");
         }
         assert_eq!((footer(b""), footer(table), lengths(b"x"), lengths(last)), (None, None, None, None));
+    }
+
+    fn archive() -> Vec<u8> {
+        let raw = Compression::Gzip.frame_bytes();
+        let frames = [FrameLengths { packed: 30, raw }, FrameLengths { packed: 12, raw: 7 }];
+        [vec![0; 42], Compression::Gzip.trailer(&frames, true)].concat()
+    }
+
+    #[test]
+    fn the_table_that_is_written_is_the_one_that_is_read() {
+        let frames = read(&archive()).unwrap().unwrap();
+        assert_eq!(frames, Frames::of_lengths([(30, 1 << 20), (12, 7)], 42).unwrap());
+        assert_eq!(read(&vec![0; 100]).unwrap(), None);
+    }
+
+    #[test]
+    fn each_flipped_bit_of_the_table_is_noticed_or_harmless() {
+        let (good, frames) = (archive(), read(&archive()).unwrap());
+        for bit in 42 * 8..good.len() * 8 {
+            let mut bad = good.clone();
+            bad[bit / 8] ^= 1 << (bit % 8);
+            assert!(read(&bad).ok() != Some(frames.clone()), "bit {bit}");
+        }
     }
 }

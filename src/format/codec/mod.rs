@@ -1,76 +1,102 @@
 //! Compression, frame by frame: each frame can be unpacked on its own, and all of them after each other as one stream.
 //!
-//! A compression is one file here, and one line in [`Compression::ALL`].
+//! A compression is one file here, and one line in [`compressions!`].
 
 mod foreign;
 mod frames;
-mod gunzip;
-mod gzip;
-pub(crate) mod gzip_table;
-mod plain;
-pub(crate) mod seek_table;
-mod unpack;
-mod zstd;
+mod gzip_table;
+mod seek_table;
+
+use std::io::{BufRead, Read};
 
 pub use self::frames::{Frames, Span};
-pub(crate) use self::gunzip::Gunzip;
-pub(crate) use self::unpack::Unpacker;
-pub(crate) use self::zstd::{LastFrame, last_frame};
+pub(crate) use self::seek_table::{LastFrame, last_frame, whole_bytes};
+use crate::device::ReadAt;
 use crate::error::{Error, Kind, Result};
 
-/// How an archive is compressed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Compression {
-    /// Independent zstd frames, with the seekable format's table at the end.
-    #[default]
-    Zstd,
-    /// gzip members.
-    Gzip,
-    /// A plain tar.
-    None,
+/// Makes the list of compressions: a description and a name each, and the file that has its
+/// [`Codec`]. The first of them whose first bytes a file has is the one that it is in.
+macro_rules! compressions {
+    ($($(#[$about:meta])* $name:ident = $file:ident,)*) => {
+        $(mod $file;)*
+
+        /// How an archive is compressed.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum Compression {
+            $($(#[$about])* $name,)*
+        }
+
+        impl Compression {
+            /// All of them.
+            pub const ALL: [Self; [$(stringify!($name)),*].len()] = [$(Self::$name),*];
+
+            fn codec(self) -> &'static Codec {
+                match self {
+                    $(Self::$name => &$file::CODEC,)*
+                }
+            }
+        }
+    };
 }
 
-/// What a compression is called, and what it can do.
-struct Description {
+compressions! {
+    /// Independent zstd frames, with the seekable format's table at the end.
+    #[default]
+    Zstd = zstd,
+    /// gzip members.
+    Gzip = gzip,
+    /// A plain tar.
+    None = plain,
+}
+
+/// Makes the reader of a file out of one of its bytes.
+type OpenReader = fn(Box<dyn BufRead + Send>) -> Result<Box<dyn Read + Send>>;
+
+/// A compression: how it is named, recognised, written and read.
+struct Codec {
     name: &'static str,
     /// Ends of file names, the usual one first.
     endings: &'static [&'static str],
+    /// The end that stands for the compression alone, without a tar.
+    alone: Option<&'static str>,
     /// Bytes of the tar stream in one frame.
     frame_bytes: u32,
     /// Lowest, usual and highest level; `None` where there are no levels.
     levels: Option<(i32, i32, i32)>,
+    /// Whether a file begins so.
+    begins: fn(&[u8]) -> bool,
+    /// What compresses frames, at a level.
+    encoder: fn(i32) -> Result<Box<dyn Encoder>>,
+    /// What unpacks frames.
+    decoder: fn() -> Result<Box<dyn Decoder>>,
+    /// What unpacks a file from the front to the end.
+    reader: OpenReader,
+    /// The bytes behind the last frame. They are told the frames, and whether the archive holds its
+    /// own manifest.
+    trailer: fn(&[FrameLengths], bool) -> Vec<u8>,
+    /// The frames of a file, where it tells them.
+    frames: fn(&dyn ReadAt) -> Result<Option<Frames>>,
 }
 
 impl Compression {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Zstd, Self::Gzip, Self::None];
-
-    fn description(self) -> &'static Description {
-        match self {
-            Self::Zstd => &zstd::DESCRIPTION,
-            Self::Gzip => &gzip::DESCRIPTION,
-            Self::None => &plain::DESCRIPTION,
-        }
-    }
-
     /// Its name: `zstd`, `gzip`, `none`.
     #[must_use]
     pub fn name(self) -> &'static str {
-        self.description().name
+        self.codec().name
     }
 
     /// The usual end of an archive's name, `.tar.zst`.
     #[must_use]
     pub fn ending(self) -> &'static str {
-        self.description().endings.first().copied().unwrap_or_default()
+        self.codec().endings.first().copied().unwrap_or_default()
     }
 
     /// The compression that a file's name asks for.
     #[must_use]
     pub fn of_name(name: &str) -> Option<Self> {
         let has_ending = |compression: &Self| {
-            compression.description().endings.iter().any(|ending| name.to_ascii_lowercase().ends_with(ending))
+            compression.codec().endings.iter().any(|ending| name.to_ascii_lowercase().ends_with(ending))
         };
         Self::ALL.into_iter().find(has_ending)
     }
@@ -86,15 +112,14 @@ impl Compression {
         }
         let lower = name.to_ascii_lowercase();
         // A stream of the right compression, but not of an image or of a cpio archive.
-        let alone = [(".zst", Self::Zstd), (".gz", Self::Gzip)];
-        let alone = alone.into_iter().find_map(|(end, one)| Some((lower.strip_suffix(end)?, one)));
+        let alone =
+            Self::ALL.into_iter().find_map(|one| Some((lower.strip_suffix(one.codec().alone?)?, one)));
         let (stem, named) = match alone {
             Some((stem, compression)) => (stem, Some(compression)),
             None => (&*lower, None),
         };
         let Some(format) = foreign::format_of(stem) else { return Ok(named) };
-        let endings: Vec<&str> =
-            Self::ALL.iter().flat_map(|one| one.description().endings).copied().collect();
+        let endings: Vec<&str> = Self::ALL.iter().flat_map(|one| one.codec().endings).copied().collect();
         let message = format!(
             "is named like {format}, but an archive is a tar: end its name in one of {}",
             endings.join(", ")
@@ -105,13 +130,13 @@ impl Compression {
     /// Bytes of the tar stream in one frame.
     #[must_use]
     pub fn frame_bytes(self) -> u32 {
-        self.description().frame_bytes
+        self.codec().frame_bytes
     }
 
     /// Its lowest and its highest level; `None` where it has no levels.
     #[must_use]
     pub fn levels(self) -> Option<(i32, i32)> {
-        self.description().levels.map(|(lowest, _, highest)| (lowest, highest))
+        self.codec().levels.map(|(lowest, _, highest)| (lowest, highest))
     }
 
     /// The level that is used when `asked` is asked for.
@@ -121,7 +146,7 @@ impl Compression {
     /// [`Kind::Usage`] when there is no such level.
     pub fn level(self, asked: Option<i32>) -> Result<i32> {
         let name = self.name();
-        match (self.description().levels, asked) {
+        match (self.codec().levels, asked) {
             (None, None) => Ok(0),
             (None, Some(_)) => Err(Error::new(Kind::Usage, format!("--compress {name} has no levels"))),
             (Some((_, usual, _)), None) => Ok(usual),
@@ -139,21 +164,28 @@ impl Compression {
     ///
     /// When it has no such level, or no memory.
     pub fn encoder(self, level: i32) -> Result<Box<dyn Encoder>> {
-        match self {
-            Self::Zstd => zstd::encoder(level),
-            Self::Gzip => gzip::encoder(level),
-            Self::None => Ok(Box::new(plain::Copying)),
-        }
+        (self.codec().encoder)(level)
     }
 
     /// The bytes behind the last frame, for frames of these lengths. With `has_manifest` the
     /// archive holds its own manifest, so the frames must be found without one.
     pub(crate) fn trailer(self, frames: &[FrameLengths], has_manifest: bool) -> Vec<u8> {
-        match self {
-            Self::Zstd => zstd::seek_table(frames),
-            Self::Gzip if has_manifest => gzip_table::table(frames, self.frame_bytes()),
-            Self::Gzip | Self::None => Vec::new(),
-        }
+        (self.codec().trailer)(frames, has_manifest)
+    }
+
+    /// The compression of a file that begins with these bytes; `None` when it is no archive.
+    pub(crate) fn of_head(head: &[u8]) -> Option<Self> {
+        Self::ALL.into_iter().find(|compression| (compression.codec().begins)(head))
+    }
+
+    /// The frames that a file tells, if it tells any.
+    pub(crate) fn frames(self, device: &dyn ReadAt) -> Result<Option<Frames>> {
+        (self.codec().frames)(device)
+    }
+
+    /// Unpacks a file from the front to the end.
+    pub(crate) fn reader(self, file: Box<dyn BufRead + Send>) -> Result<Box<dyn Read + Send>> {
+        (self.codec().reader)(file)
     }
 }
 
@@ -176,9 +208,73 @@ pub trait Encoder: Send {
     fn encode(&mut self, raw: &[u8], packed: &mut Vec<u8>) -> Result<()>;
 }
 
+/// Unpacks one frame after the other; what it keeps between them is memory, not content.
+trait Decoder: Send {
+    /// Replaces what is in `raw` by the content of `packed`, which should have `raw_len` bytes, and
+    /// gives its length. No more is unpacked than one byte behind `raw_len`.
+    fn decode(&mut self, packed: &[u8], raw: &mut Vec<u8>, raw_len: usize) -> Result<usize>;
+}
+
+/// What unpacks single frames; a reader has one for each thread.
+pub(crate) struct Unpacker(Box<dyn Decoder>);
+
+impl Unpacker {
+    pub(crate) fn new(compression: Compression) -> Result<Self> {
+        (compression.codec().decoder)().map(Self)
+    }
+
+    /// Replaces what is in `raw` by the content of `packed`, which has `raw_len` bytes.
+    pub(crate) fn unpack(&mut self, packed: &[u8], raw: &mut Vec<u8>, raw_len: usize) -> Result<()> {
+        let len = self.0.decode(packed, raw, raw_len)?;
+        if len == raw_len {
+            return Ok(());
+        }
+        Err(Error::corrupt(format!("the frame holds {len} bytes, it should be {raw_len}")))
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn frames_come_back_one_by_one_and_as_one_stream_and_so_do_their_places(
+            contents in prop::collection::vec(prop::collection::vec(0..4_u8, 1..3000), 1..5),
+        ) {
+            for compression in Compression::ALL {
+                let level = compression.level(None).unwrap();
+                let (mut encoder, mut unpacker) =
+                    (compression.encoder(level).unwrap(), Unpacker::new(compression).unwrap());
+                let (mut file, mut lengths) = (Vec::new(), Vec::new());
+                for content in &contents {
+                    let (mut packed, mut raw) = (Vec::new(), Vec::new());
+                    encoder.encode(content, &mut packed).unwrap();
+                    unpacker.unpack(&packed, &mut raw, content.len()).unwrap();
+                    prop_assert_eq!(&raw, content);
+                    lengths.push(FrameLengths { packed: packed.len() as u32, raw: raw.len() as u32 });
+                    file.extend(packed);
+                }
+                file.extend(compression.trailer(&lengths, false));
+                let mut all = Vec::new();
+                let stream = compression.reader(Box::new(std::io::Cursor::new(file.clone())));
+                stream.unwrap().read_to_end(&mut all).unwrap();
+                prop_assert_eq!(all, contents.concat());
+                if compression == Compression::Zstd {
+                    let frames = compression.frames(&file).unwrap().unwrap();
+                    let found: Vec<_> = frames.spans().iter().map(|span| span.raw.len() as u32).collect();
+                    prop_assert_eq!(found, lengths.iter().map(|frame| frame.raw).collect::<Vec<_>>());
+                }
+                if compression != Compression::None {
+                    prop_assert_eq!(Compression::of_head(&file), Some(compression));
+                }
+            }
+        }
+    }
 
     #[test]
     fn the_name_of_a_file_tells_the_compression() {

@@ -1,9 +1,10 @@
-//! The table of frames at the end of a zstd archive.
+//! The table of frames at the end of a zstd archive, in a frame that other readers skip.
 //!
 //! <https://github.com/facebook/zstd/blob/dev/contrib/seekable_format/zstd_seekable_compression_format.md>
 
 use thiserror::Error;
 
+use super::FrameLengths;
 use super::frames::Frames;
 use crate::device::{ReadAt, read_vec};
 use crate::error::{Error, Kind, Result};
@@ -43,8 +44,26 @@ pub(crate) enum Fault {
     Short(#[from] Short),
 }
 
+/// The table of frames: two lengths each, then their number, no flags, and a magic number to find it by.
+pub(super) fn write(frames: &[FrameLengths]) -> Vec<u8> {
+    let content = frames.len().saturating_mul(ENTRY_LEN).saturating_add(FOOTER_LEN);
+    let (Ok(count), Ok(content)) = (u32::try_from(frames.len()), u32::try_from(content)) else {
+        // 2^29 frames are 2 PiB of files: without a table they are read from front to back.
+        return Vec::new();
+    };
+    let mut table = [SKIPPABLE_MAGIC.to_le_bytes(), content.to_le_bytes()].concat();
+    for frame in frames {
+        table.extend_from_slice(&frame.packed.to_le_bytes());
+        table.extend_from_slice(&frame.raw.to_le_bytes());
+    }
+    table.extend_from_slice(&count.to_le_bytes());
+    table.push(0);
+    table.extend_from_slice(&SEEKABLE_MAGIC.to_le_bytes());
+    table
+}
+
 /// The frames as the table tells them; `None` where the archive does not end with one.
-pub(crate) fn read(device: &dyn ReadAt) -> Result<Option<Frames>> {
+pub(super) fn read(device: &dyn ReadAt) -> Result<Option<Frames>> {
     let archive = device.len_bytes();
     let Some(footer_at) = archive.checked_sub(FOOTER_BYTES) else { return Ok(None) };
     let footer = read_vec(device, footer_at, FOOTER_LEN)?;
@@ -119,6 +138,59 @@ fn table(device: &dyn ReadAt, footer: &[u8]) -> Result<Result<(u64, Vec<u8>, usi
     let len = usize::try_from(entries_bytes).unwrap_or(usize::MAX);
     let entries = read_vec(device, table_at.saturating_add(HEADER_BYTES), len)?;
     Ok(Ok((table_at, entries, entry_len)))
+}
+
+/// Where the last of a file's frames is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LastFrame {
+    /// Position of its first byte in the file.
+    pub start_bytes: u64,
+    pub lengths: FrameLengths,
+}
+
+/// Finds the last frame of a file of `len_bytes` bytes by the table at its end; `None` where there
+/// is no table, or no frame. `read_at` reads from a position.
+pub(crate) fn last_frame(
+    len_bytes: u64,
+    read_at: impl Fn(u64, &mut [u8]) -> Result<()>,
+) -> Result<Option<LastFrame>> {
+    // Four bytes, so far before the end.
+    let field = |before_end: u64| -> Result<Option<u32>> {
+        let Some(at) = len_bytes.checked_sub(before_end) else { return Ok(None) };
+        let mut bytes = [0; 4];
+        read_at(at, &mut bytes)?;
+        Ok(Some(u32::from_le_bytes(bytes)))
+    };
+    // The footer: number of frames, a byte of flags, magic number.
+    let (Some(count), Some(flags), Some(magic)) = (field(9)?, field(5)?, field(4)?) else { return Ok(None) };
+    if magic != SEEKABLE_MAGIC {
+        return Ok(None);
+    }
+    let [flags, ..] = flags.to_le_bytes();
+    if flags != 0 {
+        let message = format!("the table of frames has the flags {flags:#x}, which are unknown here");
+        return Err(Error::new(Kind::Unsupported, message));
+    }
+    let content_len = u64::from(count).saturating_mul(8).saturating_add(FOOTER_BYTES);
+    let table_len = content_len.saturating_add(HEADER_BYTES);
+    let (Some(skippable), Some(said_len)) = (field(table_len)?, field(table_len.saturating_sub(4))?) else {
+        let message = format!("the table of frames says {count} frames, but the file has {len_bytes} bytes");
+        return Err(Error::corrupt(message));
+    };
+    if (skippable, u64::from(said_len)) != (SKIPPABLE_MAGIC, content_len) {
+        let message = format!("the table of frames does not begin {table_len} bytes before the end");
+        return Err(Error::corrupt(message));
+    }
+    // The last entry, right before the footer; where there is no frame these are the table's own header.
+    let (Some(packed), Some(raw), true) = (field(17)?, field(13)?, count > 0) else { return Ok(None) };
+    let lengths = FrameLengths { packed, raw };
+    let before_table = len_bytes.saturating_sub(table_len);
+    let Some(start_bytes) = before_table.checked_sub(u64::from(lengths.packed)) else {
+        let message =
+            format!("the last frame has {} bytes, but {before_table} are before the table", lengths.packed);
+        return Err(Error::corrupt(message));
+    };
+    Ok(Some(LastFrame { start_bytes, lengths }))
 }
 
 #[cfg(test)]

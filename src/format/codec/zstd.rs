@@ -3,17 +3,26 @@
 //! The table is that of the seekable format, in a frame that other readers skip:
 //! <https://github.com/facebook/zstd/blob/dev/contrib/seekable_format/zstd_seekable_compression_format.md>
 
-use zstd::bulk::Compressor;
+use std::io::{BufRead, Read};
+
+use zstd::bulk::{Compressor, Decompressor};
 use zstd::zstd_safe::CParameter;
 
-use super::{Description, Encoder, FrameLengths};
+use super::{Codec, Decoder, Encoder, seek_table};
 use crate::error::{Error, Kind, Result};
 
-pub(crate) const DESCRIPTION: Description = Description {
+pub(super) const CODEC: Codec = Codec {
     name: "zstd",
     endings: &[".tar.zst", ".tzst"],
+    alone: Some(".zst"),
     frame_bytes: 4 << 20,
     levels: Some((FITTED_LEVEL, FITTED_LEVEL, 19)),
+    begins,
+    encoder,
+    decoder,
+    reader,
+    trailer: |frames, _| seek_table::write(frames),
+    frames: seek_table::read,
 };
 
 /// The level that is ours; zstd itself takes 0 as "the usual one".
@@ -24,14 +33,18 @@ const FITTED: [CParameter; 3] = [CParameter::WindowLog(22), CParameter::HashLog(
 /// The level that the rest is taken from: the one with a single table.
 const FITTED_FROM: i32 = 2;
 
-const SKIPPABLE_MAGIC: u32 = 0x184d_2a5e;
-const SEEKABLE_MAGIC: u32 = 0x8f92_eab1;
-const ENTRY_LEN: usize = 8;
-const FOOTER_LEN: usize = 9;
+/// First bytes of a frame, and of one that is passed over but for its lowest digit (RFC 8878,
+/// section 3.1).
+const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+const SKIPPABLE_MAGIC: u32 = 0x184d_2a50;
+
+/// Largest window of a stream, as the logarithm of its bytes: 128 MiB, as `zstd` has it without
+/// `--long`.
+const WINDOW_LOG_MOST: u32 = 27;
 
 struct Zstd(Compressor<'static>);
 
-pub(crate) fn encoder(level: i32) -> Result<Box<dyn Encoder>> {
+fn encoder(level: i32) -> Result<Box<dyn Encoder>> {
     let compressor = || {
         let is_fitted = level == FITTED_LEVEL;
         let mut compressor = Compressor::new(if is_fitted { FITTED_FROM } else { level })?;
@@ -56,73 +69,29 @@ impl Encoder for Zstd {
     }
 }
 
-/// The table of frames: two lengths each, then their number, no flags, and a magic number to find it by.
-pub(crate) fn seek_table(frames: &[FrameLengths]) -> Vec<u8> {
-    let content = frames.len().saturating_mul(ENTRY_LEN).saturating_add(FOOTER_LEN);
-    let (Ok(count), Ok(content)) = (u32::try_from(frames.len()), u32::try_from(content)) else {
-        // 2^29 frames are 2 PiB of files: without a table they are read from front to back.
-        return Vec::new();
-    };
-    let mut table = [SKIPPABLE_MAGIC.to_le_bytes(), content.to_le_bytes()].concat();
-    for frame in frames {
-        table.extend_from_slice(&frame.packed.to_le_bytes());
-        table.extend_from_slice(&frame.raw.to_le_bytes());
-    }
-    table.extend_from_slice(&count.to_le_bytes());
-    table.push(0);
-    table.extend_from_slice(&SEEKABLE_MAGIC.to_le_bytes());
-    table
+fn begins(head: &[u8]) -> bool {
+    head.first_chunk::<4>().is_some_and(|magic| {
+        *magic == MAGIC || u32::from_le_bytes(*magic) & 0xffff_fff0 == SKIPPABLE_MAGIC
+    })
 }
 
-/// Where the last of a file's frames is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct LastFrame {
-    /// Position of its first byte in the file.
-    pub start_bytes: u64,
-    pub lengths: FrameLengths,
+fn decoder() -> Result<Box<dyn Decoder>> {
+    let decompressor = Decompressor::new().map_err(|source| Error::new(Kind::System, source))?;
+    Ok(Box::new(Unzstd(decompressor)))
 }
 
-/// Finds the last frame of a file of `len_bytes` bytes by the table at its end; `None` where there
-/// is no table, or no frame. `read_at` reads from a position.
-pub(crate) fn last_frame(
-    len_bytes: u64,
-    read_at: impl Fn(u64, &mut [u8]) -> Result<()>,
-) -> Result<Option<LastFrame>> {
-    // Four bytes, so far before the end.
-    let field = |before_end: u64| -> Result<Option<u32>> {
-        let Some(at) = len_bytes.checked_sub(before_end) else { return Ok(None) };
-        let mut bytes = [0; 4];
-        read_at(at, &mut bytes)?;
-        Ok(Some(u32::from_le_bytes(bytes)))
-    };
-    // The footer: number of frames, a byte of flags, magic number.
-    let (Some(count), Some(flags), Some(magic)) = (field(9)?, field(5)?, field(4)?) else { return Ok(None) };
-    if magic != SEEKABLE_MAGIC {
-        return Ok(None);
+struct Unzstd(Decompressor<'static>);
+
+impl Decoder for Unzstd {
+    fn decode(&mut self, packed: &[u8], raw: &mut Vec<u8>, raw_len: usize) -> Result<usize> {
+        raw.resize(raw_len, 0);
+        self.0.decompress_to_buffer(packed, raw.as_mut_slice()).map_err(Error::corrupt)
     }
-    let [flags, ..] = flags.to_le_bytes();
-    if flags != 0 {
-        let message = format!("the table of frames has the flags {flags:#x}, which are unknown here");
-        return Err(Error::new(Kind::Unsupported, message));
-    }
-    let content_len = u64::from(count).saturating_mul(8).saturating_add(9);
-    let table_len = content_len.saturating_add(8);
-    let (Some(skippable), Some(said_len)) = (field(table_len)?, field(table_len.saturating_sub(4))?) else {
-        let message = format!("the table of frames says {count} frames, but the file has {len_bytes} bytes");
-        return Err(Error::corrupt(message));
-    };
-    if (skippable, u64::from(said_len)) != (SKIPPABLE_MAGIC, content_len) {
-        let message = format!("the table of frames does not begin {table_len} bytes before the end");
-        return Err(Error::corrupt(message));
-    }
-    // The last entry, right before the footer; where there is no frame these are the table's own header.
-    let (Some(packed), Some(raw), true) = (field(17)?, field(13)?, count > 0) else { return Ok(None) };
-    let lengths = FrameLengths { packed, raw };
-    let before_table = len_bytes.saturating_sub(table_len);
-    let Some(start_bytes) = before_table.checked_sub(u64::from(lengths.packed)) else {
-        let message =
-            format!("the last frame has {} bytes, but {before_table} are before the table", lengths.packed);
-        return Err(Error::corrupt(message));
-    };
-    Ok(Some(LastFrame { start_bytes, lengths }))
+}
+
+fn reader(file: Box<dyn BufRead + Send>) -> Result<Box<dyn Read + Send>> {
+    let failed = |source| Error::new(Kind::System, source);
+    let mut decoder = zstd::stream::read::Decoder::with_buffer(file).map_err(failed)?;
+    decoder.window_log_max(WINDOW_LOG_MOST).map_err(failed)?;
+    Ok(Box::new(decoder))
 }

@@ -6,14 +6,13 @@ use std::marker::PhantomData;
 
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
+use crate::format::tar::member::ATTRIBUTES_MOST;
+
 /// Elements of the longest list that is read: the frames of an archive, the holes of a file.
 const LIST_MOST: usize = 1 << 22;
 
 /// Volumes of one disk. A GPT has at most 32,768.
 const VOLUMES_MOST: usize = 1 << 16;
-
-/// Attributes of one entry. The kernel lists 64 KiB of names, each of which has a byte and its end.
-pub(crate) const ATTRIBUTES_MOST: usize = 1 << 16;
 
 /// Bytes of the names and values of one entry's attributes, as text.
 const ATTRIBUTES_BYTES_MOST: usize = 72 << 20;

@@ -1,9 +1,47 @@
-//! POSIX access control lists, from the text of a tar archive to the value of an extended attribute.
+//! POSIX access control lists: the value of an extended attribute, and the text of a tar archive.
 //!
-//! acl(5), "TEXT FORMS": entries with commas or lines between them; `linux/posix_acl_xattr.h` for the value.
+//! acl(5), "TEXT FORMS": entries with commas or lines between them. The text that is written has
+//! the short form with the long tags, and numbers, because names are the guest's and not this
+//! host's. `linux/posix_acl_xattr.h` has the value.
+
+use crate::fields::{u16_at, u32_at};
 
 const ATTRIBUTE_VERSION: u32 = 2;
 const NO_ID: u32 = u32::MAX;
+const ENTRY_LEN: usize = 8;
+
+/// The text for an attribute value (`linux/posix_acl_xattr.h`); `None` for one that is no list.
+pub(crate) fn text(value: &[u8]) -> Option<String> {
+    if u32_at(value, 0) != Ok(ATTRIBUTE_VERSION) {
+        return None;
+    }
+    let entries = value.get(4..)?;
+    if entries.is_empty() || entries.len() % ENTRY_LEN != 0 {
+        return None;
+    }
+    let entries: Option<Vec<String>> = entries.chunks_exact(ENTRY_LEN).map(shown).collect();
+    entries.map(|entries| entries.join(","))
+}
+
+fn shown(entry: &[u8]) -> Option<String> {
+    let (e_tag, e_perm, e_id) = (u16_at(entry, 0).ok()?, u16_at(entry, 2).ok()?, u32_at(entry, 4).ok()?);
+    let (tag, has_number) = match e_tag {
+        0x01 => ("user", false),
+        0x02 => ("user", true),
+        0x04 => ("group", false),
+        0x08 => ("group", true),
+        0x10 => ("mask", false),
+        0x20 => ("other", false),
+        _ => return None,
+    };
+    if e_perm > 0o7 {
+        return None;
+    }
+    let number = if has_number { e_id.to_string() } else { String::new() };
+    let permission = |bit: u16, letter| if e_perm & bit == 0 { '-' } else { letter };
+    let (r, w, x) = (permission(4, 'r'), permission(2, 'w'), permission(1, 'x'));
+    Some(format!("{tag}:{number}:{r}{w}{x}"))
+}
 
 /// The value; `None` for a text that is no list, or names users or groups without a number.
 pub(crate) fn value(text: &[u8]) -> Option<Vec<u8>> {
@@ -63,15 +101,14 @@ fn permissions(text: &str) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::format::tar::acl_text as acl;
 
     #[test]
     fn text_becomes_the_value_that_it_was() {
-        for text in [
+        for shown in [
             "user::rwx,group::r-x,other::---",
             "user::rwx,user:1000:r-x,user:1001:---,group::r-x,group:5:-w-,mask::r-x,other::---",
         ] {
-            assert_eq!(acl::text(&value(text.as_bytes()).unwrap()).unwrap(), text);
+            assert_eq!(text(&value(shown.as_bytes()).unwrap()).unwrap(), shown);
         }
     }
 
@@ -86,6 +123,23 @@ mod tests {
         }
         for wrong in ["user:joe:r-x", "user", "owner::rwx", "user::rwz", "mask:5:rwx", "user::9"] {
             assert_eq!(value(wrong.as_bytes()), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_list_becomes_text_and_anything_else_does_not() {
+        let list = [
+            &[2, 0, 0, 0][..],
+            &[1, 0, 7, 0, 255, 255, 255, 255],
+            &[2, 0, 5, 0, 0xe8, 3, 0, 0],
+            &[4, 0, 5, 0, 255, 255, 255, 255],
+            &[0x10, 0, 5, 0, 255, 255, 255, 255],
+            &[0x20, 0, 0, 0, 255, 255, 255, 255],
+        ]
+        .concat();
+        assert_eq!(text(&list).unwrap(), "user::rwx,user:1000:r-x,group::r-x,mask::r-x,other::---");
+        for wrong in [&list[..3], &list[..4], &list[..13], &[1, 0, 0, 0, 1, 0, 7, 0, 0, 0, 0, 0]] {
+            assert_eq!(text(wrong), None);
         }
     }
 }

@@ -5,8 +5,8 @@
 use tar::{EntryType, Header};
 
 use super::form::Form;
-use super::records::Records;
-use super::{acl_text as acl, flags as fflags};
+use super::pax::Records;
+use super::{acl, flags as fflags};
 use crate::filesystem::{Attribute, FileKind, Inode, Metadata, Timestamp};
 use crate::tree::{Body, Entry};
 

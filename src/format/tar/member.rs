@@ -9,8 +9,10 @@ use super::pax::{self, Global, Pair};
 use super::sparse::{self, Repeated, Runs};
 use super::{acl, flags};
 use crate::filesystem::{Attribute, FileKind, Metadata, Timestamp};
-use crate::format::manifest::capped::ATTRIBUTES_MOST;
 use crate::printable::Printable;
+
+/// Attributes of one entry. The kernel lists 64 KiB of names, each of which has a byte and its end.
+pub(crate) const ATTRIBUTES_MOST: usize = 1 << 16;
 
 #[derive(Debug, Error)]
 pub(crate) enum Fault {

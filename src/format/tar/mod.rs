@@ -1,14 +1,11 @@
 //! Members of a tar: what is written, and what is read of whatever tar made it.
 
 pub(crate) mod acl;
-pub(crate) mod acl_text;
 pub(crate) mod encode;
 pub(crate) mod flags;
 pub(crate) mod form;
 pub(crate) mod header;
-pub(crate) mod map;
 pub(crate) mod member;
 pub(crate) mod number;
 pub(crate) mod pax;
-pub(crate) mod records;
 pub(crate) mod sparse;

@@ -1,10 +1,63 @@
-//! Pax records: each has its length in front, so that a value may hold anything.
+//! Pax records: what a tar header has no field for, or too small a one. Each has its length in
+//! front, so that a value may hold anything.
+//!
+//! <https://pubs.opengroup.org/onlinepubs/9799919799/utilities/pax.html#tag_20_94_13_03>; the
+//! vendors' keywords are those that GNU tar and bsdtar write and read.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::io::Write as _;
 
 use thiserror::Error;
 
 use crate::filesystem::Timestamp;
+
+/// Initial capacity: enough for the usual four time records.
+const USUAL_LEN: usize = 256;
+/// Initial capacity for a time as text.
+const SHOWN_LEN: usize = 32;
+
+/// The records of one member.
+#[derive(Debug)]
+pub(crate) struct Records(Vec<u8>);
+
+impl Records {
+    pub(crate) fn new() -> Self {
+        Self(Vec::with_capacity(USUAL_LEN))
+    }
+
+    /// Adds a record. The value may hold any bytes: its length is in front.
+    pub(crate) fn push(&mut self, keyword: &[u8], value: &[u8]) {
+        // The length counts its own digits: a longer number may make itself longer.
+        let rest = keyword.len().saturating_add(value.len()).saturating_add(3);
+        let mut len = rest.saturating_add(1);
+        while len != rest.saturating_add(digits(len)) {
+            len = rest.saturating_add(digits(len));
+        }
+        // Memory takes whatever is written to it.
+        let _ = write!(self.0, "{len} ");
+        self.0.extend_from_slice(keyword);
+        self.0.push(b'=');
+        self.0.extend_from_slice(value);
+        self.0.push(b'\n');
+    }
+
+    /// Adds a record whose value is a text.
+    pub(crate) fn push_shown(&mut self, keyword: &[u8], value: impl Display) {
+        let mut shown = Vec::with_capacity(SHOWN_LEN);
+        let _ = write!(shown, "{value}");
+        self.push(keyword, &shown);
+    }
+
+    /// All records, as they stand in the archive.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+fn digits(number: usize) -> usize {
+    number.checked_ilog10().map_or(1, |log| usize::try_from(log).unwrap_or(0).saturating_add(1))
+}
 
 #[derive(Debug, Error, PartialEq, Eq)]
 pub(crate) enum Fault {
@@ -125,7 +178,32 @@ pub(crate) fn time(value: &[u8]) -> Option<Timestamp> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn records_come_back_whatever_they_hold(
+            records in prop::collection::vec(("[a-zA-Z.]{1,20}", prop::collection::vec(any::<u8>(), 0..200)), 0..8),
+            seconds in any::<i32>(), nanoseconds in 0..1_000_000_000_u32,
+        ) {
+            let mut written = Records::new();
+            for (keyword, value) in &records {
+                written.push(keyword.as_bytes(), value);
+            }
+            let time_of = Timestamp { seconds: i64::from(seconds), nanoseconds };
+            written.push_shown(b"mtime", time_of);
+            let mut read = pairs(written.as_bytes()).unwrap();
+            let (_, shown) = read.pop().unwrap();
+            prop_assert_eq!(time(shown), Some(time_of));
+            let expected: Vec<Pair<'_>> =
+                records.iter().map(|(keyword, value)| (keyword.as_bytes(), value.as_slice())).collect();
+            prop_assert_eq!(read, expected);
+        }
+    }
 
     #[test]
     fn values_may_hold_newlines_equal_signs_and_nuls() {
@@ -168,5 +246,26 @@ mod tests {
         global.add(&[(b"uname", b"a"), (b"gname", b"b")]);
         global.add(&[(b"uname", b"")]);
         assert_eq!(global.pairs().collect::<Vec<_>>(), [(&b"gname"[..], &b"b"[..])]);
+    }
+
+    #[test]
+    fn the_length_counts_itself() {
+        let cases: [(usize, &str); 5] =
+            [(0, "5 k="), (4, "9 k="), (5, "11 k="), (93, "99 k="), (94, "101 k=")];
+        for (value_len, start) in cases {
+            let mut records = Records::new();
+            records.push(b"k", &vec![b'v'; value_len]);
+            let text = String::from_utf8(records.as_bytes().to_vec()).unwrap();
+            assert!(text.starts_with(start), "{text}");
+            let len: usize = text.split(' ').next().unwrap().parse().unwrap();
+            assert_eq!(len, text.len());
+        }
+    }
+
+    #[test]
+    fn a_value_may_hold_a_newline_and_a_nul() {
+        let mut records = Records::new();
+        records.push(b"SCHILY.xattr.security.capability", b"\x01\n\0");
+        assert_eq!(records.as_bytes(), b"40 SCHILY.xattr.security.capability=\x01\n\0\n");
     }
 }

@@ -1,4 +1,4 @@
-//! Maps of sparse files, in the four forms that GNU tar has had.
+//! Maps of sparse files: written in GNU tar's form 1.0, read in the four forms that it has had.
 //!
 //! <https://www.gnu.org/software/tar/manual/html_node/Sparse-Formats.html>
 
@@ -8,6 +8,8 @@ use super::header::{BLOCK_LEN, Block};
 use super::number::parse_unsigned;
 use super::pax;
 use crate::fields::slice_at;
+use crate::filesystem::Extent;
+use crate::format::digest::holes_count;
 
 /// Runs of data that one file may have: more would take more memory than is good.
 const RUNS_MOST: usize = 1 << 22;
@@ -27,6 +29,86 @@ pub(crate) enum Fault {
     Outside { start: u64, len: u64, size: u64 },
     #[error("the runs of a sparse file take {runs} bytes, but {stored} are stored")]
     Stored { runs: u64, stored: u64 },
+}
+
+/// How a file's extents are stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Plan {
+    /// Length of the file, holes included.
+    pub size_bytes: u64,
+    /// Bytes that the disk has of it.
+    pub data_bytes: u64,
+    /// Bytes that are stored, without the map.
+    pub stored_bytes: u64,
+    /// The map, padded, where there is a hole.
+    pub map: Option<Vec<u8>>,
+    /// The holes: position and length of each, in bytes.
+    pub holes: Vec<(u64, u64)>,
+    /// Whether the digest covers the holes.
+    pub hash_holes: bool,
+}
+
+/// Plans a file of `size_bytes` bytes with these extents, which are in order and within it. Holes
+/// are stored as zeros, unless `is_sparse`.
+pub(crate) fn plan(extents: &[Extent], size_bytes: u64, is_sparse: bool) -> Plan {
+    let data_bytes = extents.iter().fold(0_u64, |sum, extent| sum.saturating_add(extent.len_bytes));
+    if !is_sparse {
+        let stored_bytes = size_bytes.max(data_bytes);
+        return Plan { size_bytes, data_bytes, stored_bytes, map: None, holes: Vec::new(), hash_holes: true };
+    }
+    let in_holes = size_bytes.saturating_sub(data_bytes);
+    let runs = runs_of(extents);
+    Plan {
+        size_bytes,
+        data_bytes,
+        stored_bytes: data_bytes,
+        map: (in_holes > 0).then(|| map(&runs, size_bytes)),
+        holes: holes(&runs, size_bytes),
+        hash_holes: holes_count(data_bytes, size_bytes),
+    }
+}
+
+/// Runs of data: neighbouring extents of the file count as one.
+fn runs_of(extents: &[Extent]) -> Runs {
+    let mut runs = Runs::new();
+    for extent in extents {
+        match runs.last_mut() {
+            Some((start, len)) if start.saturating_add(*len) == extent.file_bytes => {
+                *len = len.saturating_add(extent.len_bytes);
+            }
+            _ => runs.push((extent.file_bytes, extent.len_bytes)),
+        }
+    }
+    runs
+}
+
+/// The number of runs, then position and length of each, in decimal lines; a hole at the end is a run of no bytes there.
+fn map(runs: &[(u64, u64)], size_bytes: u64) -> Vec<u8> {
+    let end = runs.last().map_or(0, |(start, len)| start.saturating_add(*len));
+    let last = (end < size_bytes).then_some((size_bytes, 0));
+    let mut map = format!("{}\n", runs.len().saturating_add(usize::from(last.is_some())));
+    for (start, len) in runs.iter().copied().chain(last) {
+        map.push_str(&format!("{start}\n{len}\n"));
+    }
+    let mut map = map.into_bytes();
+    map.resize(map.len().next_multiple_of(BLOCK_LEN), 0);
+    map
+}
+
+/// What lies between the runs, and behind the last.
+fn holes(runs: &[(u64, u64)], size_bytes: u64) -> Runs {
+    let mut holes = Vec::new();
+    let mut end = 0;
+    for (start, len) in runs.iter().copied() {
+        if start > end {
+            holes.push((end, start.saturating_sub(end)));
+        }
+        end = start.saturating_add(len);
+    }
+    if size_bytes > end {
+        holes.push((end, size_bytes.saturating_sub(end)));
+    }
+    holes
 }
 
 /// The old GNU form: four runs in the header, 21 in each block behind it.
@@ -172,7 +254,32 @@ const _: () = assert!(BLOCK_LEN == 512, "the old form's places are those in a bl
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn a_map_that_is_written_is_the_one_that_is_read(
+            runs in prop::collection::vec((1..1_u64 << 40, 1..1_u64 << 20), 0..60), behind in 1..1_u64 << 40,
+        ) {
+            let (mut extents, mut end) = (Vec::new(), 0);
+            for (gap, len) in runs {
+                extents.push(extent(end + gap, len));
+                end += gap + len;
+            }
+            let plan = plan(&extents, end + behind, true);
+            let mut lines = Lines::default();
+            let blocks = plan.map.as_ref().unwrap().as_chunks::<BLOCK_LEN>().0;
+            for (index, block) in blocks.iter().enumerate() {
+                prop_assert_eq!(lines.add(block), Ok(index + 1 == blocks.len()));
+            }
+            let expected: Runs = extents.iter().map(|extent| (extent.file_bytes, extent.len_bytes)).collect();
+            prop_assert_eq!(check(lines.runs, plan.size_bytes, plan.stored_bytes), Ok(expected));
+        }
+    }
 
     #[test]
     fn a_map_in_lines_may_cross_blocks() {
@@ -210,5 +317,43 @@ mod tests {
         {
             assert!(check(runs, 30, stored).is_err());
         }
+    }
+
+    fn extent(file_bytes: u64, len_bytes: u64) -> Extent {
+        Extent::raw(file_bytes, 0, len_bytes)
+    }
+
+    #[test]
+    fn a_map_names_the_runs_of_data_and_the_end() {
+        let cases = [
+            (vec![], 4096, "1\n4096\n0\n"),
+            (vec![extent(4096, 1024)], 5120, "1\n4096\n1024\n"),
+            (vec![extent(0, 1024), extent(1024, 1024), extent(8192, 10)], 8202, "2\n0\n2048\n8192\n10\n"),
+            (vec![extent(0, 1024)], 8192, "2\n0\n1024\n8192\n0\n"),
+        ];
+        for (extents, size, text) in cases {
+            let map = plan(&extents, size, true).map.unwrap();
+            assert_eq!(map.len() % BLOCK_LEN, 0);
+            assert_eq!(String::from_utf8(map).unwrap().trim_end_matches('\0'), text);
+        }
+    }
+
+    #[test]
+    fn a_file_without_holes_has_no_map() {
+        assert_eq!(plan(&[extent(0, 1024), extent(1024, 6)], 1030, true).map, None);
+        assert_eq!(plan(&[], 0, true).map, None);
+    }
+
+    #[test]
+    fn huge_holes_are_left_out_of_the_digest() {
+        assert!(plan(&[extent(0, 1 << 20)], 2 << 20, true).hash_holes);
+        assert!(!plan(&[extent(0, 4096)], 1 << 40, true).hash_holes);
+    }
+
+    #[test]
+    fn a_file_that_shall_not_be_sparse_is_stored_in_full() {
+        let plan = plan(&[extent(4096, 1024)], 1 << 20, false);
+        assert_eq!((plan.stored_bytes, plan.data_bytes, plan.hash_holes), (1 << 20, 1024, true));
+        assert_eq!((plan.map, plan.holes), (None, vec![]));
     }
 }

@@ -26,7 +26,7 @@ fn ustar(name: &str, kind: EntryType) -> Header {
 }
 
 fn record(keyword: &str, value: &[u8]) -> Vec<u8> {
-    let mut records = crate::format::tar::records::Records::new();
+    let mut records = crate::format::tar::pax::Records::new();
     records.push(keyword.as_bytes(), value);
     records.as_bytes().to_vec()
 }
