@@ -5,13 +5,20 @@
 //! copy, and every field of every entry must be what it shows.
 //!
 //! `VOLTAR_XFS_ROUNDS=500 cargo test --test xfs random` makes that many (default: 6);
-//! `VOLTAR_XFS_SEED` is the first seed.
+//! `VOLTAR_XFS_SEED` is the first seed. `VOLTAR_XFS_FILES=32000 cargo test --test xfs guest` copies
+//! that many files of this machine into a guest (default: 1000).
 
 use std::path::Path;
 use std::process::ExitCode;
 
+#[path = "xfs/commands.rs"]
+mod commands;
+#[path = "xfs/guest.rs"]
+mod guest;
 #[path = "xfs/hostile.rs"]
 mod hostile;
+#[path = "xfs/opinion.rs"]
+mod opinion;
 #[path = "xfs/random.rs"]
 mod random;
 #[path = "xfs/restore.rs"]
@@ -37,6 +44,9 @@ fn main() -> ExitCode {
         })
         .collect();
     trials.extend(random::trials());
+    trials.extend(opinion::trials());
+    trials.extend(commands::trials());
+    trials.push(guest::trial_of_it());
     trials.extend(hostile::trials());
     trials.extend(restore::trials());
     run(trials)
