@@ -12,7 +12,7 @@ use common::trials::{Needs, run, trial};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use voltar::calendar::{DAY_SECONDS, now, stamp};
-use voltar::store::folder::{Destination, Locked, check_folder};
+use voltar::store::{Destination, open};
 
 /// The ends of the names of one archive's files.
 const FILES: [&str; 3] = ["", ".sha1", ".manifest.jsonl.zst"];
@@ -355,7 +355,7 @@ fn plain(folder: &Path) -> Destination {
 
 fn locked() {
     let destination = destination(&[1, 2]);
-    let lock = Locked::lock(&plain(destination.path())).unwrap();
+    let lock = open(&plain(destination.path())).unwrap().lock().unwrap();
     let (code, _, error) = call("prune", destination.path(), &["--keep-last", "1"]);
     assert_eq!(code, Some(1));
     assert!(error.contains(&format!("is in use by process {} on ", std::process::id())), "{error}");
@@ -446,12 +446,13 @@ fn bind_mount() {
     let link = folder.path().join("link");
     symlink(&point, &link).unwrap();
     let wanted = |folder: &Path| Destination { require_mount: true, ..plain(folder) };
-    assert!(check_folder(&wanted(&point)).is_err());
+    let check = |folder: &Path| open(&wanted(folder)).unwrap().check();
+    assert!(check(&point).is_err());
     // From the same filesystem: the device's number is the same.
     mount(&["mount", "--bind", beside.to_str().unwrap()], &point);
-    let outcomes = [&point, &link, &beside].map(|path| check_folder(&wanted(path)));
+    let outcomes = [&point, &link, &beside].map(|path| check(path));
     fs::create_dir(point.join("within")).unwrap();
-    let within = check_folder(&wanted(&point.join("within")));
+    let within = check(&point.join("within"));
     mount(&["umount"], &point);
     let [at, by_link, next] = outcomes;
     at.unwrap();

@@ -8,13 +8,13 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use voltar::calendar::{DAY_SECONDS, Period, parse_stamp, stamp};
 use voltar::retention::{Retention, decide, describe, next_to_expire};
-use voltar::store::Archived;
 use voltar::store::archives::Told;
+use voltar::store::{Archived, Key};
 
 /// From this many removals in a row on, only the first and the last are written out.
 const LONG: usize = 3;
@@ -44,8 +44,8 @@ fn archived(taken: i64, issues: Option<u64>) -> Archived {
         issues,
         seconds: None,
     };
-    let path = PathBuf::from(format!("web1_{}.tar.zst", stamp(taken)));
-    Archived { volume: "web1".to_owned(), path, taken, len_bytes: 1, told: issues.map(told) }
+    let key = Key::new(format!("web1_{}.tar.zst", stamp(taken))).unwrap();
+    Archived { volume: "web1".to_owned(), key, taken, len_bytes: 1, told: issues.map(told) }
 }
 
 /// A night after the other, at the time of the first, the last one included.
@@ -152,7 +152,7 @@ fn written_out(case: &Case) -> String {
     let decisions = decide(&archives, &case.rules, now);
     let kept = decisions.iter().filter(|decision| !decision.is_removal()).count();
     let next = match next_to_expire(&archives, &case.rules, now) {
-        Some((path, when)) => format!("{} on {}", path.display(), stamp(when)),
+        Some((key, when)) => format!("{key} on {}", stamp(when)),
         None => "none".to_owned(),
     };
     let mut text = format!(

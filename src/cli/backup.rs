@@ -22,7 +22,7 @@ use crate::printable::Printable;
 use crate::report::outcome::{Outcome, Published};
 use crate::retention::Retention;
 use crate::snapshot::{Lvm, Size, VolumeName};
-use crate::store::folder::Destination;
+use crate::store::{Address, Destination};
 use crate::units::Bytes;
 use crate::worker::{Program, Worker};
 
@@ -201,7 +201,7 @@ fn summarise(console: &Console, show: Show, outcome: &Outcome) {
         (Ok(published), Show::Json { .. }) => console.json("summary", as_json(published, outcome)),
         (Ok(published), Show::Words { .. }) => {
             // The archive is published: that nobody reads this changes nothing.
-            let _ = print(&as_text(published, outcome.elapsed));
+            let _ = print(&as_text(&outcome.destination, published, outcome.elapsed));
         }
         (Ok(_), Show::Quiet) => {}
         (Err(error), Show::Json { .. }) => console.json("summary", failure_as_json(Some(error), outcome)),
@@ -221,14 +221,14 @@ fn failure_as_json(error: Option<&String>, outcome: &Outcome) -> Value {
     })
 }
 
-fn as_text(published: &Published, elapsed: Duration) -> String {
+fn as_text(destination: &Address, published: &Published, elapsed: Duration) -> String {
     let mut text = String::new();
     let (data, archive) = (Bytes(published.data_bytes), Bytes(published.archive_bytes));
     let rate = Bytes(per_second(published.data_bytes, elapsed));
     let seconds = elapsed.as_secs_f64();
     let (algorithm, digest) = &published.digest;
     // Writing to a String does not fail.
-    let _ = writeln!(text, "{}", Printable::path(&published.path));
+    let _ = writeln!(text, "{}", destination.of(&published.key));
     let _ = writeln!(
         text,
         "  {} entries; {data} of files became {archive} in {seconds:.1} s, {rate}/s",
@@ -248,7 +248,7 @@ fn as_text(published: &Published, elapsed: Duration) -> String {
 fn as_json(published: &Published, outcome: &Outcome) -> Value {
     let (algorithm, digest) = &published.digest;
     let mut summary = json!({
-        "archive": Printable::path(&published.path).to_string(),
+        "archive": outcome.destination.of(&published.key).to_string(),
         "complete": published.issue_count == 0,
         "entries": published.entries,
         "issues": published.issue_count,

@@ -1,7 +1,6 @@
 //! Who watches a run on behalf of the person or program that started it.
 
 use std::io::{self, IsTerminal as _, Write};
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -13,8 +12,8 @@ use super::speech::{issue_as_json, typed};
 use crate::archive::Observer;
 use crate::error::{Error, Issue};
 use crate::job::Witness;
-use crate::printable::Printable;
 use crate::report::outcome::VolumeOutcome;
+use crate::store::Address;
 use crate::temporary::told_missing;
 use crate::units::{Bytes, seconds};
 
@@ -224,7 +223,7 @@ impl Witness for Console {
         }
     }
 
-    fn verify_begins(&self, archive: &Path, before: usize, count: usize) {
+    fn verify_begins(&self, archive: &Address, before: usize, count: usize) {
         *self.started.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
         self.total.store(0, Relaxed);
         if let Some(bar) = &self.bar {
@@ -233,18 +232,18 @@ impl Witness for Console {
         }
         if let Show::Words { .. } = self.show {
             let number = before.saturating_add(1);
-            self.line(&format!("verifying {} ({number} of {count})", Printable::path(archive)));
+            self.line(&format!("verifying {archive} ({number} of {count})"));
         }
     }
 
-    fn turn_ends(&self, outcome: &VolumeOutcome) {
+    fn turn_ends(&self, outcome: &VolumeOutcome, destination: &Address) {
         self.end();
         let name = &outcome.name;
         let elapsed = seconds(outcome.elapsed);
         match (self.show, &outcome.result) {
             (Show::Json { .. }, result) => {
                 let archive =
-                    result.as_ref().ok().map(|published| Printable::path(&published.path).to_string());
+                    result.as_ref().ok().map(|published| destination.of(&published.key).to_string());
                 let error = result.as_ref().err();
                 self.json("volume_end", json!({ "name": name, "archive": archive, "error": error }));
             }

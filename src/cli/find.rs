@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum, ValueHint};
@@ -145,8 +145,9 @@ pub(super) fn run(arguments: &FindArguments) -> Result<ExitCode> {
     let mut places = Vec::new();
     for place in &arguments.places {
         if Path::new(place).is_dir() {
-            let shelves = shelves(Path::new(place))?.into_iter();
-            places.extend(shelves.flat_map(|shelf| shelf.archives).map(PathBuf::into_os_string));
+            let (store, shelves) = shelves(Path::new(place))?;
+            let archives = shelves.iter().flat_map(|shelf| &shelf.archives);
+            places.extend(archives.map(|key| OsString::from(store.address().of(key).as_path())));
         } else {
             places.push(place.clone());
         }

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, ValueHint};
@@ -16,7 +16,8 @@ use super::{INCOMPLETE, shown};
 use crate::archive::Algorithm;
 use crate::error::{Error, Kind, Result};
 use crate::printable::Printable;
-use crate::store::scope::{Shelf, shelves};
+use crate::store::scope::shelves;
+use crate::store::{Address, Key, Shelf};
 use crate::view::{Contents, Item, Place, Way, clean};
 
 /// Show which archives have which version of a file
@@ -44,9 +45,13 @@ pub(super) struct HistoryArguments {
 
 /// Runs `voltar history`.
 pub(super) fn run(arguments: &HistoryArguments) -> Result<ExitCode> {
-    let shelves = shelves(&arguments.folder)?;
-    let archives: Vec<OsString> =
-        shelves.iter().flat_map(|shelf| &shelf.archives).map(|path| path.clone().into_os_string()).collect();
+    let (store, shelves) = shelves(&arguments.folder)?;
+    let address = store.address();
+    let archives: Vec<OsString> = shelves
+        .iter()
+        .flat_map(|shelf| &shelf.archives)
+        .map(|key| address.of(key).as_path().into())
+        .collect();
     let session = Session::open(&archives, &arguments.reading)?;
     let mut teller = Teller {
         path: clean(arguments.path.as_bytes()),
@@ -60,13 +65,14 @@ pub(super) fn run(arguments: &HistoryArguments) -> Result<ExitCode> {
     let mut places = session.places();
     for Shelf { folder, archives } in &shelves {
         if shelves.len() > 1 && !arguments.json {
-            teller.out.line(format_args!("{}:", Printable::path(folder)))?;
+            let folder = folder.as_ref().map_or(address.clone(), |folder| address.of(folder));
+            teller.out.line(format_args!("{folder}:"))?;
         }
         // Another volume's file is another file.
         teller.before = None;
-        for (archive, named) in archives.iter().zip(&mut places) {
+        for (key, named) in archives.iter().zip(&mut places) {
             match teller.version(named) {
-                Ok(found) => teller.tell(archive, found)?,
+                Ok(found) => teller.tell(&address, key, found)?,
                 Err(error) => {
                     teller.out.issue(&error.into())?;
                     code = ExitCode::from(INCOMPLETE);
@@ -113,8 +119,9 @@ impl Teller {
         Ok(Some((item, version, is_same)))
     }
 
-    fn tell(&mut self, archive: &Path, found: Option<(Item, Version, bool)>) -> Result<()> {
-        let (shown, name) = (Printable::path(archive).to_string(), base(archive));
+    fn tell(&mut self, address: &Address, key: &Key, found: Option<(Item, Version, bool)>) -> Result<()> {
+        let name = Printable(key.file_name().as_bytes());
+        let shown = address.of(key).to_string();
         let Some((item, version, is_same)) = found else {
             self.before = None;
             return match self.is_json {
@@ -181,8 +188,4 @@ impl Version {
             _ => Ok(self == version),
         }
     }
-}
-
-fn base(archive: &Path) -> String {
-    Printable(archive.file_name().unwrap_or_default().as_bytes()).to_string()
 }

@@ -17,9 +17,9 @@ use crate::error::Result;
 use crate::printable::Printable;
 use crate::report::as_images;
 use crate::retention::{Reason, Retention, Verdict, decide};
-use crate::store::archives::{Archived, Folder};
-use crate::store::folder::{Destination, Space, check_folder, space};
+use crate::store::archives::{Archived, VolumeArchives};
 use crate::store::scope::Scope;
+use crate::store::{self, Address, Destination, Space, Store};
 use crate::units::Bytes;
 use crate::worker::Manifests;
 
@@ -50,7 +50,7 @@ pub(super) struct ListArguments {
 /// The archives of one volume.
 struct Listed {
     volume: String,
-    folder: Folder,
+    ours: VolumeArchives,
     /// The reasons for each archive, none where it goes; `None` where no rules are known.
     kept: Option<Vec<Vec<Reason>>>,
     /// Whether a configuration was given that does not name the volume.
@@ -67,20 +67,20 @@ pub(super) fn run(arguments: &ListArguments) -> Result<ExitCode> {
             (plan.destination.clone(), Some(plan))
         }
     };
-    let Scope { destination: place, volumes } = scope(&destination, &arguments.volumes)?;
+    let (store, volumes) = scope(&destination, &arguments.volumes)?;
+    let store = store.as_ref();
     let mut listed = Vec::new();
     let manifests = Manifests::of_this_program();
     for volume in volumes {
-        let folder = Folder::read(&place, &volume, &manifests)?;
+        let ours = VolumeArchives::read(store, &volume, &manifests)?;
         let rules = plan.as_ref().map(|plan| rules_for(plan, &volume));
         let is_unnamed = rules == Some(None);
-        let kept = rules.flatten().map(|rules| kept(&folder.archives, &rules));
-        listed.push(Listed { volume, folder, kept, is_unnamed });
+        let kept = rules.flatten().map(|rules| kept(&ours.archives, &rules));
+        listed.push(Listed { volume, ours, kept, is_unnamed });
     }
-    let space = space(&place);
     match arguments.json {
-        true => document("list", as_json(&place, space, &listed))?,
-        false => print(&as_text(&place, space, &listed))?,
+        true => document("list", as_json(store, &listed))?,
+        false => print(&as_text(store, &listed))?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -105,27 +105,28 @@ pub(super) fn plain(folder: &Path) -> Destination {
     Destination { folder: folder.to_path_buf(), require_mount: false, minimum_free: None }
 }
 
-/// The volumes that are meant. Of a destination all is asked that its configuration asks of it.
-pub(super) fn scope(destination: &Destination, volumes: &[String]) -> Result<Scope> {
-    let scope = Scope::of(&destination.folder, volumes)?;
-    check_folder(destination)?;
-    Ok(scope)
+/// The store and the volumes that are meant. Of a destination all is asked that its configuration
+/// asks of it.
+pub(super) fn scope(destination: &Destination, volumes: &[String]) -> Result<(Box<dyn Store>, Vec<String>)> {
+    let whole = store::open(destination)?;
+    let Scope { destination: folder, volumes } = Scope::of(&destination.folder, volumes)?;
+    whole.check()?;
+    Ok((store::open(&Destination { folder, ..destination.clone() })?, volumes))
 }
 
-fn as_text(destination: &Path, space: Option<Space>, listed: &[Listed]) -> String {
+fn as_text(store: &dyn Store, listed: &[Listed]) -> String {
     let mut text = String::new();
     let (mut archive_count, mut all_bytes) = (0_usize, 0_u64);
-    for Listed { volume, folder, kept, is_unnamed } in listed {
-        let bytes =
-            folder.archives.iter().fold(0_u64, |sum, archived| sum.saturating_add(archived.len_bytes));
-        archive_count = archive_count.saturating_add(folder.archives.len());
+    for Listed { volume, ours, kept, is_unnamed } in listed {
+        let bytes = ours.archives.iter().fold(0_u64, |sum, archived| sum.saturating_add(archived.len_bytes));
+        archive_count = archive_count.saturating_add(ours.archives.len());
         all_bytes = all_bytes.saturating_add(bytes);
-        let archives = count(folder.archives.len(), "archive", "archives");
+        let archives = count(ours.archives.len(), "archive", "archives");
         // Writing to a String does not fail.
         let _ = writeln!(text, "{}: {archives}, {}", Printable(volume.as_bytes()), Bytes(bytes));
         let kept_head = if kept.is_some() { "kept" } else { "" };
         let mut rows = vec![["taken", "size", "entries", "files", "took", "", kept_head].map(str::to_owned)];
-        for (index, archived) in folder.archives.iter().enumerate() {
+        for (index, archived) in ours.archives.iter().enumerate() {
             rows.push(row(archived, kept.as_ref().and_then(|kept| kept.get(index))));
         }
         if rows.len() > 1 {
@@ -134,16 +135,16 @@ fn as_text(destination: &Path, space: Option<Space>, listed: &[Listed]) -> Strin
         if *is_unnamed {
             text.push_str("  no source of the configuration names it, so all of it is kept\n");
         }
-        if !folder.orphans.is_empty() {
-            let files = count(folder.orphans.len(), "file", "files");
+        if !ours.orphans.is_empty() {
+            let files = count(ours.orphans.len(), "file", "files");
             let _ = writeln!(text, "  {files} of archives that are gone; voltar prune removes them");
         }
         text.push('\n');
     }
     let (volumes, archives) =
         (count(listed.len(), "volume", "volumes"), count(archive_count, "archive", "archives"));
-    let _ = write!(text, "{}: {volumes}, {archives}, {}", Printable::path(destination), Bytes(all_bytes));
-    if let Some(Space { total_bytes, free_bytes }) = space {
+    let _ = write!(text, "{}: {volumes}, {archives}, {}", store.address(), Bytes(all_bytes));
+    if let Some(Space { total_bytes, free_bytes }) = store.space() {
         let _ = write!(text, "; {} of {} are free", Bytes(free_bytes), Bytes(total_bytes));
     }
     text.push('\n');
@@ -187,30 +188,31 @@ pub(super) fn indented(text: &str) -> String {
     text.lines().map(|line| format!("  {line}\n")).collect()
 }
 
-fn as_json(destination: &Path, space: Option<Space>, listed: &[Listed]) -> Value {
-    let volumes = listed.iter().map(|Listed { volume, folder, kept, .. }| {
+fn as_json(store: &dyn Store, listed: &[Listed]) -> Value {
+    let (address, space) = (store.address(), store.space());
+    let volumes = listed.iter().map(|Listed { volume, ours, kept, .. }| {
         let kept = |index: usize| kept.as_ref().and_then(|kept| kept.get(index));
-        let archives = folder.archives.iter().enumerate();
+        let archives = ours.archives.iter().enumerate();
         json!({
             "volume": volume,
-            "archives": archives.map(|(index, archived)| archive_json(archived, kept(index))).collect::<Vec<_>>(),
-            "orphans": folder.orphans.iter().map(|orphan| json!({
-                "path": Printable::path(&orphan.path).to_string(), "len_bytes": orphan.len_bytes,
+            "archives": archives.map(|(index, archived)| archive_json(&address, archived, kept(index))).collect::<Vec<_>>(),
+            "orphans": ours.orphans.iter().map(|orphan| json!({
+                "path": address.of(&orphan.key).to_string(), "len_bytes": orphan.len_bytes,
             })).collect::<Vec<_>>(),
         })
     });
     json!({
-        "destination": Printable::path(destination).to_string(),
+        "destination": address.to_string(),
         "total_bytes": space.map(|space| space.total_bytes),
         "free_bytes": space.map(|space| space.free_bytes),
         "volumes": volumes.collect::<Vec<_>>(),
     })
 }
 
-fn archive_json(archived: &Archived, kept: Option<&Vec<Reason>>) -> Value {
+fn archive_json(address: &Address, archived: &Archived, kept: Option<&Vec<Reason>>) -> Value {
     let told = archived.told.as_ref();
     json!({
-        "path": Printable::path(&archived.path).to_string(),
+        "path": address.of(&archived.key).to_string(),
         "taken": archived.taken,
         "len_bytes": archived.len_bytes,
         "complete": archived.is_complete(),

@@ -19,9 +19,8 @@ use crate::error::{Error, Kind, Result};
 use crate::job::ownership;
 use crate::printable::Printable;
 use crate::retention::{Decision, Retention, Verdict, decide, describe};
-use crate::store::archives::{self, Folder, Removed};
-use crate::store::folder::{Destination, Locked, check_folder, remove_left_overs};
-use crate::store::scope::Scope;
+use crate::store::archives::{self, Removed, VolumeArchives};
+use crate::store::{Address, Destination, Store};
 use crate::units::Bytes;
 use crate::worker::Manifests;
 
@@ -79,22 +78,22 @@ struct Total {
 /// Runs `voltar prune`.
 pub(super) fn run(arguments: &PruneArguments) -> Result<ExitCode> {
     let (destination, rules) = rules(arguments)?;
-    let Scope { destination: place, volumes } = scope(&destination, &arguments.volumes)?;
-    let destination = Destination { folder: place, ..destination };
-    // Who only looks needs no lock, and no right to write.
+    let (store, volumes) = scope(&destination, &arguments.volumes)?;
+    let store = store.as_ref();
+    // A dry run needs no lock, and no right to write.
     let _lock = match arguments.dry_run {
-        true => check_folder(&destination).map(|()| None)?,
-        false => Some(Locked::lock(&destination)?),
+        true => store.check().map(|()| None)?,
+        false => Some(store.lock()?),
     };
     if !arguments.dry_run {
-        remove_left_overs(&destination);
+        store.remove_left_overs();
     }
     let manifests = Manifests::of_this_program();
     let mut total = Total { volumes: arguments.json.then(Vec::new), ..Total::default() };
     for volume in volumes {
         match rules.of(&volume) {
-            Some(kept) => match rules.folder(&destination, &volume, &manifests) {
-                Ok(folder) => prune(folder, &volume, &kept, arguments.dry_run, &mut total)?,
+            Some(kept) => match rules.archives(store, &volume, &manifests) {
+                Ok(ours) => prune(store, ours, &volume, &kept, arguments.dry_run, &mut total)?,
                 Err(error) => total.fault(&format!("of this volume nothing is removed: {error}")),
             },
             None => {
@@ -108,7 +107,7 @@ pub(super) fn run(arguments: &PruneArguments) -> Result<ExitCode> {
     let code = if total.errors.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(FAILED) };
     if let Some(volumes) = &total.volumes {
         let summary = json!({
-            "destination": Printable::path(&destination.folder).to_string(),
+            "destination": store.address().to_string(),
             "dry_run": arguments.dry_run,
             "volumes": volumes,
             "removed_archives": total.archives,
@@ -149,13 +148,13 @@ impl Rules {
         }
     }
 
-    /// What is in the folder of a volume. A configuration says nothing of what another host has there.
-    fn folder(&self, destination: &Destination, volume: &str, manifests: &Manifests) -> Result<Folder> {
-        let folder = Folder::read(&destination.folder, volume, manifests)?;
+    /// The archives of a volume. A configuration says nothing of those of another host.
+    fn archives(&self, store: &dyn Store, volume: &str, manifests: &Manifests) -> Result<VolumeArchives> {
+        let ours = VolumeArchives::read(store, volume, manifests)?;
         if matches!(self, Self::Planned(_)) {
-            ownership::check_host(&folder.archives)?;
+            ownership::check_host(store, &ours.archives)?;
         }
-        Ok(folder)
+        Ok(ours)
     }
 }
 
@@ -177,7 +176,8 @@ fn rules(arguments: &PruneArguments) -> Result<(Destination, Rules)> {
 
 /// Decides on the archives of one volume, removes what goes, and says so.
 fn prune(
-    Folder { archives, orphans }: Folder,
+    store: &dyn Store,
+    VolumeArchives { archives, orphans }: VolumeArchives,
     volume: &str,
     rules: &Retention,
     dry_run: bool,
@@ -189,17 +189,17 @@ fn prune(
         let rows: Vec<[String; 4]> = decisions.iter().map(row).collect();
         format!("{title}\n{}\n", indented(&columns(&rows, [false, true, false, false])))
     };
-    total.tell(words, || as_json(volume, rules, &decisions, &orphans))?;
+    total.tell(words, || as_json(&store.address(), volume, rules, &decisions, &orphans))?;
     // What is about to go was told before.
     for Decision { archived, .. } in decisions.iter().filter(|decision| decision.is_removal()) {
         let len_bytes = archived.len_bytes;
-        let removed = Removed { path: archived.path.clone(), len_bytes };
-        if total.count(if dry_run { Ok(removed) } else { archives::remove(archived) }) {
+        let removed = Removed { key: archived.key.clone(), len_bytes };
+        if total.count(if dry_run { Ok(removed) } else { archives::remove(store, archived) }) {
             total.archives = total.archives.saturating_add(1);
         }
     }
     for orphan in orphans {
-        let removed = if dry_run { Ok(()) } else { archives::remove_orphan(&orphan) };
+        let removed = if dry_run { Ok(()) } else { store.remove(&orphan.key) };
         if total.count(removed.map(|()| orphan)) {
             total.orphans = total.orphans.saturating_add(1);
         }
@@ -241,7 +241,13 @@ impl Total {
 }
 
 /// What was decided on a volume. An archive is kept for these reasons; one that goes has none.
-fn as_json(volume: &str, rules: &Retention, decisions: &[Decision<'_>], orphans: &[Removed]) -> Value {
+fn as_json(
+    address: &Address,
+    volume: &str,
+    rules: &Retention,
+    decisions: &[Decision<'_>],
+    orphans: &[Removed],
+) -> Value {
     let archives = decisions.iter().map(|decision| {
         let Decision { archived, verdict } = decision;
         let kept = match verdict {
@@ -249,7 +255,7 @@ fn as_json(volume: &str, rules: &Retention, decisions: &[Decision<'_>], orphans:
             Verdict::Remove => Vec::new(),
         };
         json!({
-            "path": Printable::path(&archived.path).to_string(),
+            "path": address.of(&archived.key).to_string(),
             "taken": archived.taken,
             "len_bytes": archived.len_bytes,
             "complete": archived.is_complete(),
@@ -257,9 +263,9 @@ fn as_json(volume: &str, rules: &Retention, decisions: &[Decision<'_>], orphans:
             "kept": kept,
         })
     });
-    let orphans = orphans.iter().map(
-        |orphan| json!({ "path": Printable::path(&orphan.path).to_string(), "len_bytes": orphan.len_bytes }),
-    );
+    let orphans = orphans
+        .iter()
+        .map(|orphan| json!({ "path": address.of(&orphan.key).to_string(), "len_bytes": orphan.len_bytes }));
     json!({
         "volume": volume,
         "retention": describe(rules),

@@ -14,7 +14,6 @@ use super::{FAILED, INCOMPLETE, print, signals};
 use crate::error::{Error, Kind, Result};
 use crate::job::Witness as _;
 use crate::job::run::{Preview, WouldVerify, preview, run as run_plan};
-use crate::printable::Printable;
 use crate::report::outcome::{Outcome, Verdict};
 use crate::snapshot::Lvm;
 use crate::store::archives::Removed;
@@ -114,16 +113,16 @@ fn preview_as_text(preview: &Preview) -> String {
             let _ = writeln!(text, "  {note}");
         }
         let _ = writeln!(text, "  into {}/, kept: {}", volume.folder, volume.retention);
-        for Removed { path, len_bytes } in &volume.removed {
-            let _ = writeln!(text, "  would remove {} ({})", Printable::path(path), Bytes(*len_bytes));
+        for Removed { key, len_bytes } in &volume.removed {
+            let _ = writeln!(text, "  would remove {} ({})", preview.destination.of(key), Bytes(*len_bytes));
         }
     }
     if let Some(WouldVerify { newest, sample }) = &preview.verified {
         if *newest {
             let _ = writeln!(text, "\nwould verify the newest archive of each volume");
         }
-        for path in sample {
-            let _ = writeln!(text, "would verify {}, as part of today's sample", Printable::path(path));
+        for key in sample {
+            let _ = writeln!(text, "would verify {}, as part of today's sample", preview.destination.of(key));
         }
     }
     for error in &preview.errors {
@@ -136,7 +135,7 @@ fn preview_as_text(preview: &Preview) -> String {
 
 fn preview_as_json(preview: &Preview) -> Value {
     let volumes = preview.volumes.iter().map(|volume| {
-        let removed = volume.removed.iter().map(|removed| Printable::path(&removed.path).to_string());
+        let removed = volume.removed.iter().map(|removed| preview.destination.of(&removed.key).to_string());
         json!({
             "name": volume.name,
             "folder": volume.folder,
@@ -151,7 +150,7 @@ fn preview_as_json(preview: &Preview) -> Value {
         "would_clean": preview.cleaned,
         "volumes": volumes.collect::<Vec<_>>(),
         "would_verify": preview.verified.as_ref().map(|would| {
-            let sample = would.sample.iter().map(|path| Printable::path(path).to_string());
+            let sample = would.sample.iter().map(|key| preview.destination.of(key).to_string());
             json!({ "newest": would.newest, "sample": sample.collect::<Vec<_>>() })
         }),
         "errors": preview.errors,

@@ -4,8 +4,8 @@ use crate::config::fault::Remarks;
 use crate::config::keys;
 use crate::config::table::Table;
 use crate::config::values::Values;
+use crate::store::Destination;
 use crate::store::choice::Choice;
-use crate::store::folder::Destination;
 
 /// The destination; `None` after a fault: it has no folder.
 pub(super) fn read(root: &Table<'_, '_>, remarks: &mut Remarks) -> Option<Destination> {

@@ -6,8 +6,8 @@ use std::time::Duration;
 use crate::archive::Options;
 use crate::retention::Retention;
 use crate::snapshot::{Size, VolumeName};
+use crate::store::Destination;
 use crate::store::choice::Choice;
-use crate::store::folder::Destination;
 use crate::store::names::folder_of;
 use crate::tree::Pattern;
 

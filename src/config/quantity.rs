@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::snapshot::Size;
-use crate::store::folder::Free;
+use crate::store::Free;
 
 /// A number of bytes: `4096`, `512M`, `10G`, `10GiB`; units are binary.
 ///

@@ -78,7 +78,7 @@ mod tests {
 
     use super::*;
     use crate::config::plan::{Report, VolumeOptions};
-    use crate::store::folder::Destination;
+    use crate::store::Destination;
 
     fn plan(sources: Vec<(What, Retention)>) -> Plan {
         let source = |(what, retention)| Source { what, options: VolumeOptions::default(), retention };

@@ -12,8 +12,8 @@ use crate::config::quantity::in_words;
 use crate::printable::Printable;
 use crate::retention::describe;
 use crate::snapshot::Size;
+use crate::store::Free;
 use crate::store::choice::Choice;
-use crate::store::folder::Free;
 use crate::units::Bytes;
 
 /// The plan in words, some lines for each part.

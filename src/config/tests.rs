@@ -13,7 +13,7 @@ use crate::config::*;
 use crate::device::Io;
 use crate::retention::Retention;
 use crate::snapshot::{Size, VolumeName};
-use crate::store::folder::Free;
+use crate::store::Free;
 use crate::volume::Reading;
 
 const PATH: &str = "voltar.toml";

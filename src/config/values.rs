@@ -6,8 +6,8 @@ use crate::config::plan::{Mail, Report, Security, VolumeOptions};
 use crate::config::value::Read;
 use crate::retention::Retention;
 use crate::snapshot::VolumeName;
+use crate::store::Free;
 use crate::store::choice::Choice;
-use crate::store::folder::Free;
 
 /// Room for the values of every table; one that is read fills its own part.
 #[derive(Clone, Debug, Default)]

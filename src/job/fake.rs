@@ -1,6 +1,7 @@
 //! What stands for LVM, the worker and the person who watches, in tests: it does little, and keeps a log of what it is asked.
 
 use std::collections::VecDeque;
+use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -10,16 +11,16 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::witness::Witness;
-use crate::archive::Observer;
 use crate::archive::manifest::Ends;
+use crate::archive::{Digests, Observer};
 use crate::config::plan::{Hooks, Plan, Report, SnapshotOptions, Source, VolumeOptions, What};
+use crate::device::read_vec;
 use crate::error::{Error, Kind, Result};
 use crate::retention::Retention;
 use crate::snapshot::{
     Estimate, FailedSnapshot, Marked, Provider, Snapshot, SnapshotRequest, State, Volume, VolumeName,
 };
-use crate::store::ReadEnds;
-use crate::store::folder::Destination;
+use crate::store::{Destination, Here, Key, ReadEnds, Store};
 use crate::worker::{Archiver, Guard, Judged, Made, Task, Verifier};
 
 /// All of them in one.
@@ -189,23 +190,30 @@ impl Provider for Fake {
 }
 
 impl ReadEnds for Fake {
-    fn ends(&self, path: &Path) -> Result<Ends> {
-        crate::archive::manifest::ends(path)
+    fn ends(&self, manifest: File) -> Result<Ends> {
+        Here.ends(manifest)
     }
 
-    fn ends_inside(&self, path: &Path) -> Result<Ends> {
-        crate::store::Here.ends_inside(path)
+    fn ends_inside(&self, archive: File) -> Result<Ends> {
+        Here.ends_inside(archive)
     }
 }
 
 impl Verifier for Fake {
-    fn verify(&self, archive: &Path, has_sandbox: bool, _observer: &dyn Observer) -> Result<Judged> {
-        let mut name = archive.file_name().unwrap().to_string_lossy().into_owned();
+    fn verify(
+        &self,
+        store: &dyn Store,
+        archive: &Key,
+        has_sandbox: bool,
+        _observer: &dyn Observer,
+    ) -> Result<Judged> {
+        let mut name = archive.file_name().to_str().unwrap().to_owned();
         if !has_sandbox {
             name.push_str(" without the sandbox");
         }
         self.call("verify", &name)?;
-        let is_damaged = std::fs::read(archive).unwrap() == b"damaged";
+        let device = store.open(archive).unwrap();
+        let is_damaged = device.len_bytes() == 7 && read_vec(device.as_ref(), 0, 7).unwrap() == b"damaged";
         let findings = is_damaged.then(|| "its first frame".to_owned()).into_iter().collect();
         Ok(Judged { findings, finding_count: is_damaged.into(), is_proven: true, ..Judged::default() })
     }
@@ -220,7 +228,15 @@ impl crate::worker::LookAt for Fake {
 }
 
 impl Archiver for Fake {
-    fn archive(&self, task: &Task, observer: &dyn Observer, guard: &dyn Guard) -> Result<Made> {
+    fn archive(
+        &self,
+        task: &Task,
+        store: &dyn Store,
+        key: &Key,
+        observer: &dyn Observer,
+        guard: &dyn Guard,
+    ) -> Result<Made> {
+        let draft = store.create(key, task.options.digest)?;
         let failure = self.call("archive", &task.source.display().to_string());
         if observer.stop_requested() {
             return Err(Error::new(Kind::Interrupted, "stopped by a signal"));
@@ -231,7 +247,15 @@ impl Archiver for Fake {
         failure?;
         guard.vouch()?;
         self.call("publish", "")?;
-        std::fs::write(&task.archive, "archive").unwrap();
+        let (mut archive, mut manifest) = draft.files()?;
+        archive.write_all(b"archive").unwrap();
+        manifest.write_all(b"no manifest").unwrap();
+        let digest = |text: &[u8]| {
+            let mut hasher = task.options.digest.hasher();
+            hasher.update(text);
+            hasher.finish()
+        };
+        draft.seal(&Digests { archive: digest(b"archive"), manifest: digest(b"no manifest") })?.commit()?;
         Ok(Made { archive_bytes: 7, ..Made::default() })
     }
 }

@@ -4,7 +4,7 @@
 use crate::archive::host_name;
 use crate::error::{Error, Kind, Result};
 use crate::snapshot::VolumeName;
-use crate::store::archives::Archived;
+use crate::store::{Archived, Store};
 
 /// Checks that the archives of a folder are this host's, of the thing that is called `name`: `GROUP/VOLUME`, or a path.
 ///
@@ -13,8 +13,8 @@ use crate::store::archives::Archived;
 /// # Errors
 ///
 /// [`Kind::Exists`] when one is another's.
-pub fn check(archives: &[Archived], name: &str) -> Result<()> {
-    check_on(archives, Some(name), &host_name())
+pub fn check(store: &dyn Store, archives: &[Archived], name: &str) -> Result<()> {
+    check_on(store, archives, Some(name), &host_name())
 }
 
 /// Checks that the archives of a folder are this host's, whatever they are of.
@@ -22,11 +22,11 @@ pub fn check(archives: &[Archived], name: &str) -> Result<()> {
 /// # Errors
 ///
 /// [`Kind::Exists`] when one is another's.
-pub fn check_host(archives: &[Archived]) -> Result<()> {
-    check_on(archives, None, &host_name())
+pub fn check_host(store: &dyn Store, archives: &[Archived]) -> Result<()> {
+    check_on(store, archives, None, &host_name())
 }
 
-fn check_on(archives: &[Archived], name: Option<&str>, here: &str) -> Result<()> {
+fn check_on(store: &dyn Store, archives: &[Archived], name: Option<&str>, here: &str) -> Result<()> {
     for archived in archives {
         let Some(told) = &archived.told else { continue };
         // Without a host it is not known from where the path is.
@@ -42,7 +42,7 @@ fn check_on(archives: &[Archived], name: Option<&str>, here: &str) -> Result<()>
                  or move these archives elsewhere",
                 name.unwrap_or("this volume")
             );
-            return Err(Error::new(Kind::Exists, message).on(&archived.path));
+            return Err(Error::new(Kind::Exists, message).on(store.address().of(&archived.key).as_path()));
         }
     }
     Ok(())
@@ -60,7 +60,9 @@ fn differ(one: &str, other: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Key;
     use crate::store::archives::Told;
+    use crate::store::memory::Memory;
 
     fn archived(host: Option<&str>, snapshot_of: Option<&str>, source: &str) -> Archived {
         let told = Told {
@@ -74,8 +76,8 @@ mod tests {
             issues: 0,
             seconds: None,
         };
-        let path = "/B/web/web_2026-05-09T010203Z.tar.zst".into();
-        Archived { volume: "web".to_owned(), path, taken: 0, len_bytes: 0, told: Some(told) }
+        let key = Key::new("web/web_2026-05-09T010203Z.tar.zst").unwrap();
+        Archived { volume: "web".to_owned(), key, taken: 0, len_bytes: 0, told: Some(told) }
     }
 
     #[test]
@@ -93,21 +95,24 @@ mod tests {
             ("somewhere", archived(Some("here"), None, "./web.img"), true),
         ];
         for (what, archived, is_ones_own) in cases {
-            let found = check_on(&[archived], Some("vg0/web"), "here");
+            let found = check_on(&Memory::default(), &[archived], Some("vg0/web"), "here");
             assert_eq!(found.is_ok(), is_ones_own, "{what}: {found:?}");
         }
         let theirs = [archived(Some("there"), Some("vg0/web"), snapshot)];
-        let error = check_on(&theirs, Some("vg0/web"), "here").unwrap_err().to_string();
+        let error = check_on(&Memory::default(), &theirs, Some("vg0/web"), "here").unwrap_err().to_string();
         assert!(
             error.contains("belongs to vg0/web on there") && error.contains("another destination"),
             "{error}"
         );
-        assert!(check_on(&theirs, None, "here").is_err() && check_on(&theirs, None, "there").is_ok());
+        assert!(
+            check_on(&Memory::default(), &theirs, None, "here").is_err()
+                && check_on(&Memory::default(), &theirs, None, "there").is_ok()
+        );
     }
 
     #[test]
     fn an_archive_without_a_manifest_is_nobody_elses() {
         let unknown = Archived { told: None, ..archived(None, None, "") };
-        check_on(&[unknown], Some("vg0/web"), "here").unwrap();
+        check_on(&Memory::default(), &[unknown], Some("vg0/web"), "here").unwrap();
     }
 }

@@ -1,8 +1,5 @@
 //! The report as JSON, for programs: `docs/report.md` has the fields.
 
-use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
-
 use serde_json::{Map, Value, json};
 
 use crate::hex;
@@ -11,7 +8,7 @@ use crate::report::outcome::{Outcome, Published, VolumeOutcome};
 use crate::report::times::rfc3339;
 use crate::report::verified::Verified;
 use crate::report::words::summary;
-use crate::store::archives::Archived;
+use crate::store::{Address, Archived};
 
 /// Version of the form; it grows when a program that read the old one would misread the new one.
 const FORMAT: u32 = 1;
@@ -37,7 +34,7 @@ pub fn json(outcome: &Outcome) -> Value {
         "archive_bytes": sum(published(outcome).map(|archive| archive.archive_bytes)),
     }));
     let mut destination = Map::new();
-    add_path(&mut destination, "path", &outcome.destination);
+    add_address(&mut destination, "path", &outcome.destination);
     destination.insert("is_mounted".to_owned(), json!(outcome.is_mounted));
     destination.insert("total_bytes".to_owned(), json!(outcome.space.map(|space| space.total_bytes)));
     destination.insert("free_bytes".to_owned(), json!(outcome.space.map(|space| space.free_bytes)));
@@ -46,11 +43,13 @@ pub fn json(outcome: &Outcome) -> Value {
     report.insert("destination".to_owned(), Value::Object(destination));
     report.insert("errors".to_owned(), json!(outcome.errors));
     report.insert("cleaned".to_owned(), json!(outcome.cleaned));
-    let verified = outcome.verified.iter().map(verified_fields).collect();
+    let verified =
+        outcome.verified.iter().map(|verified| verified_fields(&outcome.destination, verified)).collect();
     report.insert("verified".to_owned(), Value::Array(verified));
     let volumes = outcome.volumes.iter().map(|volume| volume_fields(outcome, volume)).collect();
     report.insert("volumes".to_owned(), Value::Array(volumes));
-    let history = outcome.history.iter().map(archived_fields).collect();
+    let history =
+        outcome.history.iter().map(|archive| archived_fields(&outcome.destination, archive)).collect();
     report.insert("history".to_owned(), Value::Array(history));
     Value::Object(report)
 }
@@ -58,13 +57,13 @@ pub fn json(outcome: &Outcome) -> Value {
 fn volume_fields(outcome: &Outcome, volume: &VolumeOutcome) -> Value {
     let removed = volume.removed.iter().map(|removed| {
         let mut fields = Map::new();
-        add_path(&mut fields, "path", &removed.path);
+        add_address(&mut fields, "path", &outcome.destination.of(&removed.key));
         fields.insert("len_bytes".to_owned(), json!(removed.len_bytes));
         Value::Object(fields)
     });
-    let next = volume.next_to_expire.as_ref().map(|(path, when)| {
+    let next = volume.next_to_expire.as_ref().map(|(key, when)| {
         let mut fields = Map::new();
-        add_path(&mut fields, "path", path);
+        add_address(&mut fields, "path", &outcome.destination.of(key));
         fields.insert("when".to_owned(), json!(when));
         Value::Object(fields)
     });
@@ -74,9 +73,9 @@ fn volume_fields(outcome: &Outcome, volume: &VolumeOutcome) -> Value {
         "status": volume.verdict().name(),
         "seconds": volume.elapsed.as_secs_f64(),
         "error": volume.result.as_ref().err(),
-        "archive": volume.result.as_ref().ok().map(published_fields),
+        "archive": volume.result.as_ref().ok().map(|published| published_fields(&outcome.destination, published)),
         "change_percent": change(outcome, volume).and_then(tenths),
-        "previous": volume.previous.as_ref().map(archived_fields),
+        "previous": volume.previous.as_ref().map(|archive| archived_fields(&outcome.destination, archive)),
         "retention": volume.retention,
         "removed": removed.collect::<Vec<Value>>(),
         "next_to_expire": next,
@@ -84,10 +83,10 @@ fn volume_fields(outcome: &Outcome, volume: &VolumeOutcome) -> Value {
     })
 }
 
-fn verified_fields(verified: &Verified) -> Value {
+fn verified_fields(destination: &Address, verified: &Verified) -> Value {
     let judged = verified.result.as_ref().ok();
     let mut fields = Map::new();
-    add_path(&mut fields, "path", &verified.path);
+    add_address(&mut fields, "path", &destination.of(&verified.key));
     fields.extend(object(json!({
         "volume": verified.folder,
         "status": verified.status(),
@@ -97,14 +96,14 @@ fn verified_fields(verified: &Verified) -> Value {
         "findings": judged.map(|judged| &judged.findings),
         "notes": judged.map(|judged| &judged.notes),
         "unchecked": judged.map(|judged| &judged.unchecked),
-        "next_step": verified.is_damaged().then(|| verified.next_step()),
+        "next_step": verified.is_damaged().then(|| verified.next_step(destination)),
     })));
     Value::Object(fields)
 }
 
-fn published_fields(published: &Published) -> Value {
+fn published_fields(destination: &Address, published: &Published) -> Value {
     let mut fields = Map::new();
-    add_path(&mut fields, "path", &published.path);
+    add_address(&mut fields, "path", &destination.of(&published.key));
     let (algorithm, digits) = &published.digest;
     fields.extend(object(json!({
         "archive_bytes": published.archive_bytes,
@@ -120,10 +119,10 @@ fn published_fields(published: &Published) -> Value {
     Value::Object(fields)
 }
 
-fn archived_fields(archive: &Archived) -> Value {
+fn archived_fields(destination: &Address, archive: &Archived) -> Value {
     let told = archive.told.as_ref();
     let mut fields = Map::new();
-    add_path(&mut fields, "path", &archive.path);
+    add_address(&mut fields, "path", &destination.of(&archive.key));
     fields.extend(object(json!({
         "volume": archive.volume,
         "taken": archive.taken,
@@ -139,9 +138,9 @@ fn archived_fields(archive: &Archived) -> Value {
     Value::Object(fields)
 }
 
-/// A path: where it is not UTF-8, a field with the ending `_hex` has it exactly.
-fn add_path(fields: &mut Map<String, Value>, name: &str, path: &Path) {
-    let bytes = path.as_os_str().as_bytes();
+/// An address: where it is not UTF-8, a field with the ending `_hex` has it exactly.
+fn add_address(fields: &mut Map<String, Value>, name: &str, address: &Address) {
+    let bytes = address.as_bytes();
     fields.insert(name.to_owned(), json!(String::from_utf8_lossy(bytes)));
     if std::str::from_utf8(bytes).is_err() {
         fields.insert(format!("{name}_hex"), json!(hex::encode(bytes)));

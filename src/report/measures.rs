@@ -1,11 +1,9 @@
 //! What follows from the facts by arithmetic, for all forms of the report.
 
-use std::path::Path;
 use std::time::Duration;
 
 use crate::report::outcome::{Outcome, Published, VolumeOutcome};
-use crate::store::archives::Archived;
-use crate::store::folder::Space;
+use crate::store::{Archived, Key, Space};
 
 /// Bytes of all archives that lie in the destination, with what stands beside them.
 pub(super) fn total_bytes(outcome: &Outcome) -> u64 {
@@ -64,8 +62,8 @@ pub(super) fn share(value: u64, whole: u64, length: u64, rounding: Rounding) -> 
 ///
 /// Both are measured as they lie in the destination.
 pub(super) fn change(outcome: &Outcome, volume: &VolumeOutcome) -> Option<i64> {
-    let path = &volume.result.as_ref().ok()?.path;
-    let now = outcome.history.iter().find(|archive| &archive.path == path)?.len_bytes;
+    let key = &volume.result.as_ref().ok()?.key;
+    let now = outcome.history.iter().find(|archive| &archive.key == key)?.len_bytes;
     let before = i128::from(volume.previous.as_ref()?.len_bytes);
     let tenths = i128::from(now).checked_sub(before)?.checked_mul(1000)?.checked_div(before)?;
     i64::try_from(tenths).ok()
@@ -90,8 +88,8 @@ pub(super) fn duration(archive: &Archived) -> Option<Duration> {
 }
 
 /// Whether this is the archive that a volume's run published.
-pub(super) fn is_of_this_run(volume: &VolumeOutcome, path: &Path) -> bool {
-    volume.result.as_ref().is_ok_and(|published| published.path == path)
+pub(super) fn is_of_this_run(volume: &VolumeOutcome, key: &Key) -> bool {
+    volume.result.as_ref().is_ok_and(|published| published.key == *key)
 }
 
 #[cfg(test)]

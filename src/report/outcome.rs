@@ -1,11 +1,10 @@
 //! What came of a run: the facts that every form of the report is made of.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::report::verified::Verified;
 use crate::store::archives::{Archived, Removed};
-use crate::store::folder::Space;
+use crate::store::{Address, Key, Space};
 
 /// What came of a run.
 #[derive(Clone, Debug)]
@@ -16,8 +15,8 @@ pub struct Outcome {
     pub started: i64,
     /// How long it took.
     pub elapsed: Duration,
-    /// The destination's folder.
-    pub destination: PathBuf,
+    /// The address of the destination.
+    pub destination: Address,
     /// Whether something is mounted there; `false` where it is a folder of the filesystem around it.
     pub is_mounted: bool,
     /// Each volume, in order.
@@ -54,7 +53,7 @@ pub struct VolumeOutcome {
     /// What its retention is, in words: `14 days`.
     pub retention: String,
     /// The archive that retention removes next, and when (seconds since 1970), if nothing changes.
-    pub next_to_expire: Option<(PathBuf, i64)>,
+    pub next_to_expire: Option<(Key, i64)>,
     /// The latest archive before this one.
     pub previous: Option<Archived>,
 }
@@ -62,8 +61,8 @@ pub struct VolumeOutcome {
 /// An archive that was published.
 #[derive(Clone, Debug)]
 pub struct Published {
-    /// Its path.
-    pub path: PathBuf,
+    /// Its name in the destination.
+    pub key: Key,
     /// Its own bytes.
     pub archive_bytes: u64,
     /// Bytes of files in it.

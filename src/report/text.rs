@@ -6,7 +6,7 @@ use crate::report::measures::{
 use crate::report::outcome::{Outcome, Published, Verdict, VolumeOutcome};
 use crate::report::times::Zone;
 use crate::report::words::{
-    as_images, at_length, counted, counted_u64, file_name, hundredths, path, shown, signed_percent, summary,
+    as_images, at_length, counted, counted_u64, file_name, hundredths, shown, signed_percent, summary,
 };
 use crate::units::Bytes;
 
@@ -47,7 +47,7 @@ pub fn text_in(outcome: &Outcome, zone: &Zone) -> String {
     }
     match outcome.is_mounted {
         true => lines.add(0, "The backup volume is mounted. Proceed..."),
-        false => lines.add(0, &format!("Backups go to {}.", path(&outcome.destination))),
+        false => lines.add(0, &format!("Backups go to {}.", outcome.destination)),
     }
     for volume in &outcome.volumes {
         write_volume(outcome, volume, retention.is_none(), zone, &mut lines);
@@ -70,10 +70,10 @@ fn trouble(outcome: &Outcome, lines: &mut Lines) {
         lines.hang(2, LABEL, &format!("ERROR       {}", shown(error)));
     }
     for verified in outcome.damaged() {
-        let (path, word) = (path(&verified.path), verified.word());
+        let (path, word) = (outcome.destination.of(&verified.key), verified.word());
         let reason = verified.reason().unwrap_or_default();
         lines.hang(2, LABEL, &format!("{word:<12}{path}: {}", shown(&reason)));
-        lines.hang(LABEL, LABEL, &shown(&verified.next_step()));
+        lines.hang(LABEL, LABEL, &shown(&verified.next_step(&outcome.destination)));
     }
     for volume in of(Verdict::Incomplete) {
         if let Ok(published) = &volume.result {
@@ -93,7 +93,7 @@ fn verified(outcome: &Outcome, lines: &mut Lines) {
     let trouble = if damaged > 0 { format!(", {damaged} DAMAGED") } else { String::new() };
     lines.add(0, &format!("Verified - {count}{trouble}"));
     for verified in &outcome.verified {
-        lines.add(FOLDER, &format!("{} - {}", path(&verified.path), verified.word()));
+        lines.add(FOLDER, &format!("{} - {}", outcome.destination.of(&verified.key), verified.word()));
     }
     lines.blank();
 }
@@ -111,13 +111,13 @@ fn write_volume(
     zone: &Zone,
     lines: &mut Lines,
 ) {
-    let folder = path(&outcome.destination.join(&volume.folder));
+    let folder = outcome.destination.in_folder(&volume.folder);
     for removed in &volume.removed {
-        let line = format!("Removing old backups...  : {}", path(&removed.path));
+        let line = format!("Removing old backups...  : {}", outcome.destination.of(&removed.key));
         if line.chars().count() <= COLUMNS {
             lines.add(0, &line);
         } else {
-            lines.add(0, &format!("Removing old backups...  : {}", file_name(&removed.path)));
+            lines.add(0, &format!("Removing old backups...  : {}", file_name(&removed.key)));
         }
     }
     let took = at_length(volume.elapsed);
@@ -155,7 +155,7 @@ fn write_archive(
     zone: &Zone,
     lines: &mut Lines,
 ) {
-    lines.add(ARCHIVE, &file_name(&published.path));
+    lines.add(ARCHIVE, &file_name(&published.key));
     let ratio = ratio(published.data_bytes, published.archive_bytes)
         .map_or_else(String::new, |ratio| format!(", ratio {}", hundredths(ratio)));
     let rate = rate(published.bytes_read, volume.elapsed)
@@ -201,7 +201,7 @@ fn write_issues(published: &Published, lines: &mut Lines) {
     }
     let rest = published.issue_count.saturating_sub(written);
     if rest > 0 {
-        let manifest = format!("{}.manifest.jsonl.zst", file_name(&published.path));
+        let manifest = format!("{}", file_name(&published.key.manifest()));
         lines.add(ARCHIVE.saturating_add(2), &format!("and {rest} more, in {manifest}"));
     }
 }

@@ -1,16 +1,16 @@
 //! An archive that a run verified, and the verdict on it.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::printable::Printable;
+use crate::store::{Address, Key};
 use crate::worker::Judged;
 
 /// An archive that was verified.
 #[derive(Clone, Debug)]
 pub struct Verified {
-    /// Its path.
-    pub path: PathBuf,
+    /// Its name in the destination.
+    pub key: Key,
     /// The folder that it lies in, within the destination.
     pub folder: String,
     /// How long it took.
@@ -68,8 +68,8 @@ impl Verified {
 
     /// The next step, for a damaged archive.
     #[must_use]
-    pub fn next_step(&self) -> String {
-        let path = Printable::path(&self.path);
+    pub fn next_step(&self, destination: &Address) -> String {
+        let path = destination.of(&self.key);
         format!(
             "no archive in {}/ was removed; \"voltar verify {path}\" names what is lost, and \"voltar extract\" \
              takes out the rest; check the disk that it lies on, and remove it when a good one is there",

@@ -1,11 +1,11 @@
 //! How the forms of the report put facts into words.
 
 use std::fmt::Write as _;
-use std::path::Path;
 use std::time::Duration;
 
 use crate::printable::Printable;
 use crate::report::outcome::Outcome;
+use crate::store::Key;
 
 /// How the night was, in a few words: `1 of 10 FAILED, 2 incomplete`, `10 volumes, all complete`.
 #[must_use]
@@ -99,14 +99,9 @@ pub(super) fn shown(text: &str) -> String {
     parts.join("\\")
 }
 
-/// A path.
-pub(super) fn path(path: &Path) -> String {
-    Printable::path(path).to_string()
-}
-
-/// The last part of a path.
-pub(super) fn file_name(file: &Path) -> String {
-    path(Path::new(file.file_name().unwrap_or(file.as_os_str())))
+/// The name of an object without its folder.
+pub(super) fn file_name(key: &Key) -> String {
+    Printable(key.file_name().as_encoded_bytes()).to_string()
 }
 
 /// How many partitions are stored as images, behind a number of entries.

@@ -77,7 +77,7 @@ pub fn decide<'a>(archives: &'a [Archived], rules: &Retention, now: i64) -> Vec<
     let mut reasons: Vec<Vec<Reason>> = vec![Vec::new(); archives.len()];
     for mut members in volumes.into_values() {
         // Of two that were taken in the same second the one with the later name counts as later.
-        members.sort_by_key(|(index, moment)| (moment.taken, archives.get(*index).map(|a| &a.path)));
+        members.sort_by_key(|(index, moment)| (moment.taken, archives.get(*index).map(|a| &a.key)));
         let moments: Vec<Moment> = members.iter().map(|(_, moment)| *moment).collect();
         for ((index, _), found) in members.iter().zip(why(&moments, rules, now)) {
             if let Some(slot) = reasons.get_mut(*index) {

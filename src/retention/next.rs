@@ -1,10 +1,8 @@
 //! What goes next.
 
-use std::path::PathBuf;
-
 use crate::calendar::DAY_SECONDS;
 use crate::retention::{Moment, Retention, why};
-use crate::store::archives::Archived;
+use crate::store::{Archived, Key};
 
 /// How many nights are looked ahead: about eleven years.
 const MOST_NIGHTS: i64 = 4000;
@@ -15,9 +13,9 @@ const MOST_NIGHTS: i64 = 4000;
 ///
 /// What goes already is passed over: it is as good as gone.
 #[must_use]
-pub fn next_to_expire(archives: &[Archived], rules: &Retention, now: i64) -> Option<(PathBuf, i64)> {
+pub fn next_to_expire(archives: &[Archived], rules: &Retention, now: i64) -> Option<(Key, i64)> {
     let mut sorted: Vec<&Archived> = archives.iter().collect();
-    sorted.sort_by_key(|archived| (archived.taken, &archived.path));
+    sorted.sort_by_key(|archived| (archived.taken, &archived.key));
     let moment = |archived: &Archived| Moment { taken: archived.taken, is_complete: archived.is_complete() };
     let moments: Vec<Moment> = sorted.iter().map(|archived| moment(archived)).collect();
     let kept: Vec<bool> = why(&moments, rules, now).iter().map(|reasons| !reasons.is_empty()).collect();
@@ -53,7 +51,7 @@ pub fn next_to_expire(archives: &[Archived], rules: &Retention, now: i64) -> Opt
         }
     }
     let archived = sorted.get(first_to_go(with)?)?;
-    Some((archived.path.clone(), night(&moments, now, with)))
+    Some((archived.key.clone(), night(&moments, now, with)))
 }
 
 /// When the night of this number, from 1, is: at the time of day of the latest archive.

@@ -1,10 +1,10 @@
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 
 use proptest::prelude::*;
 
 use crate::calendar::{parse_stamp, stamp};
 use crate::retention::*;
+use crate::store::Key;
 use crate::store::archives::Told;
 
 fn archived(volume: &str, taken: i64, issues: Option<u64>) -> Archived {
@@ -19,8 +19,8 @@ fn archived(volume: &str, taken: i64, issues: Option<u64>) -> Archived {
         issues,
         seconds: None,
     };
-    let path = PathBuf::from(format!("/B/{volume}/{volume}_{}.tar.zst", stamp(taken)));
-    Archived { volume: volume.to_owned(), path, taken, len_bytes: 1, told: issues.map(told) }
+    let key = Key::new(format!("{volume}/{volume}_{}.tar.zst", stamp(taken))).unwrap();
+    Archived { volume: volume.to_owned(), key, taken, len_bytes: 1, told: issues.map(told) }
 }
 
 fn at(stamp: &str) -> i64 {
@@ -192,40 +192,34 @@ fn what_goes_next_is_told_with_its_night() {
     ];
     for (what, archives, rules, expected) in cases {
         let next = next_to_expire(&may(archives), &rules, noon);
-        let next = next
-            .map(|(path, when)| (path.file_name().unwrap().to_str().unwrap()[5..15].to_owned(), stamp(when)));
+        let next = next.map(|(key, when)| (key.file_name().to_str().unwrap()[5..15].to_owned(), stamp(when)));
         let expected = expected.map(|(day, when)| (day.to_owned(), when.to_owned()));
         assert_eq!(next, expected, "{what}");
     }
 }
 
 /// A night by night repetition of what [`next_to_expire`] computes: an archive each night, and what goes is gone.
-fn first_to_go(
-    archives: &[Archived],
-    rules: &Retention,
-    now: i64,
-    most_nights: i64,
-) -> Option<(PathBuf, i64)> {
+fn first_to_go(archives: &[Archived], rules: &Retention, now: i64, most_nights: i64) -> Option<(Key, i64)> {
     let keep = |archives: Vec<Archived>, then: i64| -> (Vec<Archived>, Vec<Archived>) {
         let removals: Vec<bool> = decide(&archives, rules, then).iter().map(Decision::is_removal).collect();
         let (gone, stay): (Vec<_>, Vec<_>) = archives.into_iter().zip(removals).partition(|(_, goes)| *goes);
         (stay.into_iter().map(|(a, _)| a).collect(), gone.into_iter().map(|(a, _)| a).collect())
     };
     let (mut there, _) = keep(archives.to_vec(), now);
-    let real: BTreeSet<PathBuf> = there.iter().map(|archived| archived.path.clone()).collect();
+    let real: BTreeSet<Key> = there.iter().map(|archived| archived.key.clone()).collect();
     let mut then = archives.iter().map(|a| a.taken).filter(|taken| *taken <= now).max().unwrap_or(now);
     while then <= now {
         then += DAY_SECONDS;
     }
     for _ in 0..most_nights {
         there.push(Archived {
-            path: PathBuf::from(format!("/new/{then}")),
+            key: Key::new(format!("new/{then}")).unwrap(),
             ..archived("web1", then, Some(0))
         });
         let (stay, gone) = keep(there, then + 1);
-        let first = gone.iter().filter(|a| real.contains(&a.path)).min_by_key(|a| (a.taken, a.path.clone()));
+        let first = gone.iter().filter(|a| real.contains(&a.key)).min_by_key(|a| (a.taken, a.key.clone()));
         if let Some(first) = first {
-            return Some((first.path.clone(), then));
+            return Some((first.key.clone(), then));
         }
         there = stay;
         then += DAY_SECONDS;
@@ -265,9 +259,9 @@ fn some_rules() -> impl Strategy<Value = Retention> {
     )
 }
 
-fn kept(archives: &[Archived], rules: &Retention, now: i64) -> BTreeSet<PathBuf> {
+fn kept(archives: &[Archived], rules: &Retention, now: i64) -> BTreeSet<Key> {
     let stay = decide(archives, rules, now).into_iter().filter(|decision| !decision.is_removal());
-    stay.map(|decision| decision.archived.path.clone()).collect()
+    stay.map(|decision| decision.archived.key.clone()).collect()
 }
 
 fn numbers(rules: &mut Retention) -> [&mut Option<u32>; 6] {
@@ -291,14 +285,14 @@ proptest! {
         let last_complete = present().rfind(|archived| archived.is_complete());
         let future = archives.iter().filter(|archived| archived.taken > NOW);
         for must in last_complete.into_iter().chain(present().next_back()).chain(future) {
-            prop_assert!(kept.contains(&must.path), "{}", must.path.display());
+            prop_assert!(kept.contains(&must.key), "{}", must.key);
         }
     }
 
     #[test]
     fn what_stays_stays_when_the_rest_is_gone(archives in histories(), rules in some_rules()) {
         let before = kept(&archives, &rules, NOW);
-        let left: Vec<Archived> = archives.into_iter().filter(|archived| before.contains(&archived.path)).collect();
+        let left: Vec<Archived> = archives.into_iter().filter(|archived| before.contains(&archived.key)).collect();
         prop_assert_eq!(kept(&left, &rules, NOW), before);
     }
 
@@ -321,8 +315,8 @@ proptest! {
         let mut more = archives.clone();
         more.push(archived("web1", NOW + day * DAY_SECONDS, issues));
         let after = kept(&more, &rules, NOW);
-        for archived in archives.iter().filter(|archived| archived.is_complete() && before.contains(&archived.path)) {
-            prop_assert!(after.contains(&archived.path), "{}", archived.path.display());
+        for archived in archives.iter().filter(|archived| archived.is_complete() && before.contains(&archived.key)) {
+            prop_assert!(after.contains(&archived.key), "{}", archived.key);
         }
     }
 
@@ -333,7 +327,7 @@ proptest! {
         let mut more = past.clone();
         more.push(archived("web1", NOW, Some(0)));
         let after = kept(&more, &rules, NOW);
-        let gone = past.iter().filter(|a| a.is_complete() && before.contains(&a.path) && !after.contains(&a.path));
+        let gone = past.iter().filter(|a| a.is_complete() && before.contains(&a.key) && !after.contains(&a.key));
         // One more, which stayed as the last complete one alone.
         prop_assert!(gone.count() <= counting_rules(&rules).count() + 1);
     }

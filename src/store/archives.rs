@@ -1,29 +1,25 @@
-//! What lies in a destination: the history of its volumes is there and nowhere else.
+//! The archives in a store: the history of its volumes is there and nowhere else.
 //!
-//! Only files whose names are exactly ours count, in folders right under the destination;
-//! everything else is passed over. A volume's folder may be a link ([`volume_folder`]); other links
-//! are not followed. The disk may be written by others: whatever lies there, this takes it for
-//! data.
+//! Only objects whose names are exactly ours count, in folders right under the store's own;
+//! everything else is passed over. Others may write to the store: all that lies there is data.
 
 use std::collections::BTreeMap;
-use std::fs::{self, DirEntry, Metadata};
+use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use crate::archive;
+use super::names::{Key, Named};
+use super::{ReadEnds, Standing, Store};
 use crate::archive::manifest::Ends;
 use crate::error::{Error, Kind, Result};
-use crate::store::ReadEnds;
-use crate::store::folder::volume_folder;
-use crate::store::names::{Named, parse_name, sidecars};
 
 /// An archive that lies in a destination, as its name and its manifest tell.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Archived {
     /// Name of the volume: of the folder that it lies in.
     pub volume: String,
-    /// The archive's own path.
-    pub path: PathBuf,
+    /// Its name in the store.
+    pub key: Key,
     /// When its snapshot was taken, or reading began, in seconds since 1970: the time in its name.
     pub taken: i64,
     /// Bytes of the archive and what stands beside it.
@@ -35,8 +31,8 @@ pub struct Archived {
 /// An archive that was removed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Removed {
-    /// Where it was.
-    pub path: PathBuf,
+    /// Its name in the store.
+    pub key: Key,
     /// How many bytes that gave back.
     pub len_bytes: u64,
 }
@@ -75,13 +71,14 @@ impl Archived {
     }
 }
 
-/// The archives of one volume, oldest first; `volume` is the name of its folder. None where there is no such folder.
+/// The archives of one volume, oldest first; `volume` is the name of its folder. There are none
+/// where there is no such folder.
 ///
 /// # Errors
 ///
 /// When the folder, or a manifest in it, can't be read.
-pub fn of_volume(destination: &Path, volume: &str, manifests: &dyn ReadEnds) -> Result<Vec<Archived>> {
-    Ok(Folder::read(destination, volume, manifests)?.archives)
+pub fn of_volume(store: &dyn Store, volume: &str, manifests: &dyn ReadEnds) -> Result<Vec<Archived>> {
+    Ok(VolumeArchives::read(store, volume, manifests)?.archives)
 }
 
 /// The archives of all volumes, oldest first.
@@ -89,12 +86,12 @@ pub fn of_volume(destination: &Path, volume: &str, manifests: &dyn ReadEnds) -> 
 /// # Errors
 ///
 /// When a folder can't be read.
-pub fn all(destination: &Path, manifests: &dyn ReadEnds) -> Result<Vec<Archived>> {
+pub fn all(store: &dyn Store, manifests: &dyn ReadEnds) -> Result<Vec<Archived>> {
     let mut archives = Vec::new();
-    for volume in volumes(destination)? {
-        archives.extend(of_volume(destination, &volume, manifests)?);
+    for volume in volumes(store)? {
+        archives.extend(of_volume(store, &volume, manifests)?);
     }
-    archives.sort_by(|one, other| (one.taken, &one.path).cmp(&(other.taken, &other.path)));
+    archives.sort_by(|one, other| (one.taken, &one.key).cmp(&(other.taken, &other.key)));
     Ok(archives)
 }
 
@@ -102,17 +99,11 @@ pub fn all(destination: &Path, manifests: &dyn ReadEnds) -> Result<Vec<Archived>
 ///
 /// # Errors
 ///
-/// When a folder can't be read.
-pub fn volumes(destination: &Path) -> Result<Vec<String>> {
-    let mut volumes = Vec::new();
-    for entry in entries(destination)? {
-        let Ok(name) = entry.file_name().into_string() else { continue };
-        // A folder that is not ours, like `lost+found`, need not be one that we may read.
-        let holds_ours = || named(destination, &name).is_ok_and(|named| !named.is_empty());
-        if holds_ours() {
-            volumes.push(name);
-        }
-    }
+/// When the store can't be read.
+pub fn volumes(store: &dyn Store) -> Result<Vec<String>> {
+    let mut volumes = store.folders()?;
+    // A folder that is not ours, like `lost+found`, need not be one that we may read.
+    volumes.retain(|name| is_volume(store, name).unwrap_or(false));
     volumes.sort();
     Ok(volumes)
 }
@@ -122,80 +113,67 @@ pub fn volumes(destination: &Path) -> Result<Vec<String>> {
 /// # Errors
 ///
 /// When the folder can't be read.
-pub(super) fn is_volume(destination: &Path, name: &str) -> Result<bool> {
-    Ok(!named(destination, name)?.is_empty())
+pub(super) fn is_volume(store: &dyn Store, name: &str) -> Result<bool> {
+    Ok(store.names(name)?.iter().any(|entry| Named::parse(name, entry).is_some()))
 }
 
-/// Removes an archive and its sidecars. The archive goes first: what an interruption leaves is sidecars without one.
+/// Removes an archive and its sidecars. The archive goes first: an interruption leaves sidecars
+/// without one.
 ///
 /// # Errors
 ///
 /// [`Kind::Write`] when something can't be removed, or is not named like an archive.
-pub fn remove(archived: &Archived) -> Result<Removed> {
-    let name = archived.path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    if !parse_name(&archived.volume, name).is_some_and(|named| named.is_archive) {
-        let message = format!("is not named like an archive of {}, so it is not removed", archived.volume);
-        return Err(Error::new(Kind::Write, message).on(&archived.path));
+pub fn remove(store: &dyn Store, archived: &Archived) -> Result<Removed> {
+    let Archived { volume, key, len_bytes, .. } = archived;
+    let named = key.file_name().to_str().and_then(|name| Named::parse(volume, name));
+    if !named.is_some_and(|named| named.is_archive) {
+        let message = format!("is not named like an archive of {volume}, so it is not removed");
+        return Err(Error::new(Kind::Write, message).on(store.address().of(key).as_path()));
     }
-    archive::remove(&archived.path)?;
-    Ok(Removed { path: archived.path.clone(), len_bytes: archived.len_bytes })
+    store.remove_archive(key)?;
+    Ok(Removed { key: key.clone(), len_bytes: *len_bytes })
 }
 
-/// Removes a sidecar whose archive is not there. Nobody may publish there meanwhile: sidecars appear before their archive.
-///
-/// # Errors
-///
-/// [`Kind::Write`] when it can't be removed.
-pub fn remove_orphan(orphan: &Removed) -> Result<()> {
-    unlink(&orphan.path)
-}
-
-/// Removes a file. That it is not there is as good.
-fn unlink(path: &Path) -> Result<()> {
-    match fs::remove_file(path) {
-        Err(source) if source.kind() != io::ErrorKind::NotFound => {
-            Err(Error::new(Kind::Write, source).on(path))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// What is ours in a volume's folder.
+/// All that is ours in a volume's folder.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Folder {
+pub struct VolumeArchives {
     /// Archives, oldest first.
     pub archives: Vec<Archived>,
     /// Sidecars whose archive is not there, by name: what is left when a removal was interrupted.
+    ///
+    /// To remove one, nobody may publish meanwhile: sidecars appear before their archive.
     pub orphans: Vec<Removed>,
 }
 
-/// An archive and what stands beside it, as far as it is there.
+/// An archive and its sidecars, as far as they are there.
 #[derive(Default)]
 struct Group {
     archive: Option<(Named, u64)>,
-    /// Whether the archive's name is taken by something that is no regular file: a link, which may lead to the archive.
+    /// Whether something else has the archive's name: a link, which may lead to the archive.
     is_elsewhere: bool,
     sidecars: Vec<Removed>,
 }
 
-impl Folder {
-    /// Looks into the folder of a volume; `volume` is its name. There is nothing where there is no such folder.
+impl VolumeArchives {
+    /// Looks into the folder of a volume; `volume` is its name. There is nothing where there is no
+    /// such folder.
     ///
     /// # Errors
     ///
-    /// When the folder, or something in it, can't be read: what is not known of an archive may be why it must stay.
-    pub fn read(destination: &Path, volume: &str, manifests: &dyn ReadEnds) -> Result<Self> {
-        let folder = destination.join(volume);
+    /// When the folder, or something in it, can't be read: an archive of which something is not
+    /// known may have to stay for that very reason.
+    pub fn read(store: &dyn Store, volume: &str, manifests: &dyn ReadEnds) -> Result<Self> {
         let mut groups: BTreeMap<String, Group> = BTreeMap::new();
-        for (entry, named) in named(destination, volume)? {
-            let Some(metadata) = metadata(&entry)? else { continue };
-            let len_bytes = metadata.len();
+        for name in store.names(volume)? {
+            let Some(named) = Named::parse(volume, &name) else { continue };
+            let Some(key) = Key::new(Path::new(volume).join(&name)) else { continue };
+            let Some(standing) = store.look(&key)? else { continue };
             let group = groups.entry(named.archive.clone()).or_default();
-            match (named.is_archive, metadata.is_file()) {
-                (true, true) => group.archive = Some((named, len_bytes)),
-                (true, false) => group.is_elsewhere = true,
-                (false, true) => group.sidecars.push(Removed { path: entry.path(), len_bytes }),
-                (false, false) => {}
+            match (named.is_archive, standing) {
+                (true, Standing::Object(len_bytes)) => group.archive = Some((named, len_bytes)),
+                (true, Standing::Other) => group.is_elsewhere = true,
+                (false, Standing::Object(len_bytes)) => group.sidecars.push(Removed { key, len_bytes }),
+                (false, Standing::Other) => {}
             }
         }
         let (mut archives, mut orphans) = (Vec::new(), Vec::new());
@@ -206,57 +184,39 @@ impl Folder {
                 }
                 continue;
             };
-            let path = folder.join(name);
+            let Some(key) = Key::new(Path::new(volume).join(name)) else { continue };
             let beside = sidecars.iter().fold(0_u64, |sum, sidecar| sum.saturating_add(sidecar.len_bytes));
             archives.push(Archived {
                 volume: volume.to_owned(),
-                told: told(&path, len_bytes, manifests)?,
-                path,
+                told: told(store, &key, len_bytes, manifests)?,
+                key,
                 taken: named.taken,
                 len_bytes: len_bytes.saturating_add(beside),
             });
         }
-        archives.sort_by(|one, other| (one.taken, &one.path).cmp(&(other.taken, &other.path)));
-        orphans.sort_by(|one, other| one.path.cmp(&other.path));
+        archives.sort_by(|one, other| (one.taken, &one.key).cmp(&(other.taken, &other.key)));
+        orphans.sort_by(|one, other| one.key.cmp(&other.key));
         Ok(Self { archives, orphans })
     }
 }
 
-/// The entries of a volume's folder whose names are ours; none where there is no such folder.
-fn named(destination: &Path, volume: &str) -> Result<Vec<(DirEntry, Named)>> {
-    let folder = destination.join(volume);
-    if volume_folder(destination, volume)?.is_none() {
-        return Ok(Vec::new());
-    }
-    let entries = entries(&folder)?.into_iter();
-    let ours = entries.filter_map(|entry| {
-        let named = parse_name(volume, entry.file_name().to_str()?)?;
-        Some((entry, named))
-    });
-    Ok(ours.collect())
-}
-
-fn entries(folder: &Path) -> Result<Vec<DirEntry>> {
-    let entries = fs::read_dir(folder).and_then(Iterator::collect);
-    entries.map_err(|source: io::Error| Error::new(Kind::Read, source).on(folder))
-}
-
-/// What is known of an entry itself, not of what a link leads to; `None` for what has gone meanwhile.
-fn metadata(entry: &DirEntry) -> Result<Option<Metadata>> {
-    match entry.metadata() {
-        Ok(metadata) => Ok(Some(metadata)),
-        Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(Error::new(Kind::Read, source).on(&entry.path())),
-    }
-}
-
-/// What the manifest of an archive of this length says, if it is whole, sound, and of this archive.
+/// The facts of the manifest of an archive of this length, if it is whole, sound, and of this
+/// archive.
 ///
-/// One that can't be read now, or is of a newer form, is none that is missing: its archive may be the only complete one.
-fn told(archive: &Path, archive_bytes: u64, manifests: &dyn ReadEnds) -> Result<Option<Told>> {
-    let [manifest, ..] = sidecars(archive);
-    let ends = match manifests.ends(&manifest) {
-        Err(error) if is_absent(&error) => manifests.ends_inside(archive),
+/// One that can't be read now, or is of a newer form, is an error: its archive may be the only
+/// complete one.
+fn told(
+    store: &dyn Store,
+    archive: &Key,
+    archive_bytes: u64,
+    manifests: &dyn ReadEnds,
+) -> Result<Option<Told>> {
+    let read = |key: &Key, read: &dyn Fn(File) -> Result<Ends>| {
+        let ends = store.descriptor(key).and_then(read);
+        ends.map_err(|error| error.on(store.address().of(key).as_path()))
+    };
+    let ends = match read(&archive.manifest(), &|file| manifests.ends(file)) {
+        Err(error) if is_absent(&error) => read(archive, &|file| manifests.ends_inside(file)),
         beside => beside,
     };
     let Ends { head, tail } = match ends {

@@ -1,10 +1,9 @@
 //! Which of many archives are verified: all, the newest of each volume, or another part each day.
 
 use std::fmt;
-use std::path::PathBuf;
 use std::str::FromStr;
 
-use crate::store::scope::Shelf;
+use crate::store::{Key, Shelf};
 
 /// Seconds of a day.
 const DAY_SECONDS: i64 = 86_400;
@@ -48,33 +47,42 @@ impl Choice {
     /// The archives that have their turn at a time in seconds since 1970. With both ways, what
     /// either chooses.
     #[must_use]
-    pub fn of(&self, shelves: &[Shelf], now: i64) -> Vec<PathBuf> {
-        let all: Vec<&PathBuf> = shelves.iter().flat_map(|shelf| &shelf.archives).collect();
-        if self.is_all() {
-            return all.into_iter().cloned().collect();
-        }
+    pub fn of(&self, shelves: &[Shelf], now: i64) -> Vec<Key> {
+        let all = shelves.iter().flat_map(|shelf| &shelf.archives);
+        let chosen = all.zip(self.flags(shelves, now)).filter(|(_, is_chosen)| *is_chosen);
+        chosen.map(|(key, _)| key.clone()).collect()
+    }
+
+    /// Whether each archive has its turn, shelf by shelf.
+    #[must_use]
+    pub fn flags(&self, shelves: &[Shelf], now: i64) -> Vec<bool> {
+        let all = || shelves.iter().flat_map(|shelf| &shelf.archives);
         let day = now.div_euclid(DAY_SECONDS);
-        let newest: Vec<&PathBuf> = shelves.iter().filter_map(|shelf| shelf.archives.last()).collect();
-        let mut sampled: Vec<&PathBuf> = Vec::new();
-        if let Some(share) = self.sample {
-            sampled = all.iter().copied().filter(|path| share.has(path, day)).collect();
-            if sampled.is_empty() {
-                // Of few archives one has its turn each day.
-                let count = i64::try_from(all.len()).unwrap_or(i64::MAX);
-                let turn = day.checked_rem_euclid(count).and_then(|turn| usize::try_from(turn).ok());
-                sampled.extend(turn.and_then(|turn| all.get(turn)).copied());
+        let mut sampled: Vec<bool> = match self.sample {
+            Some(share) => all().map(|key| share.has(key, day)).collect(),
+            None => all().map(|_| self.is_all()).collect(),
+        };
+        if self.sample.is_some() && !sampled.contains(&true) {
+            // Of few archives one has its turn each day.
+            let count = i64::try_from(sampled.len()).unwrap_or(i64::MAX);
+            let turn = day.checked_rem_euclid(count).and_then(|turn| usize::try_from(turn).ok());
+            if let Some(turn) = turn.and_then(|turn| sampled.get_mut(turn)) {
+                *turn = true;
             }
         }
-        let is_chosen = |path: &&PathBuf| self.newest && newest.contains(path) || sampled.contains(path);
-        all.into_iter().filter(is_chosen).cloned().collect()
+        let is_last = shelves.iter().flat_map(|Shelf { archives, .. }| {
+            (1..=archives.len()).map(move |number| number == archives.len())
+        });
+        let newest = is_last.map(|is_last| self.newest && is_last);
+        sampled.iter().zip(newest).map(|(sampled, newest)| *sampled || newest).collect()
     }
 }
 
 impl Share {
     /// Whether an archive has its turn on a day: its name decides, so the turns of the others stay
     /// as they are when some come and go.
-    fn has(self, path: &std::path::Path, day: i64) -> bool {
-        let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+    fn has(self, key: &Key, day: i64) -> bool {
+        let name = key.file_name().as_encoded_bytes();
         // FNV-1a: the same on every host.
         let hash = name.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
             (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
@@ -94,9 +102,9 @@ mod tests {
 
     fn shelves(counts: &[usize]) -> Vec<Shelf> {
         let shelf = |(index, count): (usize, &usize)| {
-            let folder = PathBuf::from(format!("/backups/volume-{index}"));
-            let archives = (0..*count).map(|night| folder.join(format!("volume-{index}_{night:04}.tar.zst")));
-            Shelf { archives: archives.collect(), folder }
+            let folder = format!("volume-{index}");
+            let key = |night| Key::new(format!("{folder}/{folder}_{night:04}.tar.zst")).unwrap();
+            Shelf { archives: (0..*count).map(key).collect(), folder: Key::new(&folder) }
         };
         counts.iter().enumerate().map(shelf).collect()
     }
@@ -139,12 +147,8 @@ mod tests {
     fn the_newest_are_the_last_by_name_and_both_ways_are_added() {
         let shelves = shelves(&[3, 2]);
         let newest = Choice { newest: true, sample: None };
-        let names: Vec<String> =
-            newest.of(&shelves, 0).iter().map(|path| path.display().to_string()).collect();
-        assert_eq!(
-            names,
-            ["/backups/volume-0/volume-0_0002.tar.zst", "/backups/volume-1/volume-1_0001.tar.zst"]
-        );
+        let names: Vec<String> = newest.of(&shelves, 0).iter().map(|key| key.to_string()).collect();
+        assert_eq!(names, ["volume-0/volume-0_0002.tar.zst", "volume-1/volume-1_0001.tar.zst"]);
         let both = Choice { newest: true, sample: Some(Share(100)) };
         assert_eq!(both.of(&shelves, 0), Choice::default().of(&shelves, 0));
     }

@@ -2,10 +2,13 @@
 //!
 //! A file that is not named exactly like this belongs to somebody else: it is never listed, and never removed.
 
-use std::path::{Path, PathBuf};
+use std::ffi::OsStr;
+use std::fmt;
+use std::path::{Component, Path, PathBuf};
 
 use crate::archive::{Algorithm, ArchiveFiles, Compression};
 use crate::calendar::{parse_stamp, stamp};
+use crate::printable::Printable;
 use crate::snapshot::VolumeName;
 
 /// Longest name of a folder in bytes. With time and endings it stays under the 255 that a name may
@@ -79,40 +82,101 @@ pub fn folder_of(name: &str) -> String {
     folder
 }
 
-/// Where an archive of a volume goes: `destination/FOLDER/FOLDER_TIME.tar.zst`; `folder` is what [`folder_of`] gives.
-#[must_use]
-pub fn archive_path(destination: &Path, folder: &str, started: i64, compression: Compression) -> PathBuf {
-    let name = format!("{folder}{SEPARATOR}{}{}", stamp(started), compression.ending());
-    destination.join(folder).join(name)
-}
+/// The name of an object in a store: a relative path that leads nowhere else.
+///
+/// Archives, their manifests and checksum files get their names here, and nowhere else.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key(PathBuf);
 
-/// What a file's name in a volume's folder says; `None` where it is not one that this program gives.
-#[must_use]
-pub fn parse_name(folder: &str, name: &str) -> Option<Named> {
-    let rest = name.strip_prefix(folder)?.strip_prefix(SEPARATOR)?;
-    let (time, ending) = rest.split_at_checked(rest.find('Z')?.checked_add(1)?)?;
-    let taken = parse_stamp(time)?;
-    // `.tar` is the beginning of the other two, so it comes last.
-    let (compression, sidecar) = [Compression::Zstd, Compression::Gzip, Compression::None]
-        .into_iter()
-        .find_map(|compression| Some((compression, ending.strip_prefix(compression.ending())?)))?;
-    let is_archive = sidecar.is_empty();
-    if !is_archive && !is_sidecar(sidecar) {
-        return None;
+impl Key {
+    /// Checks a name; `None` for an empty one, and for one that may lead out of the store.
+    #[must_use]
+    pub fn new(name: impl Into<PathBuf>) -> Option<Self> {
+        let name = name.into();
+        let mut parts = name.components().peekable();
+        let is_inside = parts.peek().is_some() && parts.all(|part| matches!(part, Component::Normal(_)));
+        is_inside.then_some(Self(name))
     }
-    let archive = name.strip_suffix(sidecar)?.to_owned();
-    Some(Named { taken, compression, archive, is_archive })
+
+    /// The name of an archive; `folder` is the name that [`folder_of`] gives.
+    #[must_use]
+    pub fn of_archive(folder: &str, started: i64, compression: Compression) -> Self {
+        let name = format!("{folder}{SEPARATOR}{}{}", stamp(started), compression.ending());
+        Self(Path::new(folder).join(name))
+    }
+
+    /// The name of an object in the same folder.
+    #[must_use]
+    pub fn beside(&self, name: &str) -> Option<Self> {
+        Self::new(self.0.with_file_name(name))
+    }
+
+    /// The folder that the object is in; empty for one that is in none.
+    #[must_use]
+    pub fn folder(&self) -> String {
+        self.0.parent().unwrap_or(Path::new("")).to_string_lossy().into_owned()
+    }
+
+    /// The name without its folder.
+    #[must_use]
+    pub fn file_name(&self) -> &OsStr {
+        self.0.file_name().unwrap_or_default()
+    }
+
+    /// The name as a path below the folder of a store.
+    #[must_use]
+    pub fn as_path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The manifest of the archive of this name.
+    #[must_use]
+    pub fn manifest(&self) -> Self {
+        Self(ArchiveFiles::new(&self.0, Algorithm::default()).manifest)
+    }
+
+    /// The checksum file of the archive of this name.
+    #[must_use]
+    pub fn checksum(&self, algorithm: Algorithm) -> Self {
+        Self(ArchiveFiles::new(&self.0, algorithm).checksum)
+    }
+
+    /// All sidecars that an archive may have; the manifest is the first.
+    #[must_use]
+    pub fn sidecars(&self) -> [Self; 4] {
+        let [sha1, sha256, blake3] = Algorithm::ALL.map(|algorithm| self.checksum(algorithm));
+        [self.manifest(), sha1, sha256, blake3]
+    }
 }
 
-/// All sidecars that an archive may have; the manifest is the first.
-pub(super) fn sidecars(archive: &Path) -> [PathBuf; 4] {
-    let checksum = |algorithm| ArchiveFiles::new(archive, algorithm).checksum;
-    let ArchiveFiles { manifest, checksum: sha1, .. } = ArchiveFiles::new(archive, Algorithm::Sha1);
-    [manifest, sha1, checksum(Algorithm::Sha256), checksum(Algorithm::Blake3)]
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", Printable::path(&self.0))
+    }
 }
 
-fn is_sidecar(ending: &str) -> bool {
-    sidecars(Path::new("")).iter().any(|sidecar| sidecar.as_os_str() == ending)
+impl Named {
+    /// Reads the name of a file in a volume's folder; `None` where this program gives no such name.
+    #[must_use]
+    pub fn parse(folder: &str, name: &str) -> Option<Self> {
+        let rest = name.strip_prefix(folder)?.strip_prefix(SEPARATOR)?;
+        let (time, ending) = rest.split_at_checked(rest.find('Z')?.checked_add(1)?)?;
+        let taken = parse_stamp(time)?;
+        // `.tar` is the beginning of the other two, so it comes last.
+        let (compression, sidecar) = [Compression::Zstd, Compression::Gzip, Compression::None]
+            .into_iter()
+            .find_map(|compression| Some((compression, ending.strip_prefix(compression.ending())?)))?;
+        let is_archive = sidecar.is_empty();
+        let archive = name.strip_suffix(sidecar)?.to_owned();
+        let is_sidecar = || {
+            let key = Key::new(&archive)?;
+            key.sidecars().iter().any(|sidecar| sidecar.file_name() == name).then_some(())
+        };
+        if !is_archive {
+            is_sidecar()?;
+        }
+        Some(Self { taken, compression, archive, is_archive })
+    }
 }
 
 #[cfg(test)]
@@ -154,16 +218,19 @@ mod tests {
         let long = |last: &str| folder_of(&format!("/srv/{}{last}", "\u{e9}".repeat(200)));
         assert_ne!(long("a"), long("b"));
         assert!(long("a").len() <= MOST_NAME_LEN);
-        let name = archive_path(Path::new("/B"), &long("a"), 0, Compression::Zstd);
-        let target = ArchiveFiles::new(&name, Algorithm::Sha1);
+        let key = Key::of_archive(&long("a"), 0, Compression::Zstd);
         // As publishing names it before it is whole.
-        assert!(target.manifest.file_name().unwrap().len() < 255);
+        assert!(key.manifest().file_name().len() < 255);
     }
 
     #[test]
     fn an_archive_lies_in_its_volumes_folder_under_its_time() {
-        let path = archive_path(Path::new("/BACKUPS"), "web1", 1_778_288_523, Compression::Zstd);
-        assert_eq!(path, Path::new("/BACKUPS/web1/web1_2026-05-09T010203Z.tar.zst"));
+        let key = Key::of_archive("web1", 1_778_288_523, Compression::Zstd);
+        assert_eq!(key.as_path(), Path::new("web1/web1_2026-05-09T010203Z.tar.zst"));
+        assert_eq!((key.folder().as_str(), Key::new(key.as_path())), ("web1", Some(key)));
+        for outside in ["", "/etc/passwd", "../web1", "web1/../../etc", "."] {
+            assert_eq!(Key::new(outside), None, "{outside}");
+        }
     }
 
     #[test]
@@ -177,7 +244,7 @@ mod tests {
             ("web1_2026-05-09T010203Z.tar.manifest.jsonl.zst", false),
         ];
         for (name, is_archive) in ours {
-            let named = parse_name("web1", name).unwrap_or_else(|| panic!("{name}"));
+            let named = Named::parse("web1", name).unwrap_or_else(|| panic!("{name}"));
             assert_eq!((named.taken, named.is_archive), (1_778_288_523, is_archive), "{name}");
             assert!(name.starts_with(&named.archive) && named.archive.contains(".tar"), "{name}");
         }
@@ -200,11 +267,11 @@ mod tests {
             "",
         ];
         for name in others {
-            assert_eq!(parse_name("web1", name), None, "{name}");
+            assert_eq!(Named::parse("web1", name), None, "{name}");
         }
         // A volume whose name begins like another's.
-        assert_eq!(parse_name("web1", "web1_2_2026-05-09T010203Z.tar.zst"), None);
-        assert!(parse_name("web1_2", "web1_2_2026-05-09T010203Z.tar.zst").is_some());
+        assert_eq!(Named::parse("web1", "web1_2_2026-05-09T010203Z.tar.zst"), None);
+        assert!(Named::parse("web1_2", "web1_2_2026-05-09T010203Z.tar.zst").is_some());
     }
 
     proptest! {
@@ -219,9 +286,10 @@ mod tests {
             let folder = folder_of(&name);
             prop_assert!(!folder.contains('/') && !folder.starts_with('.') && !folder.is_empty());
             prop_assert!(!folder.chars().any(char::is_control));
-            let path = archive_path(Path::new("/B"), &folder, started, compression);
-            prop_assert_eq!(path.parent().unwrap(), Path::new("/B").join(&folder));
-            let named = parse_name(&folder, path.file_name().unwrap().to_str().unwrap()).unwrap();
+            let key = Key::of_archive(&folder, started, compression);
+            prop_assert_eq!(key.folder(), folder.as_str());
+            prop_assert_eq!(Key::new(key.as_path()), Some(key.clone()));
+            let named = Named::parse(&folder, key.file_name().to_str().unwrap()).unwrap();
             prop_assert_eq!((named.taken, named.compression, named.is_archive), (started, compression, true));
         }
     }

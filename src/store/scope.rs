@@ -3,18 +3,14 @@
 //!
 //! All commands that take a folder ask here, so it means the same to each of them.
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use crate::archive::Compression;
 use crate::error::{Error, Kind, Result};
 use crate::printable::Printable;
-use crate::store::archives;
+use crate::store::folder::FolderStore;
 use crate::store::names::folder_of;
-
-/// Folders below one that is searched for archives.
-const FOLDERS_MOST: usize = 8;
+use crate::store::{Shelf, Store, archives};
 
 /// Volumes of a destination.
 #[derive(Debug, PartialEq, Eq)]
@@ -36,7 +32,7 @@ impl Scope {
         check_folder(folder)?;
         let (destination, all) = match volume_folder(folder)? {
             Some((destination, volume)) => (destination, vec![volume]),
-            None => (folder.to_path_buf(), archives::volumes(folder)?),
+            None => (folder.to_path_buf(), archives::volumes(&FolderStore::at(folder))?),
         };
         if named.is_empty() {
             return Ok(Self { destination, volumes: all });
@@ -54,61 +50,22 @@ impl Scope {
     }
 }
 
-/// Archives that lie in one folder, by name.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Shelf {
-    /// The folder.
-    pub folder: PathBuf,
-    /// The archives' paths.
-    pub archives: Vec<PathBuf>,
-}
-
 /// All archives in a folder and below it, whatever they are called: those of other programs too.
 /// Each folder that has some is a shelf; there is one at least.
 ///
 /// # Errors
 ///
 /// When a folder can't be read, is a file, or there is no archive.
-pub fn shelves(folder: &Path) -> Result<Vec<Shelf>> {
+pub fn shelves(folder: &Path) -> Result<(Box<dyn Store>, Vec<Shelf>)> {
     check_folder(folder)?;
-    let mut shelves = Vec::new();
-    collect(folder, 0, &mut shelves)?;
+    let store = FolderStore::at(folder);
+    let shelves = store.shelves()?;
     if shelves.is_empty() {
         let message =
             "there is no archive in this folder or below: name the folder of the backups, or of one volume";
         return Err(Error::new(Kind::Source, message).on(folder));
     }
-    Ok(shelves)
-}
-
-fn collect(folder: &Path, depth: usize, shelves: &mut Vec<Shelf>) -> Result<()> {
-    let refused = |source| Error::new(Kind::Source, source).on(folder);
-    let mut names: Vec<OsString> = Vec::new();
-    for entry in fs::read_dir(folder).map_err(refused)? {
-        names.push(entry.map_err(refused)?.file_name());
-    }
-    names.sort();
-    let (mut archives, mut folders) = (Vec::new(), Vec::new());
-    // Hidden ones are being written.
-    for name in names.iter().filter(|name| !name.as_encoded_bytes().starts_with(b".")) {
-        let path = folder.join(name);
-        let is_archive = Compression::of_name(&name.to_string_lossy()).is_some();
-        if path.is_dir() {
-            // Right below a destination a link is a volume's folder that lies elsewhere; deeper, it
-            // may lead in circles.
-            let is_followed = depth == 0 || !path.is_symlink();
-            folders.extend(is_followed.then_some(path));
-        } else if is_archive && path.is_file() {
-            archives.push(path);
-        }
-    }
-    if !archives.is_empty() {
-        shelves.push(Shelf { folder: folder.to_path_buf(), archives });
-    }
-    if depth < FOLDERS_MOST {
-        folders.iter().try_for_each(|folder| collect(folder, depth.saturating_add(1), shelves))?;
-    }
-    Ok(())
+    Ok((Box::new(store), shelves))
 }
 
 /// Checks that a folder is one.
@@ -139,7 +96,7 @@ fn volume_folder(folder: &Path) -> Result<Option<(PathBuf, String)>> {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
         };
-        if archives::is_volume(parent, name)? {
+        if archives::is_volume(&FolderStore::at(parent), name)? {
             return Ok(Some((parent.to_path_buf(), name.to_owned())));
         }
     }
@@ -215,12 +172,10 @@ mod tests {
         let elsewhere = destination(&["c.tar"]);
         symlink(elsewhere.path(), at("linked")).unwrap();
         symlink(folder.path(), at("deep/circle")).unwrap();
-        let found = shelves(folder.path()).unwrap();
+        let (_, found) = shelves(folder.path()).unwrap();
         let names: Vec<Vec<&str>> = found
             .iter()
-            .map(|shelf| {
-                shelf.archives.iter().map(|path| path.file_name().unwrap().to_str().unwrap()).collect()
-            })
+            .map(|shelf| shelf.archives.iter().map(|key| key.file_name().to_str().unwrap()).collect())
             .collect();
         let expected: [&[&str]; 4] = [
             &["db_2026-05-09T010203Z.tar.zst"],
@@ -229,7 +184,7 @@ mod tests {
             &["a.tar.gz", "web_2026-05-09T010203Z.tar.zst"],
         ];
         assert_eq!(names, expected);
-        assert_eq!(shelves(&at("web")).unwrap().len(), 1);
+        assert_eq!(shelves(&at("web")).unwrap().1.len(), 1);
     }
 
     #[test]

@@ -22,7 +22,7 @@ mod protocol;
 
 use crate::archive::Observer;
 use crate::error::Result;
-use crate::store::ReadEnds;
+use crate::store::{Key, ReadEnds, Store};
 
 pub use channel::Channel;
 pub(crate) use child_output::ChildOutput;
@@ -33,14 +33,21 @@ pub use protocol::{Look, Made, Task};
 /// Makes archives, verifies them and reads the manifests of older ones: with worker processes, or
 /// with a fake in a test.
 pub trait Archiver: ReadEnds + Verifier {
-    /// Makes and publishes the archive that the task describes. It asks `guard` every few seconds,
-    /// and before it publishes.
+    /// Makes the archive that the task describes, and publishes it in the store under this name. It
+    /// asks `guard` every few seconds, and before it publishes.
     ///
     /// # Errors
     ///
     /// When nothing was published: what failed in the worker, what the guard said, or
     /// [`crate::Kind::Interrupted`].
-    fn archive(&self, task: &Task, observer: &dyn Observer, guard: &dyn Guard) -> Result<Made>;
+    fn archive(
+        &self,
+        task: &Task,
+        store: &dyn Store,
+        key: &Key,
+        observer: &dyn Observer,
+        guard: &dyn Guard,
+    ) -> Result<Made>;
 }
 
 /// Says whether the source is still worth reading.

@@ -76,7 +76,9 @@ pub enum Order {
     EndsInside,
     /// Verify an archive.
     Verify {
-        /// The archive.
+        /// The address of the store that it is in.
+        store: PathBuf,
+        /// Its name there.
         archive: PathBuf,
         /// Whether the worker gives up its rights before it parses.
         has_sandbox: bool,
@@ -120,8 +122,6 @@ impl Order {
 pub struct Task {
     /// The device or image to read.
     pub source: PathBuf,
-    /// The path that the archive gets. The worker does not open it.
-    pub archive: PathBuf,
     /// The facts for the manifest.
     pub identity: Identity,
     /// The options.

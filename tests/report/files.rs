@@ -128,7 +128,7 @@ fn fields() {
 fn no_utf8() {
     use std::os::unix::ffi::OsStrExt as _;
     let mut outcome: Outcome = night(1, 0);
-    outcome.destination = Path::new(std::ffi::OsStr::from_bytes(b"/b\xff")).to_path_buf();
+    outcome.destination = Path::new(std::ffi::OsStr::from_bytes(b"/b\xff")).into();
     let told = json(&outcome);
     assert_eq!(
         (&told["destination"]["path"], &told["destination"]["path_hex"]),

@@ -1,14 +1,12 @@
 //! Nights to report of: made up, the same each time.
 
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use voltar::archive::Compression;
 use voltar::report::outcome::{Outcome, Published, VolumeOutcome};
 use voltar::report::verified::Verified;
 use voltar::store::archives::{Archived, Removed, Told};
-use voltar::store::folder::Space;
-use voltar::store::names::archive_path;
+use voltar::store::{Key, Space};
 
 /// 2011-10-06 23:00:01 UTC.
 pub const STARTED: i64 = 1_317_942_001;
@@ -21,13 +19,17 @@ const OVERFLOW: &str = "snapshot overflowed: more of cinder-volumes/volume-00000
     cinder-volumes/volume-00000003-voltar-20111006T230001Z had space for, and nothing of what was read is worth anything; nothing was \
     published. Give it more (--snapshot-size, snapshot_size), or let it be extended (--extend, extend_snapshot)";
 
+fn key(name: &str) -> Key {
+    Key::new(name).expect("a relative name")
+}
+
 /// A night of so many volumes, with as many nights before it. Everything is complete.
 pub fn night(volumes: usize, nights_before: i64) -> Outcome {
     let mut outcome = Outcome {
         host: "node1".to_owned(),
         started: STARTED,
         elapsed: Duration::from_secs(2 * 3600 + 15 * 60 + 35),
-        destination: PathBuf::from("/BACKUPS"),
+        destination: "/BACKUPS".into(),
         is_mounted: true,
         volumes: Vec::new(),
         errors: Vec::new(),
@@ -57,13 +59,11 @@ pub fn ten() -> Outcome {
     fail(&mut outcome, 3, OVERFLOW);
     interrupt(&mut outcome, 6, 23);
     outcome.volumes[0].removed = vec![Removed {
-        path: PathBuf::from("/BACKUPS/volume-00000000/volume-00000000_2011-09-22T230001Z.tar.zst"),
+        key: key("volume-00000000/volume-00000000_2011-09-22T230001Z.tar.zst"),
         len_bytes: 3 * GIB,
     }];
-    outcome.volumes[0].next_to_expire = Some((
-        PathBuf::from("/BACKUPS/volume-00000000/volume-00000000_2011-09-23T230001Z.tar.zst"),
-        STARTED + DAY,
-    ));
+    outcome.volumes[0].next_to_expire =
+        Some((key("volume-00000000/volume-00000000_2011-09-23T230001Z.tar.zst"), STARTED + DAY));
     outcome.volumes[1].notes =
         vec!["the snapshot has 6.0 GiB and not 20.0 GiB: the group has no more free".to_owned()];
     outcome.cleaned = vec!["cinder-volumes/volume-00000005-voltar-20111005T230412Z".to_owned()];
@@ -109,11 +109,11 @@ pub fn hostile() -> Outcome {
         published.issues = names[..2].to_vec();
     }
     if let Ok(published) = &mut outcome.volumes[3].result {
-        published.path = PathBuf::from(format!("/BACKUPS/{}", names[0]));
+        published.key = key(&names[0]);
         published.digest = (names[0].clone(), names[4].clone());
     }
     outcome.host = names[0].clone();
-    outcome.destination = PathBuf::from(&names[4]);
+    outcome.destination = names[4].clone().into();
     outcome.errors = names.to_vec();
     outcome.cleaned = names.to_vec();
     outcome
@@ -123,7 +123,7 @@ pub fn hostile() -> Outcome {
 pub fn fail(outcome: &mut Outcome, number: usize, reason: &str) {
     let volume = &mut outcome.volumes[number];
     if let Ok(published) = &volume.result {
-        outcome.history.retain(|archive| archive.path != published.path);
+        outcome.history.retain(|archive| archive.key != published.key);
     }
     volume.result = Err(reason.to_owned());
     volume.elapsed = Duration::from_secs(44);
@@ -136,7 +136,7 @@ pub fn interrupt(outcome: &mut Outcome, number: usize, issues: u64) {
     published.issues = (0..issues)
         .map(|number| format!("p1/var/lib/mysql/ibdata{number}: partition 1: inode {}: byte 40960: Input/output error (os error 5)", 1200 + number))
         .collect();
-    for archive in outcome.history.iter_mut().filter(|archive| archive.path == published.path) {
+    for archive in outcome.history.iter_mut().filter(|archive| archive.key == published.key) {
         archive.told.as_mut().expect("a manifest").issues = issues;
     }
 }
@@ -148,7 +148,7 @@ fn volume(number: usize, archive: &Archived, previous: Option<Archived>) -> Volu
         folder: archive.volume.clone(),
         elapsed: Duration::from_secs_f64(told.seconds.expect("a duration") + 2.0),
         result: Ok(Published {
-            path: archive.path.clone(),
+            key: archive.key.clone(),
             archive_bytes: archive.len_bytes - 4096,
             data_bytes: told.data_bytes,
             bytes_read: told.bytes_read,
@@ -176,7 +176,7 @@ pub fn archived(number: usize, nights_ago: i64) -> Archived {
     let len_bytes = mib << 20;
     let name = format!("volume-{number:08}");
     Archived {
-        path: archive_path(Path::new("/BACKUPS"), &name, taken, Compression::Zstd),
+        key: Key::of_archive(&name, taken, Compression::Zstd),
         volume: name,
         taken,
         len_bytes,
@@ -197,7 +197,7 @@ pub fn archived(number: usize, nights_ago: i64) -> Archived {
 /// An archive that was verified and could not be read.
 fn unreadable(name: &str) -> Verified {
     Verified {
-        path: PathBuf::from(format!("/BACKUPS/{name}")),
+        key: key(name),
         folder: name.to_owned(),
         elapsed: Duration::from_secs(1),
         result: Err(name.to_owned()),

@@ -52,7 +52,7 @@ impl ArchiveFiles {
     /// [`Kind::Exists`] when one of the files is there and `force` is not given, or one is the
     /// source itself, or no regular file; [`Kind::Write`] when the folder is not there, or an
     /// interrupted publication can't be mended.
-    pub fn check(&self, source: &Path, force: bool) -> Result<()> {
+    pub fn check(&self, source: Option<&Path>, force: bool) -> Result<()> {
         let folder = self.folder();
         if !folder.is_dir() {
             return Err(Error::new(Kind::Write, "there is no such folder to write to").on(folder));
@@ -67,7 +67,8 @@ impl ArchiveFiles {
         }
         // A publication that was interrupted leaves names that are not there afterwards.
         super::settle(&self.archive)?;
-        let source = fs::metadata(source).map(|source| (source.dev(), source.ino())).ok();
+        let source = source.and_then(|source| fs::metadata(source).ok());
+        let source = source.map(|source| (source.dev(), source.ino()));
         for path in self.all() {
             let behind = fs::metadata(&path).ok().map(|found| (found.dev(), found.ino()));
             if source.is_some() && source == behind {

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use crate::archive::{Algorithm, ArchiveFiles, Compression};
 use crate::calendar;
 use crate::error::{Error, Kind, Result};
+use crate::store::Shelf;
 use crate::store::choice::Choice;
-use crate::store::scope::{Shelf, shelves};
+use crate::store::scope::shelves;
 
 /// The archives that are meant.
 #[derive(Debug, Default)]
@@ -22,11 +23,14 @@ pub(super) struct Archives {
 /// beside.
 pub(super) fn archives(named: &[PathBuf], choice: &Choice) -> Result<Archives> {
     let mut found = Archives::default();
-    let mut all: Vec<Shelf> = Vec::new();
+    let (mut all, mut paths): (Vec<Shelf>, Vec<PathBuf>) = Default::default();
     for path in named {
         if path.is_dir() {
             found.has_folders = true;
-            all.extend(shelves(path)?);
+            let (store, shelves) = shelves(path)?;
+            let keys = shelves.iter().flat_map(|shelf| &shelf.archives);
+            paths.extend(keys.map(|key| store.address().of(key).as_path().to_path_buf()));
+            all.extend(shelves);
         } else {
             found.add(archive_of(path));
         }
@@ -35,10 +39,12 @@ pub(super) fn archives(named: &[PathBuf], choice: &Choice) -> Result<Archives> {
         let message = "--newest and --sample choose among the archives of a folder: name a folder";
         return Err(Error::new(Kind::Usage, message));
     }
-    let count = all.iter().map(|shelf| shelf.archives.len()).sum::<usize>();
-    let chosen = choice.of(&all, calendar::now());
-    found.passed_over = u64::try_from(count.saturating_sub(chosen.len())).unwrap_or(u64::MAX);
-    chosen.into_iter().for_each(|path| found.add(path));
+    for (path, is_chosen) in paths.into_iter().zip(choice.flags(&all, calendar::now())) {
+        match is_chosen {
+            true => found.add(path),
+            false => found.passed_over = found.passed_over.saturating_add(1),
+        }
+    }
     Ok(found)
 }
 

@@ -6,8 +6,8 @@
 mod watch;
 
 use std::cell::RefCell;
-use std::fs::{self, DirBuilder};
-use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, MetadataExt as _};
+use std::fs;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 
@@ -19,8 +19,7 @@ use crate::config::plan::VolumeOptions;
 use crate::error::{Error, Kind, Result};
 use crate::report::outcome::Published;
 use crate::snapshot::{Provider, Snapshot, SnapshotRequest, Volume, VolumeName};
-use crate::store::folder::{self, Destination};
-use crate::store::names::archive_path;
+use crate::store::{self, Free, Key, Store};
 use crate::units::{Bytes, seconds};
 use crate::worker::{Archiver, Guard, Made, Task};
 
@@ -42,7 +41,9 @@ pub struct Backup<'a> {
     /// Who watches.
     pub witness: &'a dyn Witness,
     /// Where archives go.
-    pub destination: &'a Destination,
+    pub store: &'a dyn Store,
+    /// How much must be free there.
+    pub minimum_free: Option<Free>,
 }
 
 /// What came of it.
@@ -99,8 +100,8 @@ impl Turn<'_> {
                 "the snapshot {name} could not be removed ({error}); voltar clean {name} tries again"
             ));
         }
-        let (path, made) = made.unwrap_or_else(|panic| resume_unwind(panic))?;
-        Ok(published(path, made, percent))
+        let (key, made) = made.unwrap_or_else(|panic| resume_unwind(panic))?;
+        Ok(published(key, made, percent))
     }
 
     /// Takes the snapshot between freeze and thaw, and settles it afterwards. With it comes the moment that it shows, in seconds
@@ -134,7 +135,7 @@ impl Turn<'_> {
             self.note("this device is read as it is, and what changes meanwhile may not fit together; a snapshot does not change");
         }
         self.check()?;
-        self.archive(path, None, clock(), &Unguarded).map(|(path, made)| published(path, made, None))
+        self.archive(path, None, clock(), &Unguarded).map(|(key, made)| published(key, made, None))
     }
 
     /// Makes the archive of what can be read at `source`, as it was at `started`.
@@ -144,14 +145,15 @@ impl Turn<'_> {
         snapshot_of: Option<&VolumeName>,
         started: u64,
         guard: &dyn Guard,
-    ) -> Result<(PathBuf, Made)> {
+    ) -> Result<(Key, Made)> {
         self.may_go_on()?;
-        let archive = self.path(started);
-        if archive.symlink_metadata().is_ok() {
+        let store = self.backup.store;
+        let compression = self.options.archive.compression;
+        let key = Key::of_archive(self.folder, i64::try_from(started).unwrap_or(i64::MAX), compression);
+        if matches!(store.look(&key), Ok(Some(_))) {
             let message = "is there already: it was begun in this very second; wait for the next one";
-            return Err(Error::new(Kind::Exists, message).on(&archive));
+            return Err(Error::new(Kind::Exists, message).on(store.address().of(&key).as_path()));
         }
-        let is_new = self.make_folder(&archive)?;
         let identity = Identity {
             // The name tells when it was made; the times inside may be set.
             started: fixed_time().unwrap_or(started),
@@ -159,29 +161,9 @@ impl Turn<'_> {
             host: Some(host_name()),
         };
         let (source, options) = (source.to_path_buf(), self.options.archive.clone());
-        let task = Task { source, archive: archive.clone(), identity, options };
-        let made = self.backup.archiver.archive(&task, self.backup.witness, guard);
-        if let (Err(_), true, Some(folder)) = (&made, is_new, archive.parent()) {
-            // Where there is something in it after all, it stays.
-            let _ = fs::remove_dir(folder);
-        }
-        Ok((archive, made?))
-    }
-
-    fn path(&self, started: u64) -> PathBuf {
-        let started = i64::try_from(started).unwrap_or(i64::MAX);
-        archive_path(&self.backup.destination.folder, self.folder, started, self.options.archive.compression)
-    }
-
-    /// Makes the folder of the volume's archives, for its owner alone. `false` when it is there already.
-    fn make_folder(&self, archive: &Path) -> Result<bool> {
-        let folder = archive.parent().unwrap_or(archive);
-        folder::volume_folder(&self.backup.destination.folder, self.folder)?;
-        match DirBuilder::new().mode(0o700).create(folder) {
-            Ok(()) => Ok(true),
-            Err(source) if source.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
-            Err(source) => Err(Error::new(Kind::Write, source).on(folder)),
-        }
+        let task = Task { source, identity, options };
+        let made = self.backup.archiver.archive(&task, store, &key, self.backup.witness, guard)?;
+        Ok((key, made))
     }
 
     /// Finds out what costs nothing to find out, before anybody is frozen.
@@ -189,8 +171,8 @@ impl Turn<'_> {
         self.may_go_on()?;
         self.options.archive.check()?;
         // The backup disk may be gone since the run began.
-        folder::check_folder(self.backup.destination)?;
-        folder::check_free(self.backup.destination)
+        self.backup.store.check()?;
+        store::check_free(self.backup.store, self.backup.minimum_free)
     }
 
     fn may_go_on(&self) -> Result<()> {
@@ -236,9 +218,9 @@ fn changes(path: &Path) -> bool {
     !read_only.is_ok_and(|text| text.trim() == "1")
 }
 
-fn published(path: PathBuf, made: Made, snapshot_percent: Option<f64>) -> Published {
+fn published(key: Key, made: Made, snapshot_percent: Option<f64>) -> Published {
     Published {
-        path,
+        key,
         archive_bytes: made.archive_bytes,
         data_bytes: made.data_bytes,
         bytes_read: made.bytes_read,

@@ -3,11 +3,22 @@
 use super::*;
 use crate::job::fake::{Fake, name};
 use crate::snapshot::State;
+use crate::store::Destination;
+use crate::store::folder::FolderStore;
 
 fn make(fake: &Fake, subject: &Subject) -> Finished {
-    let destination = fake.destination();
-    let backup = Backup { provider: fake, archiver: fake, witness: fake, destination: &destination };
-    backup.make(subject, "web", &fake.options())
+    make_with(fake, &fake.destination(), subject, &fake.options())
+}
+
+fn make_with(fake: &Fake, destination: &Destination, subject: &Subject, options: &VolumeOptions) -> Finished {
+    let store = FolderStore::new(destination);
+    let backup = Backup { provider: fake, archiver: fake, witness: fake, store: &store, minimum_free: None };
+    backup.make(subject, "web", options)
+}
+
+/// Whether the archive lies in the destination.
+fn exists(fake: &Fake, published: &Published) -> bool {
+    fake.destination().folder.join(published.key.as_path()).exists()
 }
 
 fn web(fake: &Fake) -> Finished {
@@ -35,9 +46,9 @@ fn each_thing_happens_once_and_in_order() {
     assert_eq!(published.snapshot_percent, Some(50.0));
     assert_eq!(finished.notes, ["less than wished"]);
     assert_eq!(finished.errors, [""; 0]);
-    let path = published.path.strip_prefix(fake.destination().folder).unwrap().to_str().unwrap().to_owned();
+    let path = published.key.as_path().to_str().unwrap();
     assert!(path.starts_with("web/web_20") && path.ends_with("Z.tar.zst"), "{path}");
-    assert!(published.path.exists());
+    assert!(exists(&fake, &published));
 }
 
 #[test]
@@ -75,8 +86,7 @@ fn a_panic_leaves_no_snapshot() {
 fn a_destination_that_is_gone_is_noticed_before_anybody_is_frozen() {
     let fake = Fake::default();
     let destination = Destination { require_mount: true, ..fake.destination() };
-    let backup = Backup { provider: &fake, archiver: &fake, witness: &fake, destination: &destination };
-    let finished = backup.make(&Subject::Volume(name("web")), "web", &fake.options());
+    let finished = make_with(&fake, &destination, &Subject::Volume(name("web")), &fake.options());
     assert!(finished.result.unwrap_err().to_string().contains("nothing is mounted here"));
     assert_eq!(fake.calls(), ["find vg0/web"]);
 }
@@ -86,9 +96,8 @@ fn a_freeze_that_fails_is_followed_by_a_thaw_and_by_nothing_else() {
     let fake = Fake::default();
     let mut options = fake.options();
     options.snapshot.hooks.freeze = Some(vec!["false".to_owned()]);
-    let destination = fake.destination();
-    let backup = Backup { provider: &fake, archiver: &fake, witness: &fake, destination: &destination };
-    let finished = backup.make(&Subject::Volume(name("web")), "web", &options);
+    let web = Subject::Volume(name("web"));
+    let finished = make_with(&fake, &fake.destination(), &web, &options);
     assert!(finished.result.unwrap_err().to_string().contains("freeze: false failed"));
     assert_eq!(fake.calls(), ["find vg0/web", "thaw"]);
 }
@@ -98,9 +107,8 @@ fn a_thaw_that_fails_is_an_error_and_the_archive_stays() {
     let fake = Fake::default();
     let mut options = fake.options();
     options.snapshot.hooks.thaw = Some(vec!["false".to_owned()]);
-    let destination = fake.destination();
-    let backup = Backup { provider: &fake, archiver: &fake, witness: &fake, destination: &destination };
-    let finished = backup.make(&Subject::Volume(name("web")), "web", &options);
+    let web = Subject::Volume(name("web"));
+    let finished = make_with(&fake, &fake.destination(), &web, &options);
     assert!(finished.result.is_ok());
     assert_eq!(
         finished.errors,
@@ -115,7 +123,7 @@ fn a_thaw_that_fails_is_an_error_and_the_archive_stays() {
 fn a_snapshot_that_stays_is_an_error_and_the_archive_stays_too() {
     let fake = Fake { fails: vec!["remove"], ..Fake::default() };
     let finished = web(&fake);
-    assert!(finished.result.unwrap().path.exists());
+    assert!(exists(&fake, &finished.result.unwrap()));
     assert_eq!(finished.errors.len(), 1);
     assert!(finished.errors[0].contains("voltar clean vg0/web-snapshot"), "{:?}", finished.errors);
 }
@@ -194,7 +202,7 @@ fn a_state_that_is_unknown_for_a_moment_ends_nothing() {
 fn a_device_is_read_without_a_snapshot() {
     let fake = Fake::default();
     let finished = make(&fake, &Subject::Device("/srv/disk.img".into()));
-    assert!(finished.result.unwrap().path.exists());
+    assert!(exists(&fake, &finished.result.unwrap()));
     assert_eq!(fake.calls(), ["archive /srv/disk.img", "publish"]);
     assert!(finished.notes[0].contains("freeze and thaw are not run"), "{:?}", finished.notes);
 }

@@ -20,19 +20,20 @@ use crate::report::outcome::{Outcome, VolumeOutcome};
 use crate::retention::{self, Retention};
 use crate::snapshot::Provider;
 use crate::store::archives::{self, Archived, Removed};
-use crate::store::folder::{self, Destination, Locked};
+use crate::store::{self, Store};
 use crate::worker::Archiver;
 
 /// Runs a plan. Whatever happens to one volume, the others have their turn; a signal ends the run, and what was not begun is
 /// told as failed.
 pub fn run(plan: &Plan, provider: &dyn Provider, archiver: &dyn Archiver, witness: &dyn Witness) -> Outcome {
     let began = Instant::now();
+    let opened = store::open(&plan.destination);
     let mut outcome = Outcome {
         host: host_name(),
         started: calendar::now(),
         elapsed: began.elapsed(),
-        destination: plan.destination.folder.clone(),
-        is_mounted: is_mounted(&plan.destination),
+        destination: plan.destination.folder.clone().into(),
+        is_mounted: opened.as_ref().is_ok_and(|store| store.is_apart()),
         volumes: Vec::new(),
         errors: Vec::new(),
         verified: Vec::new(),
@@ -41,12 +42,20 @@ pub fn run(plan: &Plan, provider: &dyn Provider, archiver: &dyn Archiver, witnes
         space: None,
         history: Vec::new(),
     };
-    let run = Run { plan, provider, archiver, witness };
-    match Locked::lock(&plan.destination) {
-        Ok(_locked) => {
+    let store = match &opened {
+        Ok(store) => store.as_ref(),
+        Err(error) => {
+            witness.fault(&error.to_string());
+            outcome.errors.push(error.to_string());
+            return outcome;
+        }
+    };
+    let run = Run { plan, store, provider, archiver, witness };
+    match store.lock() {
+        Ok(_lock) => {
             // Before space is asked for: they may have it.
-            folder::remove_left_overs(&plan.destination);
-            match folder::check_free(&plan.destination) {
+            store.remove_left_overs();
+            match store::check_free(store, plan.destination.minimum_free) {
                 Ok(()) => run.all(&mut outcome),
                 Err(error) => run.nothing(&mut outcome, &error),
             }
@@ -57,8 +66,8 @@ pub fn run(plan: &Plan, provider: &dyn Provider, archiver: &dyn Archiver, witnes
         }
         Err(error) => run.nothing(&mut outcome, &error),
     }
-    outcome.space = folder::space(&plan.destination.folder);
-    match archives::all(&plan.destination.folder, archiver) {
+    outcome.space = store.space();
+    match archives::all(store, archiver) {
         Ok(history) => outcome.history = history,
         // Then the run failed for the same reason, which was told.
         Err(_) if !outcome.errors.is_empty() => {}
@@ -72,6 +81,7 @@ pub fn run(plan: &Plan, provider: &dyn Provider, archiver: &dyn Archiver, witnes
 
 struct Run<'a> {
     plan: &'a Plan,
+    store: &'a dyn Store,
     provider: &'a dyn Provider,
     archiver: &'a dyn Archiver,
     witness: &'a dyn Witness,
@@ -93,7 +103,7 @@ impl Run<'_> {
             let rules = &target.source.retention;
             let has_sandbox = target.source.options.archive.reading.has_sandbox;
             let (volume, is_in_order) = self.turn(target, outcome);
-            self.witness.turn_ends(&volume);
+            self.witness.turn_ends(&volume, &outcome.destination);
             waiting.extend(is_in_order.then_some((outcome.volumes.len(), rules)));
             without_sandbox.extend((!has_sandbox).then(|| volume.folder.clone()));
             outcome.volumes.push(volume);
@@ -141,7 +151,6 @@ impl Run<'_> {
     /// first. Gives back whether they may be removed.
     fn turn(&self, target: BackupTarget<'_>, outcome: &mut Outcome) -> (VolumeOutcome, bool) {
         let began = Instant::now();
-        let destination = &self.plan.destination;
         let retention = &target.source.retention;
         let mut volume = not_begun(&target, "not begun: the run was stopped by a signal before".to_owned());
         if let Some(fault) = target.fault {
@@ -152,15 +161,15 @@ impl Run<'_> {
             return (volume, false);
         }
         // What can't be listed now can't be listed afterwards either, and is told then.
-        let before =
-            archives::of_volume(&destination.folder, &volume.folder, self.archiver).unwrap_or_default();
+        let before = archives::of_volume(self.store, &volume.folder, self.archiver).unwrap_or_default();
         volume.previous = before.last().cloned();
-        if let Err(error) = ownership::check(&before, &volume.name) {
+        if let Err(error) = ownership::check(self.store, &before, &volume.name) {
             volume.result = Err(format!("not begun: {error}"));
             return (volume, false);
         }
-        let Self { provider, archiver, witness, .. } = *self;
-        let backup = Backup { provider, archiver, witness, destination };
+        let Self { store, provider, archiver, witness, plan } = *self;
+        let minimum_free = plan.destination.minimum_free;
+        let backup = Backup { provider, archiver, witness, store, minimum_free };
         let Finished { result, notes, errors } =
             backup.make(&target.subject, &volume.folder, &target.source.options);
         volume.notes.extend(notes);
@@ -177,9 +186,9 @@ impl Run<'_> {
 
     /// Removes what the volume's retention does not keep. Called after success only, and where nothing is left to be put in order.
     fn expire(&self, rules: &Retention, volume: &mut VolumeOutcome, outcome: &mut Outcome) {
-        let folder = &self.plan.destination.folder;
-        let archives = archives::of_volume(folder, &volume.folder, self.archiver);
-        let ours = archives.and_then(|archives| ownership::check(&archives, &volume.name).map(|()| archives));
+        let archives = archives::of_volume(self.store, &volume.folder, self.archiver);
+        let ours = archives
+            .and_then(|archives| ownership::check(self.store, &archives, &volume.name).map(|()| archives));
         let kept = match ours {
             Ok(archives) => self.remove_expired(rules, &archives, &mut volume.removed, outcome),
             Err(error) => {
@@ -209,7 +218,7 @@ impl Run<'_> {
                 kept.push(decision.archived.clone());
                 continue;
             }
-            match archives::remove(decision.archived) {
+            match archives::remove(self.store, decision.archived) {
                 Ok(gone) => removed.push(gone),
                 Err(error) => {
                     kept.push(decision.archived.clone());
@@ -224,11 +233,6 @@ impl Run<'_> {
         self.witness.fault(&text);
         outcome.errors.push(text);
     }
-}
-
-/// Whether something is mounted at the folder, whether or not the plan asks for that.
-fn is_mounted(destination: &Destination) -> bool {
-    folder::check_folder(&Destination { require_mount: true, ..destination.clone() }).is_ok()
 }
 
 /// What is told of a volume that had no turn, for this reason.

@@ -1,17 +1,18 @@
 //! What a run would do, without doing any of it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::super::backup::{Subject, describe};
 use super::super::clean::{self, Mode};
 use super::targets::{BackupTarget, Targets, expand};
 use super::verify::shelves;
+use crate::archive::Compression;
 use crate::config::plan::{Plan, What};
 use crate::job::ownership;
 use crate::snapshot::{Estimate, Provider, SnapshotRequest};
 use crate::store::archives::{self, Archived, Removed, Told};
 use crate::store::choice::Choice;
-use crate::store::{ReadEnds, folder};
+use crate::store::{self, Address, Key, ReadEnds, Store};
 use crate::units::Bytes;
 use crate::worker::{Look, LookAt};
 use crate::{calendar, retention};
@@ -19,6 +20,8 @@ use crate::{calendar, retention};
 /// What a run would do.
 #[derive(Debug, Default)]
 pub struct Preview {
+    /// The address of the destination.
+    pub destination: Address,
     /// Leftovers that it would remove.
     pub cleaned: Vec<String>,
     /// Each volume, in order.
@@ -35,7 +38,7 @@ pub struct WouldVerify {
     /// Whether the newest of each volume is among them. The run makes it.
     pub newest: bool,
     /// The archives of today's sample.
-    pub sample: Vec<PathBuf>,
+    pub sample: Vec<Key>,
 }
 
 /// What it would do with one volume.
@@ -58,9 +61,15 @@ pub struct Previewed {
 /// Finds out what a run would do. It writes nothing and takes nothing.
 #[must_use]
 pub fn preview(plan: &Plan, provider: &dyn Provider, workers: &(impl ReadEnds + LookAt)) -> Preview {
-    let mut preview = Preview::default();
-    let ready = folder::check_folder(&plan.destination);
-    if let Err(error) = ready.and_then(|()| folder::check_free(&plan.destination)) {
+    let destination = plan.destination.folder.clone().into();
+    let mut preview = Preview { destination, ..Preview::default() };
+    let store = match store::open(&plan.destination) {
+        Ok(store) => store,
+        Err(error) => return Preview { errors: vec![error.to_string()], ..preview },
+    };
+    let store = store.as_ref();
+    let ready = store.check();
+    if let Err(error) = ready.and_then(|()| store::check_free(store, plan.destination.minimum_free)) {
         preview.errors.push(error.to_string());
     }
     if plan.sources.iter().any(|source| !matches!(source.what, What::Device(_))) {
@@ -74,11 +83,11 @@ pub fn preview(plan: &Plan, provider: &dyn Provider, workers: &(impl ReadEnds + 
     }
     let Targets { targets, errors } = expand(plan, provider);
     preview.errors.extend(errors);
-    preview.volumes = targets.into_iter().map(|target| volume(plan, provider, workers, target)).collect();
+    preview.volumes = targets.into_iter().map(|target| volume(store, provider, workers, target)).collect();
     if let Some(choice) = plan.verify {
         let mut would = WouldVerify { newest: choice.newest, sample: Vec::new() };
         if choice.sample.is_some() {
-            match shelves(&plan.destination.folder, workers) {
+            match shelves(store, workers) {
                 Ok(shelves) => {
                     would.sample = Choice { newest: false, ..choice }.of(&shelves, calendar::now())
                 }
@@ -91,7 +100,7 @@ pub fn preview(plan: &Plan, provider: &dyn Provider, workers: &(impl ReadEnds + 
 }
 
 fn volume(
-    plan: &Plan,
+    store: &dyn Store,
     provider: &dyn Provider,
     disks: &(impl ReadEnds + LookAt),
     target: BackupTarget<'_>,
@@ -99,8 +108,8 @@ fn volume(
     let manifests: &dyn ReadEnds = disks;
     let rules = &target.source.retention;
     let mut notes = Vec::new();
-    let archives = archives::of_volume(&plan.destination.folder, &target.folder, manifests);
-    let foreign = archives.and_then(|archives| ownership::check(&archives, &target.name)).err();
+    let archives = archives::of_volume(store, &target.folder, manifests);
+    let foreign = archives.and_then(|archives| ownership::check(store, &archives, &target.name)).err();
     let fault = target.fault.clone().or_else(|| foreign.map(|error| error.to_string()));
     let what = match (fault, &target.subject) {
         (Some(fault), _) => Err(fault),
@@ -129,12 +138,12 @@ fn volume(
         },
     };
     let removed = match &what {
-        Ok(_) => expiring(plan, &target.folder, manifests, |archives| {
+        Ok(_) => expiring(store, &target.folder, manifests, |archives| {
             retention::decide(archives, rules, calendar::now())
                 .into_iter()
                 .filter(retention::Decision::is_removal)
                 .map(|decision| Removed {
-                    path: decision.archived.path.clone(),
+                    key: decision.archived.key.clone(),
                     len_bytes: decision.archived.len_bytes,
                 })
                 .collect()
@@ -159,12 +168,12 @@ fn look(source: &Path, target: &BackupTarget<'_>) -> Look {
 
 /// What would be removed if a complete archive were added now.
 fn expiring(
-    plan: &Plan,
+    store: &dyn Store,
     folder: &str,
     manifests: &dyn ReadEnds,
     decide: impl FnOnce(&[Archived]) -> Vec<Removed>,
 ) -> Vec<Removed> {
-    let Ok(mut archives) = archives::of_volume(&plan.destination.folder, folder, manifests) else {
+    let Ok(mut archives) = archives::of_volume(store, folder, manifests) else {
         return Vec::new();
     };
     let told = Told {
@@ -180,7 +189,7 @@ fn expiring(
     };
     archives.push(Archived {
         volume: folder.to_owned(),
-        path: plan.destination.folder.join(folder),
+        key: Key::of_archive(folder, calendar::now(), Compression::None),
         taken: calendar::now(),
         len_bytes: 0,
         told: Some(told),

@@ -5,7 +5,7 @@ use crate::job::fake::{Fake, name, volume};
 use crate::report::outcome::Verdict;
 use crate::snapshot::{Marked, Owner, VolumeName};
 use crate::store::choice::Choice;
-use crate::store::folder::Free;
+use crate::store::{Free, Key};
 
 fn group(include: &[&str], exclude: &[&str]) -> What {
     let patterns = |patterns: &[&str]| patterns.iter().map(|pattern| (*pattern).to_owned()).collect();
@@ -69,7 +69,7 @@ fn a_run_that_needs_no_snapshots_asks_nobody_for_them() {
 fn a_destination_that_is_taken_ends_the_run_before_it_begins() {
     let fake = Fake::default();
     let plan = fake.plan([What::Volume(name("web"))]);
-    let _locked = Locked::lock(&plan.destination).unwrap();
+    let _lock = store::open(&plan.destination).unwrap().lock().unwrap();
     let outcome = run(&plan, &fake, &fake, &fake);
     assert_eq!((outcome.volumes.len(), outcome.errors.len()), (0, 1));
     assert!(outcome.is_refused);
@@ -237,7 +237,13 @@ fn nothing_of_web_expires(fails: &'static str) {
     let outcome = run(&plan, &fake, &fake, &fake);
     assert!(web.exists() && !db.exists(), "{outcome:?}");
     assert_eq!(outcome.volumes[1].removed.len(), 1);
-    assert_eq!(outcome.volumes[1].previous.as_ref().map(|previous| &previous.path), Some(&db));
+    assert_eq!(outcome.volumes[1].previous.as_ref().map(|previous| &previous.key), Some(&key(&db)));
+}
+
+/// The name of an archive at `destination/FOLDER/NAME`.
+fn key(path: &std::path::Path) -> Key {
+    let folder = path.parent().unwrap().file_name().unwrap();
+    Key::new(std::path::Path::new(folder).join(path.file_name().unwrap())).unwrap()
 }
 
 /// A plan of two volumes with an old archive each: all are verified, and the last one is kept.
@@ -289,8 +295,8 @@ fn a_damaged_archive_fails_the_run_and_nothing_of_its_volume_is_removed() {
     let outcome = run(&plan, &fake, &fake, &fake);
     assert_eq!(outcome.verdict(), Verdict::Failed);
     assert_eq!((outcome.trouble(), outcome.errors.len()), ((0, 0), 0));
-    let damaged: Vec<_> = outcome.damaged().map(|verified| (&verified.path, verified.reason())).collect();
-    assert_eq!(damaged, [(&web, Some("its first frame".to_owned()))]);
+    let damaged: Vec<_> = outcome.damaged().map(|verified| (&verified.key, verified.reason())).collect();
+    assert_eq!(damaged, [(&key(&web), Some("its first frame".to_owned()))]);
     assert!(web.exists() && !db.exists(), "{outcome:?}");
     let told = "no old archive was removed, as one of this volume is damaged";
     assert!(outcome.volumes[0].notes.iter().any(|note| note == told), "{outcome:?}");
@@ -302,8 +308,8 @@ fn an_archive_that_can_not_be_read_counts_as_damaged() {
     let (plan, [web, db]) = verified(&fake, "old");
     let outcome = run(&plan, &fake, &fake, &fake);
     assert_eq!(outcome.verdict(), Verdict::Failed);
-    let seen: Vec<_> = outcome.damaged().map(|verified| (&verified.path, verified.status())).collect();
-    assert_eq!(seen, [(&web, "unreadable")]);
+    let seen: Vec<_> = outcome.damaged().map(|verified| (&verified.key, verified.status())).collect();
+    assert_eq!(seen, [(&key(&web), "unreadable")]);
     assert!(web.exists() && !db.exists());
 }
 
@@ -322,7 +328,7 @@ fn a_preview_says_what_would_be_verified() {
     let fake = Fake::default();
     let (mut plan, [web, db]) = verified(&fake, "old");
     let would = preview(&plan, &fake, &fake).verified.unwrap();
-    assert_eq!((would.newest, would.sample), (true, vec![db, web]));
+    assert_eq!((would.newest, would.sample), (true, vec![key(&db), key(&web)]));
     plan.verify = Some(Choice { newest: true, sample: None });
     let would = preview(&plan, &fake, &fake).verified.unwrap();
     assert_eq!((would.newest, would.sample.len()), (true, 0));

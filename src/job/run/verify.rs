@@ -1,34 +1,31 @@
 //! Archives that are verified when all volumes have had their turn, before an old one is removed.
 
 use std::mem;
-use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::Run;
 use crate::error::{Kind, Result};
-use crate::printable::Printable;
 use crate::report::outcome::Outcome;
 use crate::report::verified::Verified;
 use crate::retention::Retention;
 use crate::store::choice::Choice;
-use crate::store::scope::Shelf;
-use crate::store::{ReadEnds, archives};
+use crate::store::{Key, ReadEnds, Shelf, Store, archives};
 
 /// The archives in a destination that are ours, folder by folder, oldest first.
-pub(super) fn shelves(destination: &Path, manifests: &dyn ReadEnds) -> Result<Vec<Shelf>> {
-    let shelf = |volume: String| {
-        let archives = archives::of_volume(destination, &volume, manifests)?;
-        let archives = archives.into_iter().map(|archived| archived.path).collect();
-        Ok(Shelf { folder: destination.join(volume), archives })
+pub(super) fn shelves(store: &dyn Store, manifests: &dyn ReadEnds) -> Result<Vec<Shelf>> {
+    let shelf = |folder: String| {
+        let archives = archives::of_volume(store, &folder, manifests)?.into_iter();
+        let archives = archives.map(|archived| archived.key).collect();
+        Ok(Shelf { folder: Key::new(folder), archives })
     };
-    archives::volumes(destination)?.into_iter().map(shelf).collect()
+    archives::volumes(store)?.into_iter().map(shelf).collect()
 }
 
 impl Run<'_> {
     /// Verifies the chosen archives of the destination, and says whether all had their turn.
     /// `without_sandbox` are the folders of sources that have none.
     pub(super) fn verify(&self, choice: &Choice, without_sandbox: &[String], outcome: &mut Outcome) -> bool {
-        let chosen: Vec<PathBuf> = match shelves(&self.plan.destination.folder, self.archiver) {
+        let chosen = match shelves(self.store, self.archiver) {
             Ok(shelves) => choice.of(&shelves, outcome.started),
             Err(error) => {
                 self.fault(outcome, format!("the archives to verify can't be listed: {error}"));
@@ -36,7 +33,7 @@ impl Run<'_> {
             }
         };
         let count = chosen.len();
-        for (before, path) in chosen.into_iter().enumerate() {
+        for (before, key) in chosen.into_iter().enumerate() {
             let left = count.saturating_sub(before);
             let stopped =
                 format!("{left} of {count} archives were not verified: the run was stopped by a signal");
@@ -44,12 +41,12 @@ impl Run<'_> {
                 self.fault(outcome, stopped);
                 return false;
             }
-            self.witness.verify_begins(&path, before, count);
+            let address = outcome.destination.of(&key);
+            self.witness.verify_begins(&address, before, count);
             let began = Instant::now();
-            let folder = path.parent().and_then(Path::file_name).unwrap_or_default();
-            let folder = folder.to_string_lossy().into_owned();
+            let folder = key.folder();
             let has_sandbox = !without_sandbox.contains(&folder);
-            let result = self.archiver.verify(&path, has_sandbox, self.witness);
+            let result = self.archiver.verify(self.store, &key, has_sandbox, self.witness);
             if result.as_ref().is_err_and(|error| error.kind() == Kind::Interrupted) {
                 self.fault(outcome, stopped);
                 return false;
@@ -58,11 +55,11 @@ impl Run<'_> {
                 folder,
                 elapsed: began.elapsed(),
                 result: result.map_err(|error| error.to_string()),
-                path,
+                key,
             };
             if let Some(reason) = verified.reason() {
-                let (path, word) = (Printable::path(&verified.path), verified.word());
-                self.witness.fault(&format!("{path}: {word}: {reason}; {}", verified.next_step()));
+                let (word, next) = (verified.word(), verified.next_step(&outcome.destination));
+                self.witness.fault(&format!("{address}: {word}: {reason}; {next}"));
             }
             outcome.verified.push(verified);
         }

@@ -1,9 +1,9 @@
 //! Text that a page may show: whoever named a volume or a file doesn't write the page.
 
 use std::fmt::{self, Write as _};
-use std::path::Path;
 
 use crate::report::words;
+use crate::store::{Address, Key};
 
 /// Text, shown as text wherever it stands in a page: in an element, or in an attribute between double quotes.
 ///
@@ -15,12 +15,12 @@ impl Text {
         Self(words::shown(text))
     }
 
-    pub(super) fn path(path: &Path) -> Self {
-        Self(words::path(path))
+    pub(super) fn address(address: &Address) -> Self {
+        Self(address.to_string())
     }
 
-    pub(super) fn file_name(path: &Path) -> Self {
-        Self(words::file_name(path))
+    pub(super) fn file_name(key: &Key) -> Self {
+        Self(words::file_name(key))
     }
 }
 

@@ -92,7 +92,7 @@ fn head(html: &mut String, outcome: &Outcome, zone: &Zone) {
         html,
         ", for {}, to <bdi>{}</bdi>{mounted}</p>\n</header>\n",
         in_short(outcome.elapsed),
-        Text::path(&outcome.destination),
+        Text::address(&outcome.destination),
     );
 }
 
@@ -121,8 +121,9 @@ fn trouble(html: &mut String, outcome: &Outcome, zone: &Zone) {
         );
     }
     for verified in outcome.damaged() {
-        let (path, word) = (Text::path(&verified.path), verified.word());
-        let (reason, next) = (verified.reason().unwrap_or_default(), verified.next_step());
+        let (path, word) = (Text::address(&outcome.destination.of(&verified.key)), verified.word());
+        let (reason, next) =
+            (verified.reason().unwrap_or_default(), verified.next_step(&outcome.destination));
         let _ = writeln!(
             html,
             "<li class=\"failed\">{failed}<div><h3><bdi>{path}</bdi></h3><p class=\"reason\">{word}: {}</p><p class=\"quiet\">{}</p></div></li>",
@@ -214,7 +215,12 @@ fn verified(html: &mut String, outcome: &Outcome) {
     }
     html.push_str("<section>\n<h2>Verified archives</h2>\n<ul>\n");
     for verified in &outcome.verified {
-        let _ = writeln!(html, "<li><bdi>{}</bdi>: {}</li>", Text::path(&verified.path), verified.word());
+        let _ = writeln!(
+            html,
+            "<li><bdi>{}</bdi>: {}</li>",
+            Text::address(&outcome.destination.of(&verified.key)),
+            verified.word()
+        );
     }
     html.push_str("</ul>\n</section>\n");
 }

@@ -103,7 +103,7 @@ fn facts(outcome: &Outcome, volume: &VolumeOutcome, published: &Published, zone:
         let class = if value.starts_with('<') { " class=\"wide\"" } else { "" };
         let _ = writeln!(list, "<div{class}><dt>{name}</dt><dd>{value}</dd></div>");
     };
-    fact("Archive", &format!("<bdi>{}</bdi>", Text::file_name(&published.path)));
+    fact("Archive", &format!("<bdi>{}</bdi>", Text::file_name(&published.key)));
     let ratio = ratio(published.data_bytes, published.archive_bytes)
         .map_or_else(String::new, |ratio| format!(", ratio {}", hundredths(ratio)));
     fact(
@@ -141,7 +141,7 @@ pub(super) fn issues(published: &Published) -> String {
     }
     let rest = published.issue_count.saturating_sub(written);
     if rest > 0 {
-        let name = Text::file_name(&published.path);
+        let name = Text::file_name(&published.key);
         let _ = writeln!(
             html,
             "<li class=\"rest\">and {rest} more, in <bdi>{name}.manifest.jsonl.zst</bdi></li>"
@@ -161,11 +161,11 @@ pub(super) fn latest_complete(outcome: &Outcome, volume: &VolumeOutcome, zone: &
 
 fn retention(volume: &VolumeOutcome, zone: &Zone) -> String {
     let mut html = format!("<p class=\"quiet\">Retention: {}.", Text::new(&volume.retention));
-    if let Some((path, when)) = &volume.next_to_expire {
-        let _ = write!(html, " Next to expire: <bdi>{}</bdi> on {}.", Text::file_name(path), zone.day(*when));
+    if let Some((key, when)) = &volume.next_to_expire {
+        let _ = write!(html, " Next to expire: <bdi>{}</bdi> on {}.", Text::file_name(key), zone.day(*when));
     }
     for removed in &volume.removed {
-        let name = Text::file_name(&removed.path);
+        let name = Text::file_name(&removed.key);
         let _ = write!(html, " Removed: <bdi>{name}</bdi>, {}.", Bytes(removed.len_bytes));
     }
     html.push_str("</p>\n");
@@ -188,7 +188,7 @@ fn table(volume: &VolumeOutcome, archives: &[&Archived], zone: &Zone) -> String 
         if with_state { "<th scope=\"col\">State</th>" } else { "" },
     );
     for archive in archives.iter().rev() {
-        let this = if is_of_this_run(volume, &archive.path) { " class=\"this\"" } else { "" };
+        let this = if is_of_this_run(volume, &archive.key) { " class=\"this\"" } else { "" };
         let time = duration(archive).map_or_else(|| "–".to_owned(), in_short);
         let (day, size) = (zone.day(archive.taken), Bytes(archive.len_bytes));
         let _ = write!(

@@ -1,8 +1,11 @@
 use std::io::Write as _;
 
 use crate::archive::{Algorithm, ArchiveFiles};
+use std::fs;
+
 use crate::store::Here;
 use crate::store::archives::*;
+use crate::store::folder::FolderStore;
 
 const STAMP: &str = "2026-05-09T010203Z";
 
@@ -39,9 +42,12 @@ fn put(destination: &Path, volume: &str, stamp: &str, manifest: &[u8]) -> Archiv
     target
 }
 
-fn names(folder: &Path) -> Vec<String> {
-    let mut names: Vec<String> =
-        entries(folder).unwrap().iter().map(|entry| entry.file_name().into_string().unwrap()).collect();
+fn at(destination: &tempfile::TempDir) -> FolderStore {
+    FolderStore::at(destination.path())
+}
+
+fn names(destination: &tempfile::TempDir, volume: &str) -> Vec<String> {
+    let mut names = at(destination).names(volume).unwrap();
     names.sort();
     names
 }
@@ -51,9 +57,7 @@ fn archives_are_listed_with_what_their_manifests_tell() {
     let destination = tempfile::tempdir().unwrap();
     let manifest = manifest(5, 0, Some(1_778_288_613));
     put(destination.path(), "web1", STAMP, &manifest);
-    let [archived] = &of_volume(destination.path(), "web1", &Here).unwrap()[..] else {
-        panic!("one archive")
-    };
+    let [archived] = &of_volume(&at(&destination), "web1", &Here).unwrap()[..] else { panic!("one archive") };
     assert_eq!((archived.volume.as_str(), archived.taken), ("web1", 1_778_288_523));
     assert_eq!(archived.len_bytes, 5 + 3 + u64::try_from(manifest.len()).unwrap());
     let told = Told {
@@ -88,14 +92,14 @@ fn an_archive_without_a_whole_manifest_of_its_own_is_told_nothing_of() {
     for (what, bytes) in cases {
         let destination = tempfile::tempdir().unwrap();
         put(destination.path(), "web1", STAMP, &bytes);
-        let [archived] = &all(destination.path(), &Here).unwrap()[..] else { panic!("one archive") };
+        let [archived] = &all(&at(&destination), &Here).unwrap()[..] else { panic!("one archive") };
         assert_eq!(archived.told, None, "{what}");
         assert!(!archived.is_complete(), "{what}");
     }
     let destination = tempfile::tempdir().unwrap();
     let target = put(destination.path(), "web1", STAMP, &sound);
     fs::remove_file(target.manifest).unwrap();
-    assert_eq!(all(destination.path(), &Here).unwrap()[0].told, None);
+    assert_eq!(all(&at(&destination), &Here).unwrap()[0].told, None);
 }
 
 #[test]
@@ -103,12 +107,12 @@ fn a_manifest_that_cannot_be_read_now_is_none_that_is_missing() {
     let newer = br#"{"record":"head","format":99,"tool":"voltar 9.0.0","started":1,"source":{"path":"/dev/vg0/web1","len_bytes":9},"compression":"zstd","digest":"sha1"}"#;
     let destination = tempfile::tempdir().unwrap();
     put(destination.path(), "web1", STAMP, &zstd::encode_all(&[&newer[..], b"\n"].concat()[..], 3).unwrap());
-    assert_eq!(Folder::read(destination.path(), "web1", &Here).unwrap_err().kind(), Kind::Unsupported);
+    assert_eq!(VolumeArchives::read(&at(&destination), "web1", &Here).unwrap_err().kind(), Kind::Unsupported);
 
     let target = put(destination.path(), "db1", STAMP, &manifest(5, 0, None));
     fs::remove_file(&target.manifest).unwrap();
     std::os::unix::fs::symlink(&target.manifest, &target.manifest).unwrap();
-    let error = Folder::read(destination.path(), "db1", &Here).unwrap_err();
+    let error = VolumeArchives::read(&at(&destination), "db1", &Here).unwrap_err();
     assert!(error.to_string().contains("symbolic links"), "{error}");
 }
 
@@ -119,7 +123,7 @@ fn what_stands_beside_an_archive_that_is_a_link_is_no_orphan() {
     let elsewhere = destination.path().join("elsewhere");
     fs::rename(&target.archive, &elsewhere).unwrap();
     std::os::unix::fs::symlink(&elsewhere, &target.archive).unwrap();
-    assert_eq!(Folder::read(destination.path(), "web1", &Here).unwrap(), Folder::default());
+    assert_eq!(VolumeArchives::read(&at(&destination), "web1", &Here).unwrap(), VolumeArchives::default());
 }
 
 #[test]
@@ -127,7 +131,7 @@ fn an_end_before_the_beginning_tells_no_duration() {
     for finished in [Some(0), Some(i64::MAX), Some(i64::MIN), None] {
         let destination = tempfile::tempdir().unwrap();
         put(destination.path(), "web1", STAMP, &manifest(5, 0, finished));
-        let told = all(destination.path(), &Here).unwrap().remove(0).told;
+        let told = all(&at(&destination), &Here).unwrap().remove(0).told;
         assert_eq!(told.expect("a manifest").seconds, None, "{finished:?}");
     }
 }
@@ -140,34 +144,34 @@ fn all_volumes_are_listed_oldest_first() {
     put(destination.path(), "web1", "2026-05-07T000000Z", &sound);
     put(destination.path(), "db1", "2026-05-08T000000Z", &sound);
     let taken: Vec<i64> =
-        all(destination.path(), &Here).unwrap().iter().map(|archived| archived.taken).collect();
+        all(&at(&destination), &Here).unwrap().iter().map(|archived| archived.taken).collect();
     assert!(taken.is_sorted() && taken.len() == 3, "{taken:?}");
-    assert_eq!(volumes(destination.path()).unwrap(), ["db1", "web1"]);
-    assert_eq!(of_volume(destination.path(), "web1", &Here).unwrap().len(), 2);
-    assert_eq!(of_volume(destination.path(), "absent", &Here).unwrap(), []);
-    assert!(all(&destination.path().join("absent"), &Here).is_err());
+    assert_eq!(volumes(&at(&destination)).unwrap(), ["db1", "web1"]);
+    assert_eq!(of_volume(&at(&destination), "web1", &Here).unwrap().len(), 2);
+    assert_eq!(of_volume(&at(&destination), "absent", &Here).unwrap(), []);
+    assert!(all(&FolderStore::at(&destination.path().join("absent")), &Here).is_err());
 }
 
 #[test]
 fn what_is_not_ours_is_neither_listed_nor_touched() {
     let destination = tempfile::tempdir().unwrap();
-    let at = |path: &str| destination.path().join(path);
+    let path = |path: &str| destination.path().join(path);
     put(destination.path(), "web1", STAMP, &manifest(5, 0, None));
-    fs::create_dir(at("lost+found")).unwrap();
-    fs::create_dir(at(&format!("web1/web1_{STAMP}.tar"))).unwrap();
-    std::os::unix::fs::symlink(at("web1"), at("link")).unwrap();
-    std::os::unix::fs::symlink("/etc/passwd", at("web1/web1_2026-05-08T010203Z.tar.zst")).unwrap();
-    let mut file = fs::File::create(at("web1/notes.txt")).unwrap();
+    fs::create_dir(path("lost+found")).unwrap();
+    fs::create_dir(path(&format!("web1/web1_{STAMP}.tar"))).unwrap();
+    std::os::unix::fs::symlink(path("web1"), path("link")).unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", path("web1/web1_2026-05-08T010203Z.tar.zst")).unwrap();
+    let mut file = fs::File::create(path("web1/notes.txt")).unwrap();
     file.write_all(b"mine").unwrap();
-    fs::write(at("web1/web1_2026-05-09.tar.zst"), "").unwrap();
-    fs::write(at("web1/db1_2026-05-09T010203Z.tar.zst"), "").unwrap();
-    fs::write(at("web1_2026-05-09T010203Z.tar.zst"), "").unwrap();
-    let archives = all(destination.path(), &Here).unwrap();
+    fs::write(path("web1/web1_2026-05-09.tar.zst"), "").unwrap();
+    fs::write(path("web1/db1_2026-05-09T010203Z.tar.zst"), "").unwrap();
+    fs::write(path("web1_2026-05-09T010203Z.tar.zst"), "").unwrap();
+    let archives = all(&at(&destination), &Here).unwrap();
     assert_eq!(archives.len(), 1, "{archives:?}");
-    let before = names(&at("web1")).len();
-    remove(&archives[0]).unwrap();
-    assert_eq!(names(&at("web1")).len(), before - 3);
-    assert!(at("web1/notes.txt").exists() && Path::new("/etc/passwd").exists());
+    let before = names(&destination, "web1").len();
+    remove(&at(&destination), &archives[0]).unwrap();
+    assert_eq!(names(&destination, "web1").len(), before - 3);
+    assert!(path("web1/notes.txt").exists() && Path::new("/etc/passwd").exists());
 }
 
 #[test]
@@ -176,14 +180,14 @@ fn an_archive_is_removed_with_its_sidecars_and_nothing_else() {
     let sound = manifest(5, 0, None);
     put(destination.path(), "web1", STAMP, &sound);
     let other = put(destination.path(), "web1", "2026-05-08T010203Z", &sound);
-    let archives = of_volume(destination.path(), "web1", &Here).unwrap();
-    let removed = remove(&archives[1]).unwrap();
-    assert_eq!(removed, Removed { path: archives[1].path.clone(), len_bytes: archives[1].len_bytes });
+    let archives = of_volume(&at(&destination), "web1", &Here).unwrap();
+    let removed = remove(&at(&destination), &archives[1]).unwrap();
+    assert_eq!(removed, Removed { key: archives[1].key.clone(), len_bytes: archives[1].len_bytes });
     let left =
         [&other.archive, &other.manifest, &other.checksum].map(|path| path.file_name().unwrap().to_owned());
-    assert_eq!(names(&destination.path().join("web1")), left.map(|name| name.into_string().unwrap()));
+    assert_eq!(names(&destination, "web1"), left.map(|name| name.into_string().unwrap()));
     // Whoever removed it meanwhile did the same.
-    remove(&archives[1]).unwrap();
+    remove(&at(&destination), &archives[1]).unwrap();
 }
 
 #[test]
@@ -191,10 +195,11 @@ fn what_is_not_named_like_an_archive_is_not_removed() {
     let destination = tempfile::tempdir().unwrap();
     let path = destination.path().join("precious.txt");
     fs::write(&path, "").unwrap();
-    let archived = Archived { volume: "web1".to_owned(), path, taken: 0, len_bytes: 0, told: None };
-    let error = remove(&archived).unwrap_err();
+    let key = Key::new("precious.txt").unwrap();
+    let archived = Archived { volume: "web1".to_owned(), key, taken: 0, len_bytes: 0, told: None };
+    let error = remove(&at(&destination), &archived).unwrap_err();
     assert!(error.to_string().contains("is not named like an archive of web1"), "{error}");
-    assert!(archived.path.exists());
+    assert!(path.exists());
 }
 
 #[test]
@@ -202,11 +207,12 @@ fn an_interrupted_removal_leaves_orphans() {
     let destination = tempfile::tempdir().unwrap();
     let target = put(destination.path(), "web1", STAMP, &manifest(5, 0, None));
     fs::remove_file(&target.archive).unwrap();
-    let folder = Folder::read(destination.path(), "web1", &Here).unwrap();
+    let folder = VolumeArchives::read(&at(&destination), "web1", &Here).unwrap();
     assert_eq!(folder.archives, []);
-    let paths: Vec<&PathBuf> = folder.orphans.iter().map(|orphan| &orphan.path).collect();
-    assert_eq!(paths, [&target.manifest, &target.checksum]);
-    assert_eq!(volumes(destination.path()).unwrap(), ["web1"]);
-    folder.orphans.iter().for_each(|orphan| remove_orphan(orphan).unwrap());
-    assert_eq!(volumes(destination.path()).unwrap(), Vec::<String>::new());
+    let paths: Vec<_> =
+        folder.orphans.iter().map(|orphan| destination.path().join(orphan.key.as_path())).collect();
+    assert_eq!(paths, [target.manifest, target.checksum]);
+    assert_eq!(volumes(&at(&destination)).unwrap(), ["web1"]);
+    folder.orphans.iter().for_each(|orphan| at(&destination).remove(&orphan.key).unwrap());
+    assert_eq!(volumes(&at(&destination)).unwrap(), Vec::<String>::new());
 }

@@ -14,8 +14,7 @@ use crate::archive::host_name;
 use crate::calendar::{now, readable};
 use crate::error::{Error, Kind, Result};
 use crate::printable::Printable;
-use crate::store::folder::Destination;
-use crate::store::folder::mount::check_mount;
+use crate::store::Lock;
 use crate::temporary::{Folder, told_full};
 
 const NAME: &str = ".voltar.lock";
@@ -41,14 +40,12 @@ struct Holder {
 }
 
 impl Locked {
-    /// Locks the destination's folder, after making sure that it is there and mounted, where the plan asks for that.
+    /// Locks a folder that was checked.
     ///
     /// # Errors
     ///
     /// [`Kind::Exists`] when somebody else holds it, [`Kind::Write`] when it can't be locked.
-    pub fn lock(destination: &Destination) -> Result<Self> {
-        let folder = &destination.folder;
-        check_folder(destination)?;
+    pub fn lock(folder: &Path) -> Result<Self> {
         let path = folder.join(NAME);
         for _ in 0..ATTEMPTS {
             let mut file = open(&path)?;
@@ -67,28 +64,7 @@ impl Locked {
     }
 }
 
-/// Checks that the destination's folder is there, and mounted where the plan asks for that; for whoever only looks.
-///
-/// # Errors
-///
-/// [`Kind::Write`] when it is not.
-pub fn check_folder(destination: &Destination) -> Result<()> {
-    let folder = &destination.folder;
-    match folder.metadata() {
-        Ok(metadata) if metadata.is_dir() => {}
-        Ok(_) => {
-            return Err(
-                Error::new(Kind::Write, "is no folder: name the folder that the backups are in").on(folder)
-            );
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let message = "there is no such folder: make it, or mount what it is on";
-            return Err(Error::new(Kind::Write, message).on(folder));
-        }
-        Err(source) => return Err(Error::new(Kind::Write, source).on(folder)),
-    }
-    if destination.require_mount { check_mount(folder) } else { Ok(()) }
-}
+impl Lock for Locked {}
 
 fn open(path: &Path) -> Result<File> {
     let mut options = OpenOptions::new();
@@ -167,21 +143,23 @@ fn held(file: &mut File, folder: &Path) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::folder::FolderStore;
+    use crate::store::{Destination, Store as _};
 
-    fn destination(folder: &Path) -> Destination {
-        Destination { folder: folder.to_path_buf(), require_mount: false, minimum_free: None }
+    fn lock(folder: &Path) -> Result<Box<dyn Lock>> {
+        FolderStore::at(folder).lock()
     }
 
     #[test]
     fn a_second_lock_is_refused_and_told_who_holds_the_first() {
         let folder = tempfile::tempdir().unwrap();
-        let first = Locked::lock(&destination(folder.path())).unwrap();
-        let error = Locked::lock(&destination(folder.path())).unwrap_err();
+        let first = lock(folder.path()).unwrap();
+        let error = lock(folder.path()).unwrap_err();
         assert_eq!(error.kind(), Kind::Exists);
         let process = format!("in use by process {} on {} since 20", std::process::id(), host_name());
         assert!(error.to_string().contains(&process), "{error}");
         drop(first);
-        Locked::lock(&destination(folder.path())).unwrap();
+        lock(folder.path()).unwrap();
     }
 
     #[test]
@@ -190,8 +168,8 @@ mod tests {
         for left in ["", "nonsense", r#"{"pid":1,"host":"elsewhere","started":0}"#, &long] {
             let folder = tempfile::tempdir().unwrap();
             std::fs::write(folder.path().join(NAME), left).unwrap();
-            let _first = Locked::lock(&destination(folder.path())).unwrap();
-            let error = Locked::lock(&destination(folder.path())).unwrap_err().to_string();
+            let _first = lock(folder.path()).unwrap();
+            let error = lock(folder.path()).unwrap_err().to_string();
             assert!(error.contains(&format!("process {}", std::process::id())), "{error}");
         }
     }
@@ -204,7 +182,7 @@ mod tests {
             std::fs::write(&path, said).unwrap();
             let holder = File::open(&path).unwrap();
             holder.lock().unwrap();
-            let error = Locked::lock(&destination(folder.path())).unwrap_err();
+            let error = lock(folder.path()).unwrap_err();
             assert_eq!(error.kind(), Kind::Exists);
             assert!(error.to_string().contains("is in use by another process"), "{error}");
         }
@@ -217,7 +195,7 @@ mod tests {
         std::fs::write(&path, "{\"pid\":7,\"host\":\"\\u001b[2J\",\"started\":9223372036854775807}").unwrap();
         let holder = File::open(&path).unwrap();
         holder.lock().unwrap();
-        let error = Locked::lock(&destination(folder.path())).unwrap_err().to_string();
+        let error = lock(folder.path()).unwrap_err().to_string();
         assert!(error.contains(r"process 7 on \u{1b}[2J since 9999-"), "{error}");
     }
 
@@ -226,20 +204,27 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let elsewhere = folder.path().join("elsewhere");
         std::os::unix::fs::symlink(&elsewhere, folder.path().join(NAME)).unwrap();
-        assert_eq!(Locked::lock(&destination(folder.path())).unwrap_err().kind(), Kind::Write);
+        assert_eq!(lock(folder.path()).unwrap_err().kind(), Kind::Write);
         assert!(!elsewhere.exists());
-        let absent = Locked::lock(&destination(&folder.path().join("absent"))).unwrap_err();
+        let absent = lock(&folder.path().join("absent")).unwrap_err();
         assert!(absent.to_string().contains("make it, or mount what it is on"), "{absent}");
         std::fs::write(&elsewhere, "").unwrap();
-        let file = Locked::lock(&destination(&elsewhere)).unwrap_err();
+        let file = lock(&elsewhere).unwrap_err();
         assert!(file.to_string().contains("is no folder"), "{file}");
     }
 
     #[test]
     fn nothing_is_locked_where_nothing_is_mounted() {
         let folder = tempfile::tempdir().unwrap();
-        let destination = Destination { require_mount: true, ..destination(folder.path()) };
-        assert!(Locked::lock(&destination).unwrap_err().to_string().contains("nothing is mounted here"));
+        let destination =
+            Destination { folder: folder.path().into(), require_mount: true, minimum_free: None };
+        assert!(
+            FolderStore::new(&destination)
+                .lock()
+                .unwrap_err()
+                .to_string()
+                .contains("nothing is mounted here")
+        );
         assert!(!folder.path().join(NAME).exists());
     }
 }

@@ -1,132 +1,170 @@
-//! The destination: the folder that all archives go to, its space, its lock, and the names in it.
+//! A folder of this host as a store: each volume has a folder of its own in it.
 
+mod draft;
 mod linked;
 mod lock;
 mod mount;
+mod shelves;
 
-use std::fs;
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::statvfs;
 
-pub use linked::volume_folder;
-pub use lock::{Locked, check_folder};
-
-use crate::archive;
+use self::linked::volume_folder;
+use self::lock::Locked;
+use self::mount::check_mount;
+use super::{Address, Destination, Draft, Key, Lock, Shelf, Space, Standing, Store};
+use crate::archive::read::Files;
+use crate::archive::{self, Algorithm};
+use crate::device::{self, Device, Io};
 use crate::error::{Error, Kind, Result};
-use crate::units::Bytes;
 
-/// Where archives go.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Destination {
-    /// The folder; each volume has one of its own in it.
-    pub folder: PathBuf,
-    /// Whether something must be mounted there.
-    pub require_mount: bool,
-    /// How much must be free there, before a run and before each volume.
-    pub minimum_free: Option<Free>,
+/// A folder of this host.
+#[derive(Clone, Debug)]
+pub struct FolderStore {
+    root: PathBuf,
+    require_mount: bool,
 }
 
-/// An amount of free space.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Free {
-    /// Percent of the filesystem.
-    Percent(u8),
-    /// Bytes.
-    Bytes(u64),
+impl FolderStore {
+    /// The folder that a destination names.
+    #[must_use]
+    pub fn new(destination: &Destination) -> Self {
+        Self { root: destination.folder.clone(), require_mount: destination.require_mount }
+    }
+
+    /// A folder of which nothing is asked but to be there.
+    #[must_use]
+    pub fn at(root: &Path) -> Self {
+        Self { root: root.to_path_buf(), require_mount: false }
+    }
+
+    fn path(&self, key: &Key) -> PathBuf {
+        self.root.join(key.as_path())
+    }
 }
 
-/// The space of a filesystem, in bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Space {
-    /// All of it.
-    pub total_bytes: u64,
-    /// What this user may still use.
-    pub free_bytes: u64,
-}
+impl Store for FolderStore {
+    fn address(&self) -> Address {
+        self.root.clone().into()
+    }
 
-/// The space of the filesystem that a folder is on; `None` where that can't be asked.
-#[must_use]
-pub fn space(folder: &Path) -> Option<Space> {
-    let found = statvfs(folder).ok()?;
-    let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
-    // Some filesystems in memory have no size.
-    (found.f_blocks > 0)
-        .then(|| Space { total_bytes: bytes(found.f_blocks), free_bytes: bytes(found.f_bavail) })
-}
+    fn check(&self) -> Result<()> {
+        let folder = &self.root;
+        match folder.metadata() {
+            Ok(metadata) if metadata.is_dir() => {}
+            Ok(_) => {
+                let message = "is no folder: name the folder that the backups are in";
+                return Err(Error::new(Kind::Write, message).on(folder));
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let message = "there is no such folder: make it, or mount what it is on";
+                return Err(Error::new(Kind::Write, message).on(folder));
+            }
+            Err(source) => return Err(Error::new(Kind::Write, source).on(folder)),
+        }
+        if self.require_mount { check_mount(folder) } else { Ok(()) }
+    }
 
-/// Removes temporary files that killed runs left in the folders of the destination: of volumes too that have no turn any more.
-///
-/// What can't be removed stays; the space that it takes is told where it is missed.
-pub fn remove_left_overs(destination: &Destination) {
-    let Ok(entries) = fs::read_dir(&destination.folder) else { return };
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        let folder = name.to_str().and_then(|name| volume_folder(&destination.folder, name).ok().flatten());
-        if let Some(folder) = folder {
-            archive::remove_left_overs(&folder);
+    fn is_apart(&self) -> bool {
+        Self { require_mount: true, ..self.clone() }.check().is_ok()
+    }
+
+    fn folders(&self) -> Result<Vec<String>> {
+        names(&self.root)
+    }
+
+    fn names(&self, folder: &str) -> Result<Vec<String>> {
+        match volume_folder(&self.root, folder)? {
+            Some(folder) => names(&folder),
+            None => Ok(Vec::new()),
         }
     }
-}
 
-/// Checks that as much is free as the plan asks for.
-///
-/// # Errors
-///
-/// [`Kind::Write`] when there is less, or nobody can tell.
-pub fn check_free(destination: &Destination) -> Result<()> {
-    let Some(wanted) = destination.minimum_free else { return Ok(()) };
-    let folder = &destination.folder;
-    let Some(space) = space(folder) else {
-        return Err(Error::new(Kind::Write, "its filesystem does not tell how much is free").on(folder));
-    };
-    if is_enough(space, wanted) {
-        return Ok(());
-    }
-    let percent =
-        u128::from(space.free_bytes).saturating_mul(100).checked_div(space.total_bytes.into()).unwrap_or(0);
-    let wanted = match wanted {
-        Free::Percent(percent) => format!("{percent} %"),
-        Free::Bytes(bytes) => Bytes(bytes).to_string(),
-    };
-    let free = Bytes(space.free_bytes);
-    let message = format!(
-        "{free} ({percent} %) are free, at least {wanted} must be: keep fewer archives (voltar prune), or ask for less (minimum_free)"
-    );
-    Err(Error::new(Kind::Write, message).on(folder))
-}
-
-fn is_enough(space: Space, wanted: Free) -> bool {
-    match wanted {
-        Free::Bytes(bytes) => space.free_bytes >= bytes,
-        Free::Percent(percent) => {
-            let (free, total) = (u128::from(space.free_bytes), u128::from(space.total_bytes));
-            free.saturating_mul(100) >= total.saturating_mul(percent.into())
+    fn look(&self, key: &Key) -> Result<Option<Standing>> {
+        let path = self.path(key);
+        match fs::symlink_metadata(&path) {
+            Ok(found) if found.is_file() => Ok(Some(Standing::Object(found.len()))),
+            Ok(_) => Ok(Some(Standing::Other)),
+            Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(Error::new(Kind::Read, source).on(&path)),
         }
     }
+
+    fn shelves(&self) -> Result<Vec<Shelf>> {
+        shelves::shelves(&self.root)
+    }
+
+    fn open(&self, key: &Key) -> Result<Device> {
+        device::open(&self.path(key), Io::Pread)
+    }
+
+    fn open_archive(&self, archive: &Key) -> Result<Files> {
+        Files::open(&self.path(archive))
+    }
+
+    fn descriptor(&self, key: &Key) -> Result<File> {
+        let path = self.path(key);
+        // A pipe of this name would keep the process that opens it waiting.
+        let opened = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(&path);
+        opened.map_err(|source| Error::new(Kind::Source, source).on(&path))
+    }
+
+    fn create(&self, archive: &Key, algorithm: Algorithm) -> Result<Box<dyn Draft>> {
+        draft::create(&self.root, archive, algorithm)
+    }
+
+    fn remove_archive(&self, archive: &Key) -> Result<()> {
+        archive::remove(&self.path(archive))
+    }
+
+    fn remove(&self, key: &Key) -> Result<()> {
+        let path = self.path(key);
+        match fs::remove_file(&path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                Err(Error::new(Kind::Write, source).on(&path))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Those of volumes that have no turn any more, too.
+    fn remove_left_overs(&self) {
+        for name in names(&self.root).unwrap_or_default() {
+            if let Ok(Some(folder)) = volume_folder(&self.root, &name) {
+                archive::remove_left_overs(&folder);
+            }
+        }
+    }
+
+    fn lock(&self) -> Result<Box<dyn Lock>> {
+        self.check()?;
+        Ok(Box::new(Locked::lock(&self.root)?))
+    }
+
+    fn space(&self) -> Option<Space> {
+        let found = statvfs(&self.root).ok()?;
+        let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
+        // Some filesystems in memory have no size.
+        (found.f_blocks > 0)
+            .then(|| Space { total_bytes: bytes(found.f_blocks), free_bytes: bytes(found.f_bavail) })
+    }
+}
+
+/// The names in a folder that are UTF-8: no other is ours.
+fn names(folder: &Path) -> Result<Vec<String>> {
+    let entries = fs::read_dir(folder).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+    let entries = entries.map_err(|source| Error::new(Kind::Read, source).on(folder))?;
+    Ok(entries.iter().filter_map(|entry| entry.file_name().into_string().ok()).collect())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::temporary::Name;
-
-    #[test]
-    fn free_space_is_held_against_what_is_asked_for() {
-        let space = |total_bytes, free_bytes| Space { total_bytes, free_bytes };
-        let cases = [
-            (space(1000, 100), Free::Percent(10), true),
-            (space(1000, 99), Free::Percent(10), false),
-            (space(u64::MAX, u64::MAX), Free::Percent(100), true),
-            (space(u64::MAX, u64::MAX - 1), Free::Percent(100), false),
-            (space(0, 0), Free::Percent(10), true),
-            (space(1000, 500), Free::Bytes(500), true),
-            (space(1000, 499), Free::Bytes(500), false),
-        ];
-        for (space, wanted, enough) in cases {
-            assert_eq!(is_enough(space, wanted), enough, "{space:?} {wanted:?}");
-        }
-    }
 
     #[test]
     fn what_killed_runs_left_goes_from_all_folders_and_nothing_else() {
@@ -138,29 +176,8 @@ mod tests {
         let held = at("web").join(Name::random().to_string());
         let file = fs::File::create(&held).unwrap();
         file.lock().unwrap();
-        remove_left_overs(&Destination {
-            folder: destination.path().to_path_buf(),
-            require_mount: false,
-            minimum_free: None,
-        });
+        FolderStore::at(destination.path()).remove_left_overs();
         let there = left.map(|name| at("web").join(name).exists());
         assert_eq!((there, held.exists()), ([false, true, true], true));
-    }
-
-    #[test]
-    fn too_little_free_space_is_said_with_what_to_do() {
-        let folder = tempfile::tempdir().unwrap();
-        let destination = |minimum_free| Destination {
-            folder: folder.path().to_path_buf(),
-            require_mount: false,
-            minimum_free,
-        };
-        check_free(&destination(None)).unwrap();
-        check_free(&destination(Some(Free::Bytes(0)))).unwrap();
-        let error = check_free(&destination(Some(Free::Bytes(u64::MAX)))).unwrap_err();
-        assert_eq!(error.kind(), Kind::Write);
-        for part in [" are free, at least 15.9 EiB must be", "voltar prune"] {
-            assert!(error.to_string().contains(part), "{error}");
-        }
     }
 }

@@ -22,7 +22,7 @@ pub(super) fn run(
     parent: &Parent,
 ) -> Result<()> {
     let target = ArchiveFiles::new(archive, algorithm);
-    target.check(source, force)?;
+    target.check(Some(source), force)?;
     let publication = Publication::begin(target, force)?;
     let (archive, manifest) = publication.files()?;
     parent.channel.tell(&Message::Files, &[archive.as_fd(), manifest.as_fd()]).map_err(gone)?;

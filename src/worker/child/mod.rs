@@ -47,7 +47,9 @@ fn obey(mut channel: Channel, parent: &Parent) -> Result<()> {
         }
         Some(Order::Look(look)) => look::run(&look, parent),
         Some(Order::Manifests { has_sandbox }) => manifests::run(has_sandbox, channel, parent),
-        Some(Order::Verify { archive, has_sandbox }) => verify::run(&archive, has_sandbox, channel, parent),
+        Some(Order::Verify { store, archive, has_sandbox }) => {
+            verify::run(store, archive, has_sandbox, channel, parent)
+        }
         Some(Order::Restore { archive, has_sandbox }) => restore::run(&archive, has_sandbox, channel, parent),
         Some(_) => Err(out_of_turn()),
         None => Ok(()),

@@ -1,17 +1,17 @@
 //! The worker that makes an archive, as the process sees it that started it.
 
+use std::fs::File;
 use std::os::fd::AsFd as _;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::manifests::Manifests;
 use super::process::{Process, Program, babble};
+use crate::archive::Observer;
 use crate::archive::manifest::Ends;
-use crate::archive::{ArchiveFiles, Observer, Publication};
 use crate::error::{Error, Issue, Kind, Result};
 use crate::hex;
 use crate::printable::harmless;
-use crate::store::ReadEnds;
+use crate::store::{Key, ReadEnds, Store};
 use crate::temporary::{is_full, told_missing};
 use crate::worker::protocol::{Made, Message, Order, Task, Told};
 use crate::worker::{Archiver, Guard};
@@ -49,40 +49,45 @@ impl Worker {
 }
 
 impl ReadEnds for Worker {
-    fn ends(&self, path: &Path) -> Result<Ends> {
-        self.manifests.ends(path)
+    fn ends(&self, manifest: File) -> Result<Ends> {
+        self.manifests.ends(manifest)
     }
 
-    fn ends_inside(&self, path: &Path) -> Result<Ends> {
-        self.manifests.ends_inside(path)
+    fn ends_inside(&self, archive: File) -> Result<Ends> {
+        self.manifests.ends_inside(archive)
     }
 }
 
 impl Archiver for Worker {
-    fn archive(&self, task: &Task, observer: &dyn Observer, guard: &dyn Guard) -> Result<Made> {
-        let target = ArchiveFiles::new(&task.archive, task.options.digest);
-        target.check(&task.source, false)?;
-        let publication = Publication::begin(target, false)?;
-        let (archive, manifest) = publication.files()?;
+    fn archive(
+        &self,
+        task: &Task,
+        store: &dyn Store,
+        key: &Key,
+        observer: &dyn Observer,
+        guard: &dyn Guard,
+    ) -> Result<Made> {
+        let draft = store.create(key, task.options.digest)?;
+        let (archive, manifest) = draft.files()?;
         let order = Order::Archive(Box::new(task.clone()));
         let mut process = self.program.start(&order, &[archive.as_fd(), manifest.as_fd()])?;
         let outcome = attend(&mut process, observer, guard, self.look_every);
         // From here on nobody writes into the files.
         process.end();
         let mut made = outcome.map_err(|error| match is_full(&error) {
-            true => error.on(&task.archive),
+            true => error.on(store.address().of(key).as_path()),
             false => error,
         })?;
         let digests = made.digests.take().ok_or_else(|| babble("it made an archive without a digest"))?;
         digests.check(task.options.digest)?;
         made.digest = (task.options.digest.name().to_owned(), digests.archive.to_string());
         made.entries = made.entries.into_iter().map(|(name, count)| (harmless(&name), count)).collect();
-        let sealed = publication.seal(&digests)?;
+        let sealed = draft.seal(&digests)?;
         if observer.stop_requested() {
             return Err(stopped());
         }
         guard.vouch()?;
-        sealed.publish()?;
+        sealed.commit()?;
         Ok(made)
     }
 }

@@ -1,15 +1,13 @@
 //! Both ends of manifests, read by a worker: whoever can write to the destination may have made
 //! them.
 
-use std::fs::OpenOptions;
+use std::fs::File;
 use std::os::fd::AsFd as _;
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use super::process::{Process, Program, babble};
 use crate::archive::manifest::Ends;
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::store::ReadEnds;
 use crate::worker::protocol::{Message, Order};
 
@@ -35,10 +33,7 @@ impl Manifests {
         Self { program, has_sandbox, process: Mutex::new(None) }
     }
 
-    fn read(&self, path: &Path, order: &Order) -> Result<Ends> {
-        // A pipe of this name would keep who opens it waiting.
-        let opened = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path);
-        let file = opened.map_err(|source| Error::new(Kind::Source, source))?;
+    fn read(&self, file: &File, order: &Order) -> Result<Ends> {
         let mut running = self.process.lock().unwrap_or_else(PoisonError::into_inner);
         let mut process = match running.take() {
             Some(process) => process,
@@ -67,11 +62,11 @@ impl Manifests {
 }
 
 impl ReadEnds for Manifests {
-    fn ends(&self, path: &Path) -> Result<Ends> {
-        self.read(path, &Order::Ends).map_err(|error| error.on(path))
+    fn ends(&self, manifest: File) -> Result<Ends> {
+        self.read(&manifest, &Order::Ends)
     }
 
-    fn ends_inside(&self, path: &Path) -> Result<Ends> {
-        self.read(path, &Order::EndsInside).map_err(|error| error.on(path))
+    fn ends_inside(&self, archive: File) -> Result<Ends> {
+        self.read(&archive, &Order::EndsInside)
     }
 }

@@ -1,12 +1,12 @@
 //! Whether an archive is good: a worker that has no rights reads it.
 
-use std::path::Path;
 use std::time::Duration;
 
 use super::archive::Worker;
 use super::process::babble;
 use crate::archive::Observer;
 use crate::error::{Error, Kind, Result};
+use crate::store::{Key, Store};
 use crate::worker::judged::Judged;
 use crate::worker::protocol::{Message, Order};
 
@@ -15,18 +15,31 @@ const BEAT: Duration = Duration::from_millis(100);
 
 /// Verifies archives: with a worker, or with a fake in a test.
 pub trait Verifier {
-    /// Reads an archive, and what stands beside it, to the end.
+    /// Reads an archive in a store, with its sidecars, to the end.
     ///
     /// # Errors
     ///
     /// When it can't be read, or is no archive; [`Kind::Interrupted`] when the observer wants it to
     /// stop.
-    fn verify(&self, archive: &Path, has_sandbox: bool, observer: &dyn Observer) -> Result<Judged>;
+    fn verify(
+        &self,
+        store: &dyn Store,
+        archive: &Key,
+        has_sandbox: bool,
+        observer: &dyn Observer,
+    ) -> Result<Judged>;
 }
 
 impl Verifier for Worker {
-    fn verify(&self, archive: &Path, has_sandbox: bool, observer: &dyn Observer) -> Result<Judged> {
-        let order = Order::Verify { archive: archive.to_path_buf(), has_sandbox };
+    fn verify(
+        &self,
+        store: &dyn Store,
+        archive: &Key,
+        has_sandbox: bool,
+        observer: &dyn Observer,
+    ) -> Result<Judged> {
+        let (store, archive) = (store.address().as_path().to_path_buf(), archive.as_path().to_path_buf());
+        let order = Order::Verify { store, archive, has_sandbox };
         // It ends when this is dropped.
         let mut process = self.program().start(&order, &[])?;
         loop {

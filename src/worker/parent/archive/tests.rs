@@ -1,15 +1,17 @@
 //! The conversation, with shell scripts in the worker's place.
 
 use std::cell::Cell;
+use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use super::*;
+use crate::store::folder::FolderStore;
 
 const READY: &str = r#"echo '{"type":"ready","entries":{"file":2},"data_bytes":1,"archive_bytes":2,"bytes_read":3,"digest":["sha1","aa"],"digests":{"archive":"a9993e364706816aba3e25717850c26c9cd0d89d","manifest":"a9993e364706816aba3e25717850c26c9cd0d89d"},"issue_count":1}'"#;
 
-fn task(folder: &Path) -> Task {
-    Task { source: "/dev/null".into(), archive: folder.join("a.tar.zst"), ..Task::default() }
+fn task() -> Task {
+    Task { source: "/dev/null".into(), ..Task::default() }
 }
 
 /// Hears everything, and asks for a stop after so many notes.
@@ -90,9 +92,13 @@ fn worker(script: &str) -> Worker {
     worker
 }
 
+fn archive(worker: &Worker, folder: &Path, ear: &Ear, guard: &Doubt) -> Result<Made> {
+    worker.archive(&task(), &FolderStore::at(folder), &Key::new("a.tar.zst").unwrap(), ear, guard)
+}
+
 fn converse(script: &str, ear: &Ear, guard: &Doubt) -> Result<Made> {
     let folder = tempfile::tempdir().unwrap();
-    worker(script).archive(&task(folder.path()), ear, guard)
+    archive(&worker(script), folder.path(), ear, guard)
 }
 
 #[test]
@@ -141,7 +147,7 @@ fn what_goes_wrong_is_told_and_nothing_is_published() {
     ];
     for (script, guard, kind, words) in cases {
         let folder = tempfile::tempdir().unwrap();
-        let error = worker(&script).archive(&task(folder.path()), &Ear::default(), &guard).unwrap_err();
+        let error = archive(&worker(&script), folder.path(), &Ear::default(), &guard).unwrap_err();
         assert!(error.to_string().contains(words), "{script}: {error}");
         assert_eq!(error.kind(), kind, "{script}: {error}");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "{script}");
@@ -161,8 +167,7 @@ fn a_stop_ends_the_worker_by_its_stdin() {
 #[test]
 fn what_the_worker_writes_is_published_when_it_has_ended() {
     let folder = tempfile::tempdir().unwrap();
-    let task = task(folder.path());
-    let made = worker(READY).archive(&task, &Ear::default(), &Doubt::none()).unwrap();
+    let made = archive(&worker(READY), folder.path(), &Ear::default(), &Doubt::none()).unwrap();
     assert_eq!(made.archive_bytes, 2);
     let mut names: Vec<_> =
         std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
@@ -177,7 +182,7 @@ fn a_worker_that_does_not_end_is_killed_and_its_files_are_removed() {
     let folder = tempfile::tempdir().unwrap();
     let ear = Ear { stops_at: Some("begun"), ..Ear::default() };
     let script = r#"echo '{"type":"note","text":"begun"}'; exec sleep 600"#;
-    let error = worker(script).archive(&task(folder.path()), &ear, &Doubt::none()).unwrap_err();
+    let error = archive(&worker(script), folder.path(), &ear, &Doubt::none()).unwrap_err();
     assert_eq!(error.kind(), Kind::Interrupted);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
