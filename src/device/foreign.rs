@@ -78,6 +78,13 @@ pub fn recognise(head: &[u8]) -> Option<&'static Foreign> {
     FORMATS.iter().find(|format| head.starts_with(format.magic))
 }
 
+/// The command that makes a raw image of the one at `path`.
+#[must_use]
+pub fn conversion(path: &Path) -> String {
+    let (file, raw) = (Printable::path(path), path.with_extension("raw"));
+    format!("qemu-img convert -O raw {file} {}", Printable::path(&raw))
+}
+
 impl Foreign {
     /// Names the format of the file at `path`, and the next step.
     #[must_use]
@@ -85,7 +92,7 @@ impl Foreign {
         let (file, raw) = (Printable::path(path), path.with_extension("raw"));
         let raw = Printable::path(&raw);
         let command = match self.step {
-            Convert => format!("qemu-img convert -O raw {file} {raw}"),
+            Convert => conversion(path),
             Run(command) => format!("{command} {file}"),
             RunTo(command, option) => format!("{command} {file} {option}{raw}"),
         };

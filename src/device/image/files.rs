@@ -67,7 +67,7 @@ impl Files {
         let name = name.strip_prefix(b"file:").unwrap_or(name);
         let first = name.split(|byte| *byte == b'/').next().unwrap_or_default();
         if first.contains(&b':') {
-            return Err(refuse("which is no file of this host; convert it first: qemu-img convert -O raw"));
+            return Err(refuse("which is no file of this host"));
         }
         if name.is_empty() || name.contains(&0) {
             return Err(refuse("which can't be the name of a file"));

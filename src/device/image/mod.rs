@@ -141,9 +141,18 @@ fn open_one(
     };
     files.enter(path)?;
     let mut image = Image { file: file.device, path, snapshot, files };
-    let disk = (format.open)(&mut image).map_err(|error| error.on(path));
+    let disk = (format.open)(&mut image).map_err(|error| with_next_step(error, path).on(path));
     files.leave();
     Ok((disk?, format.name))
+}
+
+/// Adds what may help with an image that can't be read here.
+fn with_next_step(error: Error, path: &Path) -> Error {
+    if error.kind() != Kind::Corrupt || error.place().path.is_some() {
+        return error;
+    }
+    let command = foreign::conversion(path);
+    error.because("", format_args!("; QEMU may be able to read it: {command}"))
 }
 
 impl Image<'_> {

@@ -38,7 +38,7 @@ pub(super) enum Fault {
     Version(u32),
     #[error("has clusters of 2^{0} bytes; 2^9 to 2^21 are possible")]
     ClusterBits(u32),
-    #[error("is encrypted ({0}), which is not read here; decrypt it first: qemu-img convert")]
+    #[error("is encrypted ({0}), which is not read here")]
     Encrypted(&'static str),
     #[error("uses unknown features ({0:#x})")]
     Features(u64),

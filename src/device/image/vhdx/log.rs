@@ -287,14 +287,12 @@ mod tests {
         entry[48..56].copy_from_slice(&u64::try_from(FILE).unwrap().to_le_bytes());
         for (index, at) in at.iter().enumerate() {
             let descriptor = &mut entry[ENTRY_HEADER + index * DESCRIPTOR..][..DESCRIPTOR];
-            descriptor[..4].copy_from_slice(b"desc");
-            descriptor[4..16].fill(fill);
+            descriptor[..16].copy_from_slice(&[b"desc", &[fill; 12][..]].concat());
             descriptor[16..24].copy_from_slice(&at.to_le_bytes());
             descriptor[24..].copy_from_slice(&sequence.to_le_bytes());
             let sector = &mut entry[(1 + index) * SECTOR_LEN..][..SECTOR_LEN];
             sector.fill(fill);
-            sector[..4].copy_from_slice(b"data");
-            sector[4..8].copy_from_slice(&0_u32.to_le_bytes());
+            sector[..8].copy_from_slice(b"data\0\0\0\0");
             sector[4092..].copy_from_slice(&u32::try_from(sequence).unwrap().to_le_bytes());
         }
         let crc = crc32c::crc32c(&entry);
@@ -327,7 +325,7 @@ mod tests {
         Header::newest(std::iter::once(&header[..])).unwrap()
     }
 
-    /// The bytes at the start, the middle and the end of a sector after the replay.
+    /// Three bytes of a sector after the replay.
     fn sector(entries: &[(usize, Vec<u8>)], at: u64) -> Result<[u8; 3]> {
         let device = replayed(&file(entries), &header())?;
         let bytes = read_vec(device.as_ref(), at, SECTOR_LEN)?;
@@ -393,9 +391,9 @@ mod tests {
             ring[at + 16] = 1;
             ring[at + 32..at + 48].copy_from_slice(&GUID);
         }
-        let mut budget = u64::MAX;
+        let (ring_len, mut budget) = (u64::try_from(RING).unwrap(), u64::MAX);
         assert!(entry(&ring, 0, GUID, &mut budget).unwrap().is_none());
-        assert_eq!(u64::MAX - budget, u64::try_from(RING).unwrap());
+        assert_eq!(u64::MAX - budget, ring_len);
         assert!(entries(&ring, GUID).is_empty());
     }
 }

@@ -20,7 +20,7 @@ pub(super) enum Fault {
     NotText,
     #[error("has a line in its descriptor that makes no sense: {0}")]
     Line(String),
-    #[error("has an extent of type {0}, which is not read here; convert it first: qemu-img convert -O raw")]
+    #[error("has an extent of type {0}, which is not read here")]
     Type(String),
     #[error("has more than {MOST_EXTENTS} extents")]
     Extents,
