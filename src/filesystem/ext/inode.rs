@@ -1,6 +1,4 @@
-//! Inodes: from the record on the device to what it says.
-//!
-//! <https://docs.kernel.org/filesystems/ext4/inodes.html>
+//! Inodes, by their records: <https://docs.kernel.org/filesystems/ext4/inodes.html>.
 
 use thiserror::Error;
 
