@@ -12,6 +12,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+#[path = "layers/circles.rs"]
+mod circles;
 #[path = "layers/source.rs"]
 mod source;
 
@@ -60,6 +62,21 @@ const LONGER: [(&str, &str); 0] = [];
 fn every_layer_uses_only_what_is_to_its_left() {
     let exported = exports(&fs::read_to_string(root().join("src/lib.rs")).unwrap());
     report(&|file, text| misuses(file, text, &exported));
+}
+
+#[test]
+fn no_files_use_each_other_in_a_circle() {
+    let mut paths = Vec::new();
+    collect(&root().join("src"), &mut paths);
+    let files: Vec<(String, String)> = paths
+        .iter()
+        .map(|path| {
+            let name = path.strip_prefix(root()).unwrap().to_str().unwrap().to_owned();
+            (name, fs::read_to_string(path).unwrap())
+        })
+        .collect();
+    let found = circles::circles(&files);
+    assert!(found.is_empty(), "\nfiles that use each other:\n{}", found.join("\n"));
 }
 
 #[test]

@@ -14,8 +14,8 @@ mod refit;
 use serde::{Deserialize, Serialize};
 
 use crate::device::{ReadAt, read_vec};
-use crate::error::{Error, Result};
-use crate::units::ByteRange;
+use crate::error::{Error, Kind, Result};
+use crate::units::{ByteRange, Bytes};
 use boot_sector::{BootSector, Claim};
 
 pub use refit::Refit;
@@ -168,4 +168,28 @@ fn sector_count(device: &dyn ReadAt, sector_bytes: u32) -> u64 {
 fn sector_range(start_lba: u64, sectors: u64, sector_bytes: u32) -> Option<ByteRange> {
     let sector_bytes = u64::from(sector_bytes);
     ByteRange::new(start_lba.checked_mul(sector_bytes)?, sectors.checked_mul(sector_bytes)?)
+}
+
+impl Table {
+    /// What is to be written onto a device of `target_bytes`. `device` is what the table was read from; where `grow` is set, the last
+    /// partition reaches to the end of what can be used.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Source`] when the device is too short, [`Kind::Corrupt`] when the table can't be read any more.
+    pub fn refit(&self, device: &dyn ReadAt, target_bytes: u64, grow: bool) -> Result<Refit> {
+        let needed = self.needed_bytes();
+        if target_bytes < needed {
+            let lacks = Bytes(needed.saturating_sub(target_bytes));
+            let message = format!(
+                "has {target_bytes} bytes, but the partitions need {needed}: {lacks} more ({} of disk altogether)",
+                Bytes(needed)
+            );
+            return Err(Error::new(Kind::Source, message));
+        }
+        match self.scheme {
+            Scheme::Gpt => gpt::refit(device, self, target_bytes, grow),
+            Scheme::Mbr => self.refit_mbr(device, target_bytes, grow),
+        }
+    }
 }

@@ -4,11 +4,11 @@
 //! on the device's length: the place of a GPT's second copy, and the end of the last partition where it is to grow.
 
 use super::boot_sector::{BYTES, BYTES_ON_DISK, PROTECTIVE};
-use super::{Scheme, Table, gpt, sector_count};
+use super::{Table, sector_count};
 use crate::device::{ReadAt, read_vec};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::fields::u32_at;
-use crate::units::{ByteRange, Bytes};
+use crate::units::ByteRange;
 
 /// Pieces of a table, and where each is to lie.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,29 +44,7 @@ impl Table {
         ends.max().unwrap_or(BYTES_ON_DISK).saturating_add(self.behind_bytes)
     }
 
-    /// What is to be written onto a device of `target_bytes`. `device` is what the table was read from; where `grow` is set, the last
-    /// partition reaches to the end of what can be used.
-    ///
-    /// # Errors
-    ///
-    /// [`Kind::Source`] when the device is too short, [`Kind::Corrupt`] when the table can't be read any more.
-    pub fn refit(&self, device: &dyn ReadAt, target_bytes: u64, grow: bool) -> Result<Refit> {
-        let needed = self.needed_bytes();
-        if target_bytes < needed {
-            let lacks = Bytes(needed.saturating_sub(target_bytes));
-            let message = format!(
-                "has {target_bytes} bytes, but the partitions need {needed}: {lacks} more ({} of disk altogether)",
-                Bytes(needed)
-            );
-            return Err(Error::new(Kind::Source, message));
-        }
-        match self.scheme {
-            Scheme::Gpt => gpt::refit(device, self, target_bytes, grow),
-            Scheme::Mbr => self.refit_mbr(device, target_bytes, grow),
-        }
-    }
-
-    fn refit_mbr(&self, device: &dyn ReadAt, target_bytes: u64, grow: bool) -> Result<Refit> {
+    pub(super) fn refit_mbr(&self, device: &dyn ReadAt, target_bytes: u64, grow: bool) -> Result<Refit> {
         let mut refit = Refit::default();
         for range in &self.structures {
             refit.pieces.push((range.start(), read_vec(device, range.start(), BYTES)?));

@@ -2,8 +2,6 @@
 //!
 //! <https://docs.kernel.org/filesystems/ext4/checksums.html>
 
-use super::superblock::Superblock;
-
 /// A running CRC-32C as ext chains it: neither the first nor the last value is inverted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Crc(u32);
@@ -48,11 +46,6 @@ impl Crc {
         let [low, high, ..] = self.0.to_le_bytes();
         u16::from_le_bytes([low, high])
     }
-}
-
-/// The seed of one inode's structures: the filesystem's, then the inode's number and generation.
-pub(super) fn inode_seed(superblock: &Superblock, number: u32, generation: u32) -> Crc {
-    superblock.seed.with(&number.to_le_bytes()).with(&generation.to_le_bytes())
 }
 
 /// CRC-16 with the polynomial 0x8005, reflected: what group descriptors have where there is only `uninit_bg`.

@@ -2,9 +2,32 @@
 //!
 //! <https://docs.kernel.org/filesystems/ext4/super.html>; the names are those of `dumpe2fs` and `mke2fs -O`.
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::geometry::FeatureNames;
+/// Names of features, as `dumpe2fs` and `mke2fs -O` call them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeatureNames {
+    /// Those that a program may ignore.
+    pub compat: Vec<String>,
+    /// Those that no program may ignore.
+    pub incompat: Vec<String>,
+    /// Those that a program which only reads may ignore.
+    pub ro_compat: Vec<String>,
+}
+
+impl FeatureNames {
+    /// All of them.
+    pub fn all(&self) -> impl Iterator<Item = &str> {
+        [&self.compat, &self.incompat, &self.ro_compat].into_iter().flatten().map(String::as_str)
+    }
+
+    /// Whether this is one of them.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.all().any(|feature| feature == name)
+    }
+}
 
 /// Flags that a reader may ignore, that a writer may ignore, and that nobody may.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

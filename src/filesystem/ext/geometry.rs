@@ -10,6 +10,7 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use super::checksum::Crc;
+use super::features::FeatureNames;
 use super::superblock::Superblock;
 use crate::fields::{Short, bytes_at, slice_at, u8_at, u16_at, u32_at, until_nul};
 
@@ -38,30 +39,6 @@ pub enum Fault {
     /// A text that is too long.
     #[error("{0} is too long, or has characters that it can't have")]
     Text(&'static str),
-}
-
-/// Names of features, as `dumpe2fs` and `mke2fs -O` call them.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FeatureNames {
-    /// Those that a program may ignore.
-    pub compat: Vec<String>,
-    /// Those that no program may ignore.
-    pub incompat: Vec<String>,
-    /// Those that a program which only reads may ignore.
-    pub ro_compat: Vec<String>,
-}
-
-impl FeatureNames {
-    /// All of them.
-    pub fn all(&self) -> impl Iterator<Item = &str> {
-        [&self.compat, &self.incompat, &self.ro_compat].into_iter().flatten().map(String::as_str)
-    }
-
-    /// Whether this is one of them.
-    #[must_use]
-    pub fn has(&self, name: &str) -> bool {
-        self.all().any(|feature| feature == name)
-    }
 }
 
 /// What an ext filesystem is like, apart from what is in it.

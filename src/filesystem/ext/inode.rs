@@ -2,8 +2,8 @@
 
 use thiserror::Error;
 
-use super::checksum::{Crc, inode_seed};
-use super::superblock::Superblock;
+use super::checksum::Crc;
+use super::superblock::{Superblock, inode_seed};
 use crate::fields::{Short, high_quarter, low_quarter, put_u16, slice_at, u16_at, u32_at, wide};
 use crate::filesystem::{FileKind, Flags, Inode, Metadata, Timestamp};
 

@@ -6,17 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use lru::LruCache;
 
-use super::attribute;
 use super::edits::Edits;
 use super::group::{self, Group};
-use super::inode::{self, Private};
-use super::map::Runs;
+use super::inode;
 use super::superblock::Superblock;
 use super::table::Tables;
-use super::{extent, indirect};
 use crate::device::{Device, read_vec};
 use crate::error::{Error, Kind, Result};
-use crate::filesystem::{Content, Extent, Inode};
+use crate::filesystem::{Extent, Inode};
 
 /// Blocks of attributes that are kept, because many inodes share one: 1 MiB with blocks of 4 KiB.
 const SHARED_BLOCKS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(255);
@@ -127,43 +124,6 @@ impl Metadata {
         let record = self.inode_record(number)?;
         inode::parse_unlinked(&self.superblock, number, record)
             .map_err(|fault| Error::corrupt(fault).in_inode(number))
-    }
-
-    /// Where the bytes of a file or directory are.
-    pub(super) fn content(&self, inode: &Inode) -> Result<Content> {
-        self.map(inode).map_err(|error| error.in_inode(inode.id.number))
-    }
-
-    fn map(&self, inode: &Inode) -> Result<Content> {
-        let private = Private::of(inode);
-        if private.has_inline_data() {
-            return self.inline(inode).map(Content::Inline);
-        }
-        let i_block = private.i_block().map_err(Error::corrupt)?;
-        let mut runs = Runs::new(&self.superblock);
-        if let Some(edited) = self.edits.runs(inode.id.number) {
-            for run in edited {
-                runs.push(run).map_err(Error::corrupt)?;
-            }
-        } else if private.has_extents() {
-            extent::walk(self, i_block, private.seed(&self.superblock, inode.id.number), &mut runs)?;
-        } else {
-            let blocks = inode.size_bytes.div_ceil(u64::from(self.superblock.block_size));
-            indirect::walk(self, i_block, blocks, &mut runs)?;
-        }
-        Ok(Content::Extents(runs.into_extents(inode.size_bytes)))
-    }
-
-    /// The bytes of a file whose content is in the inode (feature `inline_data`): the first 60 in `i_block`, the others in
-    /// an attribute.
-    ///
-    /// <https://docs.kernel.org/filesystems/ext4/inlinedata.html>
-    fn inline(&self, inode: &Inode) -> Result<Vec<u8>> {
-        let mut bytes = Private::of(inode).i_block().map_err(Error::corrupt)?.to_vec();
-        bytes.extend(attribute::inline_data(self, inode)?);
-        // A file that was made longer without being written to is longer than what is here: the rest is a hole.
-        bytes.truncate(usize::try_from(inode.size_bytes).unwrap_or(usize::MAX));
-        Ok(bytes)
     }
 
     /// Reads a whole small file that the filesystem itself keeps; the caller has checked its size.

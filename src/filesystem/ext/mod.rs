@@ -6,6 +6,7 @@
 mod acl;
 mod attribute;
 mod checksum;
+mod content;
 mod directory;
 mod edits;
 mod extent;
@@ -23,7 +24,8 @@ mod superblock;
 mod table;
 pub mod writer;
 
-pub use self::geometry::{Fault as GeometryFault, FeatureNames, Geometry};
+pub use self::features::FeatureNames;
+pub use self::geometry::{Fault as GeometryFault, Geometry};
 
 use self::inode::Private;
 use self::metadata::Metadata;

@@ -331,5 +331,10 @@ fn is_power_of(mut number: u64, base: u64) -> bool {
     number == 1
 }
 
+/// The seed of one inode's structures: the filesystem's, then the inode's number and generation.
+pub(super) fn inode_seed(superblock: &Superblock, number: u32, generation: u32) -> Crc {
+    superblock.seed.with(&number.to_le_bytes()).with(&generation.to_le_bytes())
+}
+
 #[cfg(test)]
 pub(super) mod tests;

@@ -8,10 +8,11 @@ use thiserror::Error;
 
 use super::block;
 use super::extent::{self, Run, Runs};
-use super::inode::{Fork, Format};
+use super::inode::{Fork, Format, Private};
 use super::metadata::Metadata;
 use crate::error::{Error, Result};
 use crate::fields::{Short, be16_at, be32_at, be64_at, slice_at};
+use crate::filesystem::Inode;
 
 const MAGIC: u32 = 0x424d_4150;
 const MAGIC_5: u32 = 0x424d_4133;
@@ -68,6 +69,15 @@ fn inline<'a>(fork: &Fork<'a>) -> Result<&'a [u8], Fault> {
     let len = usize::try_from(fork.extents).ok().and_then(|extents| extents.checked_mul(extent::LEN));
     len.and_then(|len| fork.bytes.get(..len))
         .ok_or(Fault::Inline { extents: fork.extents, space: fork.bytes.len() })
+}
+
+impl Metadata {
+    /// The runs of the fork that holds content, names or a target.
+    pub(super) fn data_runs(&self, inode: &Inode) -> Result<Vec<Run>> {
+        let fork = Private::of(inode).data().map_err(Error::corrupt)?;
+        let runs = runs(self, inode.id.number, &fork)?;
+        Ok(self.edits.amend(inode.id.number, runs))
+    }
 }
 
 /// A tree of extents while it is read.

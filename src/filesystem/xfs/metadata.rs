@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use super::block::Expected;
 use super::extent::Run;
-use super::inode::{self, Fault, Private};
+use super::inode::{self, Fault};
 use super::log::{Edits, Overlay, overlaid};
-use super::map;
 use super::superblock::Superblock;
 use crate::device::{Device, read_vec};
 use crate::error::{Error, Result};
@@ -62,13 +61,6 @@ impl Metadata {
             inode.size_bytes = size;
         }
         Ok(inode)
-    }
-
-    /// The runs of the fork that holds content, names or a target.
-    pub(super) fn data_runs(&self, inode: &Inode) -> Result<Vec<Run>> {
-        let fork = Private::of(inode).data().map_err(Error::corrupt)?;
-        let runs = map::runs(self, inode.id.number, &fork)?;
-        Ok(self.edits.amend(inode.id.number, runs))
     }
 
     /// The position of a run that was found to lie in the filesystem, in bytes.

@@ -6,6 +6,7 @@ use ::gpt::disk::LogicalBlockSize;
 use mbrman::{BOOT_INACTIVE, CHS, MBR, MBRPartitionEntry};
 
 use super::*;
+use crate::error::Kind;
 use crate::partition::read;
 
 const SECTORS: usize = 20_000;

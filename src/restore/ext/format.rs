@@ -6,6 +6,7 @@ use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use super::told::MADE;
 use crate::error::{Error, Kind, Result};
 use crate::filesystem::ext::Geometry;
 use crate::printable::Printable;
@@ -24,40 +25,6 @@ const SETTINGS: &str = "[defaults]\n\
     \tinode_size = 256\n\
     \tinode_ratio = 16384\n";
 
-/// Features that `mke2fs -O` takes, by the names that it gives them.
-pub(super) const MADE: [&str; 31] = [
-    "has_journal",
-    "ext_attr",
-    "resize_inode",
-    "dir_index",
-    "sparse_super2",
-    "fast_commit",
-    "stable_inodes",
-    "orphan_file",
-    "filetype",
-    "meta_bg",
-    "extent",
-    "64bit",
-    "mmp",
-    "flex_bg",
-    "ea_inode",
-    "metadata_csum_seed",
-    "large_dir",
-    "inline_data",
-    "encrypt",
-    "casefold",
-    "sparse_super",
-    "large_file",
-    "huge_file",
-    "uninit_bg",
-    "dir_nlink",
-    "extra_isize",
-    "bigalloc",
-    "metadata_csum",
-    "project",
-    "verity",
-    "quota",
-];
 /// Features that are put into the superblock later, when the filesystem is filled.
 const PUT_LATER: [&str; 3] = ["read-only", "imagic_inodes", "dir_prealloc"];
 

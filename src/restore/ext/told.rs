@@ -7,6 +7,41 @@
 
 use crate::error::{Error, Result};
 
+/// Features that `mke2fs -O` takes, by the names that it gives them.
+pub(super) const MADE: [&str; 31] = [
+    "has_journal",
+    "ext_attr",
+    "resize_inode",
+    "dir_index",
+    "sparse_super2",
+    "fast_commit",
+    "stable_inodes",
+    "orphan_file",
+    "filetype",
+    "meta_bg",
+    "extent",
+    "64bit",
+    "mmp",
+    "flex_bg",
+    "ea_inode",
+    "metadata_csum_seed",
+    "large_dir",
+    "inline_data",
+    "encrypt",
+    "casefold",
+    "sparse_super",
+    "large_file",
+    "huge_file",
+    "uninit_bg",
+    "dir_nlink",
+    "extra_isize",
+    "bigalloc",
+    "metadata_csum",
+    "project",
+    "verity",
+    "quota",
+];
+
 /// Whether a value is one that an option may have.
 type May = fn(&str) -> bool;
 
@@ -24,7 +59,7 @@ const WITH_VALUE: [(&str, May); 12] = [
     ("-N", |value| number_within(value, 1, u64::from(u32::MAX))),
     ("-g", |value| number_within(value, 1, u64::from(u32::MAX))),
     ("-G", |value| power_within(value, 2, 1 << 31)),
-    ("-O", |value| value.split(',').all(|name| name == "none" || super::format::MADE.contains(&name))),
+    ("-O", |value| value.split(',').all(|name| name == "none" || MADE.contains(&name))),
     ("-U", |value| value == "clear" || uuid::Uuid::try_parse(value).is_ok()),
     ("-J", |value| value.strip_prefix("size=").is_some_and(|size| number_within(size, 1, 1 << 32))),
 ];

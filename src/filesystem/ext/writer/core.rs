@@ -4,8 +4,8 @@ use super::space::Space;
 use super::table::Table;
 use crate::device::WriteDevice;
 use crate::error::{Error, Result};
-use crate::filesystem::ext::checksum::{Crc, inode_seed};
-use crate::filesystem::ext::superblock::Superblock;
+use crate::filesystem::ext::checksum::Crc;
+use crate::filesystem::ext::superblock::{Superblock, inode_seed};
 
 /// The filesystem that is being filled.
 pub(super) struct Core {

@@ -4,7 +4,7 @@ use super::content::Content;
 use super::groups::put_halves;
 use super::record::{self, Rest};
 use super::tree::Folder;
-use super::{LINKS_MOST, Made, Writer, directory, seal};
+use super::{LINKS_MOST, Made, Writer, blocks, directory, seal};
 use crate::error::{Error, Result, Salvaged};
 use crate::fields::{put_u16, put_u32, u16_at, u32_at};
 use crate::filesystem::FileKind;
@@ -65,12 +65,8 @@ impl Writer {
     fn write_directory(&mut self, folder: Folder, faults: &mut Vec<Error>) -> Result<()> {
         let Some(taken) = self.tree.take(folder) else { return Ok(()) };
         let features = self.core.superblock.features;
-        let form = directory::Form::new(
-            &self.core.superblock,
-            self.core.seed(taken.inode),
-            taken.inode,
-            taken.parent,
-        );
+        let form =
+            blocks::Form::new(&self.core.superblock, self.core.seed(taken.inode), taken.inode, taken.parent);
         let folds_case = taken.new.flags.0 & CASEFOLD_FL != 0;
         let hasher = Some(self.hasher).filter(|_| features.has_directory_index() && !folds_case);
         let block = u64::from(self.core.superblock.block_size).max(1);

@@ -3,7 +3,7 @@
 //! Block 0 is the root; behind it are the blocks of names, and then the inner blocks of the tree, from the lowest level up.
 //! <https://docs.kernel.org/filesystems/ext4/directory.html#hash-tree-directories>
 
-use super::directory::{Blocks, Form, record_len};
+use super::blocks::{Blocks, Form, record_len};
 use super::hash::Hasher;
 use super::names::{Name, Names};
 use crate::error::Result;

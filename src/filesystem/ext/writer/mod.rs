@@ -6,6 +6,7 @@
 
 mod attributes;
 mod bitmap;
+mod blocks;
 mod content;
 mod core;
 mod directory;

@@ -1,7 +1,7 @@
 //! A block of attributes (`struct xfs_attr_leafblock`, `struct xfs_attr3_leafblock`).
 
 use super::name::Space;
-use super::tree::Source;
+use super::source::Source;
 use super::{Fault, Found, remote};
 use crate::error::{Error, Kind, Result};
 use crate::fields::{be16_at, be32_at, slice_at, u8_at};

@@ -7,6 +7,7 @@ mod leaf;
 mod name;
 mod remote;
 mod short;
+mod source;
 mod tree;
 
 use thiserror::Error;
@@ -18,7 +19,7 @@ use crate::error::{Error, Result, Salvaged};
 use crate::fields::Short;
 use crate::filesystem::{Attribute, Inode};
 
-pub(super) use name::Space;
+pub(super) use name::{Space, names};
 
 /// Faults that are told of one inode's attributes.
 const FAULTS_TOLD: usize = 8;
@@ -144,11 +145,6 @@ pub(super) fn list(metadata: &Metadata, inode: &Inode) -> Result<Salvaged<Vec<At
         found.faults.push(Error::corrupt(format!("{} more faults in the attributes", found.untold)));
     }
     Ok(Salvaged { value: found.attributes, faults: found.faults })
-}
-
-/// Name of an attribute, and the name of the access control list that it stands for.
-pub(super) fn names(space: Space, name: &[u8]) -> (Vec<u8>, Option<&'static [u8]>) {
-    (name::shown(space, name), name::of_acl(space, name))
 }
 
 #[cfg(test)]

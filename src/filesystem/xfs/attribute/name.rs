@@ -48,3 +48,8 @@ pub(super) fn of_acl(space: Space, name: &[u8]) -> Option<&'static [u8]> {
         _ => None,
     }
 }
+
+/// Name of an attribute, and the name of the access control list that it stands for.
+pub(in crate::filesystem::xfs) fn names(space: Space, name: &[u8]) -> (Vec<u8>, Option<&'static [u8]>) {
+    (shown(space, name), of_acl(space, name))
+}

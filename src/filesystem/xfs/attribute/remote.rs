@@ -4,7 +4,7 @@
 //! These blocks are not in the log: they are written before what leads to them.
 
 use super::super::block;
-use super::tree::Source;
+use super::source::Source;
 use super::{Fault, VALUE_MOST};
 use crate::error::{Error, Result};
 use crate::fields::be32_at;

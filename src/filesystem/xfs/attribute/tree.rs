@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 
 use super::super::block;
-use super::super::extent::Run;
 use super::super::inode::Fork;
 use super::super::map;
 use super::super::metadata::Metadata;
+use super::source::Source;
 use super::{Fault, Found, leaf};
 use crate::error::{Error, Kind, Result};
 use crate::fields::{be16_at, be32_at};
@@ -23,13 +23,6 @@ const ENTRY_LEN: usize = 8;
 /// `XFS_DA_NODE_MAXDEPTH`.
 const LEVELS_MOST: u16 = 5;
 
-/// The fork that attributes lie in.
-pub(super) struct Source<'a> {
-    pub metadata: &'a Metadata,
-    pub owner: u64,
-    pub runs: Vec<Run>,
-}
-
 /// A tree while it is read: each of its blocks can be used once, which bounds the time.
 struct Tree<'a, 'b> {
     source: &'b Source<'a>,
@@ -41,15 +34,6 @@ struct Tree<'a, 'b> {
 pub(super) fn read(metadata: &Metadata, owner: u64, fork: &Fork<'_>, found: &mut Found) -> Result<()> {
     let source = Source { metadata, owner, runs: map::runs(metadata, owner, fork)? };
     Tree { source: &source, blocks: HashSet::new(), found }.block(0, None)
-}
-
-impl Source<'_> {
-    /// Position of a block of the fork on the device, in bytes.
-    pub(super) fn position(&self, block: u32) -> Option<u64> {
-        let logical = u64::from(block);
-        let run = self.runs.get(self.runs.partition_point(|run| run.end() <= logical))?;
-        run.between(logical, logical.saturating_add(1)).map(|run| self.metadata.position(&run))
-    }
 }
 
 impl Tree<'_, '_> {

@@ -2,7 +2,6 @@
 
 use super::super::extent::Run;
 use super::super::metadata::Metadata;
-use super::intent::of_file;
 use crate::error::{Error, Result};
 use crate::fields::u64_at;
 
@@ -10,6 +9,12 @@ use crate::fields::u64_at;
 const ATTRIBUTE_FORK: u64 = 1 << 0;
 const SET_SIZES: u64 = 1 << 1;
 const FIRST_WRITTEN: u64 = 1 << 2;
+
+/// The runs of a file; none of a file that has no name any more, as nobody sees it.
+pub(super) fn of_file(metadata: &Metadata, inode: u64) -> Result<Vec<Run>> {
+    let inode = metadata.inode(inode)?;
+    metadata.data_runs(&inode)
+}
 
 /// The runs without what lies between two blocks of the file.
 pub(super) fn without(runs: &[Run], start: u64, end: u64) -> Vec<Run> {

@@ -121,7 +121,7 @@ fn map(metadata: &mut Metadata, format: &[u8]) -> Result<()> {
     if flags & (ATTRIBUTE_FORK | REALTIME) != 0 {
         return Err(Error::corrupt("the map of attributes or of a realtime file").in_inode(owner));
     }
-    let runs = of_file(metadata, owner)?;
+    let runs = exchange::of_file(metadata, owner)?;
     let mut changed = exchange::without(&runs, run.logical, run.end());
     match flags & TYPE {
         ADD if !metadata.superblock.holds_blocks(run.physical, run.len) => {
@@ -134,12 +134,6 @@ fn map(metadata: &mut Metadata, format: &[u8]) -> Result<()> {
     changed.sort_by_key(|run| run.logical);
     metadata.edits.set_runs(owner, changed);
     Ok(())
-}
-
-/// The runs of a file; none of a file that has no name any more, as nobody sees it.
-pub(super) fn of_file(metadata: &Metadata, inode: u64) -> Result<Vec<Run>> {
-    let inode = metadata.inode(inode)?;
-    metadata.data_runs(&inode)
 }
 
 /// Sets or removes an attribute.
