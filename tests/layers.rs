@@ -55,6 +55,16 @@ const UNSAFE: [&str; 2] = ["src/device/mapped.rs", "src/snapshot/priority.rs"];
 
 const MOST_LINES: usize = 400;
 
+/// Folders in which files still use each other in a circle. No folder is added here.
+const WITH_CIRCLES: [&str; 6] = [
+    "src/archive/publish/",
+    "src/archive/write/",
+    "src/cli/",
+    "src/extract/",
+    "src/format/manifest/",
+    "src/volume/layer/luks/",
+];
+
 /// Files that are longer, and why they are.
 const LONGER: [(&str, &str); 0] = [];
 
@@ -75,8 +85,29 @@ fn no_files_use_each_other_in_a_circle() {
             (name, fs::read_to_string(path).unwrap())
         })
         .collect();
-    let found = circles::circles(&files);
+    let mut found = circles::circles(&files);
+    found.retain(|line| !WITH_CIRCLES.iter().any(|folder| line.starts_with(folder)));
     assert!(found.is_empty(), "\nfiles that use each other:\n{}", found.join("\n"));
+}
+
+#[test]
+fn a_circle_of_files_is_found_and_what_is_none_is_not() {
+    let source = |files: &[(&str, &str)]| {
+        let owned = |(name, text): &(&str, &str)| ((*name).to_owned(), (*text).to_owned());
+        circles::circles(&files.iter().map(owned).collect::<Vec<_>>())
+    };
+    let up = ("src/a/up.rs", "use super::down::Down;");
+    // Siblings that use each other, one of them by a name that their parent gives again.
+    let parent = ("src/a/mod.rs", "mod down;\nmod up;\npub use up::Up;");
+    let found = source(&[parent, up, ("src/a/down.rs", "fn f() -> super::Up {}")]);
+    assert_eq!(found, ["src/a/down.rs uses src/a/up.rs", "src/a/up.rs uses src/a/down.rs"]);
+    // A circle through a third file.
+    let third = ("src/b.rs", "use crate::a::Up;");
+    assert_eq!(source(&[parent, up, third, ("src/a/down.rs", "fn f(_: crate::b::B) {}")]).len(), 3);
+    // A child and its parent, tests, comments.
+    let own = ("src/a/mod.rs", "mod down;\nmod up;\npub use up::Up;\nfn f() { down::f() }\nstruct Own;");
+    let down = "use super::Own; // super::Up\nmod tests { use super::super::up::Up; }";
+    assert_eq!(source(&[own, up, ("src/a/down.rs", down)]), Vec::<String>::new());
 }
 
 #[test]

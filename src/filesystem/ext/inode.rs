@@ -146,10 +146,10 @@ pub(super) fn parse_unlinked(superblock: &Superblock, number: u64, record: Vec<u
     }
     let extra = extra_fields(at)?;
     let kind = kind(i_mode, at)?;
-    let size_bytes = size(superblock, kind, at)?;
     let fault = checksum_mismatch(superblock, number, extra, at)?.map(|mismatch| mismatch.to_string());
     let extra = extra.or_unsaid(at.len());
     let time = |low, high| timestamp(at, low, extra.has(high, 4).then_some(high));
+    let has_project = superblock.features.has_project() && extra.has(0x9c, 4);
     Ok(Inode {
         id: number.into(),
         kind,
@@ -162,12 +162,10 @@ pub(super) fn parse_unlinked(superblock: &Superblock, number: u64, record: Vec<u
             changed: Some(time(0xc, 0x84)?),
             created: if extra.has(0x90, 4) { Some(time(0x90, 0x94)?) } else { None },
             flags: Flags(i_flags & USER_VISIBLE),
-            project: (superblock.features.has_project() && extra.has(0x9c, 4))
-                .then(|| u32_at(at, 0x9c))
-                .transpose()?,
+            project: if has_project { Some(u32_at(at, 0x9c)?) } else { None },
             attributes: Vec::new(),
         },
-        size_bytes,
+        size_bytes: size(superblock, kind, at)?,
         links: u32::from(i_links_count),
         encrypted: i_flags & ENCRYPT_FL != 0,
         fault,

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::super::attribute::{self, Space};
+use super::super::attribute::{Space, names};
 use super::super::extent::Run;
 use crate::filesystem::Attribute;
 
@@ -17,7 +17,7 @@ pub(in crate::filesystem::xfs) struct AttributeChange {
 impl AttributeChange {
     /// Whether it concerns this attribute, or the access control list that it stands for.
     pub(in crate::filesystem::xfs) fn is_for(&self, attribute: &Attribute) -> bool {
-        let (shown, acl) = attribute::names(self.space, &self.name);
+        let (shown, acl) = names(self.space, &self.name);
         attribute.name == shown || acl.is_some_and(|acl| attribute.name == acl)
     }
 }
