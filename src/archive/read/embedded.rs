@@ -8,10 +8,10 @@ use std::fs::File;
 
 use super::container::Container;
 use super::members::{self, BLOCK_LEN, Plain};
-use crate::archive::write::embedded::is_member;
 use crate::device::{Device, ReadAt, Window, read_vec};
 use crate::error::{Error, Kind, Result};
 use crate::format::codec::{Compression, whole_bytes};
+use crate::format::manifest::inside::is_member;
 use crate::format::manifest::{self, Ends};
 use crate::units::ByteRange;
 

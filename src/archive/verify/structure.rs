@@ -6,8 +6,8 @@ use super::symptom::{Symptom, Symptoms};
 use crate::archive::read::facts::Facts;
 use crate::archive::read::members::{End, Member, Members};
 use crate::archive::read::stream::{InOneGo, TarStream};
-use crate::archive::write::embedded::is_member;
 use crate::error::{Error, Kind, Result};
+use crate::format::manifest::inside::is_member;
 
 /// A stream whose members are checked.
 pub(super) trait Checked: TarStream {

@@ -3,7 +3,7 @@
 use std::os::unix::ffi::OsStrExt as _;
 
 use super::areas::Areas;
-use super::run::Request;
+use super::request::Request;
 use super::volumes::{Part, Treatment};
 use crate::filesystem::Contents;
 use crate::format::manifest::{FORMAT, Head, Source, Table, Volume};

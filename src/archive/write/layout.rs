@@ -5,9 +5,9 @@
 use std::sync::Arc;
 use std::vec;
 
-use super::embedded::Taken;
 use crate::error::{Error, Kind, Result};
 use crate::filesystem::{Content, Extent, FileKind, Stored as Kept};
+use crate::format::manifest::inside::Taken;
 use crate::format::manifest::{EntryRecord, Place};
 use crate::format::tar::encode::{self, BLOCK, Stored};
 use crate::format::tar::form::Form;

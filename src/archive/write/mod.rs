@@ -5,7 +5,7 @@
 //! ```
 
 mod areas;
-pub(super) mod embedded;
+mod embedded;
 mod encode;
 mod frame;
 mod head;
@@ -13,12 +13,15 @@ mod image;
 mod layout;
 mod pipeline;
 mod report;
+mod request;
 mod run;
 mod volumes;
 pub(super) mod writing;
 
-pub use embedded::{gathering, is_member as is_embedded_manifest};
+pub use self::embedded::gathering;
+pub use crate::format::manifest::inside::is_member as is_embedded_manifest;
 pub(crate) use image::is_empty;
 pub use report::Report;
-pub use run::{Identity, Output, Request, create};
+pub use request::{Identity, Output, Request};
+pub use run::create;
 pub(crate) use volumes::foresee;

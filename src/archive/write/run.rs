@@ -1,10 +1,6 @@
 //! One run: from the volumes of a disk to the last byte of the archive.
 
 use std::cell::{OnceCell, RefCell};
-use std::fs::File;
-use std::io::Write;
-
-use serde::{Deserialize, Serialize};
 
 use super::areas::Areas;
 use super::encode::{Buffers, Origin, Shared};
@@ -13,46 +9,14 @@ use super::head::head;
 use super::layout::{Image, Layout, Naming};
 use super::pipeline;
 use super::report::Report;
+use super::request::{Output, Request};
 use super::volumes::{self, Part, Treatment};
 use super::writing::{Writing, stopped};
-use crate::archive::observer::Observer;
-use crate::archive::options::{Options, Raw, threads};
+use crate::archive::options::{Raw, threads};
 use crate::error::{Error, Issue, Kind, Result};
 use crate::format::manifest;
 use crate::tree::{Exclude, Step, Walk};
 use crate::volume::{Disk, Volume, VolumeId};
-
-/// The identity of a run: which disk, when, on which host. The manifest has it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Identity {
-    /// When the run began, in seconds since 1970.
-    pub started: u64,
-    /// The origin of the snapshot that is read.
-    pub snapshot_of: Option<String>,
-    /// Name of this host, for an archive that lies beside those of other hosts.
-    pub host: Option<String>,
-}
-
-/// Says which part of a disk to archive, and how.
-pub struct Request<'a> {
-    /// The options.
-    pub options: &'a Options,
-    /// The facts for the manifest.
-    pub identity: Identity,
-    /// Watches the run.
-    pub observer: &'a dyn Observer,
-}
-
-/// Where the archive and its manifest go.
-pub struct Output<'a> {
-    /// The archive.
-    pub archive: &'a mut (dyn Write + Send),
-    /// The manifest, where one is wanted: a record each write, a flush where it is to be parted.
-    pub manifest: Option<&'a mut (dyn Write + Send)>,
-    /// An empty file, where the manifest shall be the last member of the archive too: it is
-    /// gathered there, as all of it comes before that member.
-    pub embedded: Option<File>,
-}
 
 /// Bytes of tar and of metadata that a volume may have in any case, in addition to what the bounds
 /// of its reader say.

@@ -1,7 +1,8 @@
 //! What becomes of each volume: a folder of files, an image, or nothing.
 
 use super::encode::Origin;
-use super::{Request, image};
+use super::image;
+use super::request::Request;
 use crate::archive::observer::Observer;
 use crate::archive::options::{Options, Raw};
 use crate::device::Device;

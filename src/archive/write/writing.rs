@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use super::embedded::{Embedding, no_name};
 use super::encode::{Done, Event};
 use super::report::Report;
-use super::run::{Output, Request};
+use super::request::{Output, Request};
 use crate::error::{Error, Issue, Kind, Result};
 use crate::format::codec::FrameLengths;
 use crate::format::digest::Hasher;

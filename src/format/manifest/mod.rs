@@ -12,6 +12,7 @@ mod ends;
 mod entry;
 mod escape;
 mod head;
+pub mod inside;
 mod record;
 mod writer;
 
