@@ -93,7 +93,10 @@ fn create_from(
     to: &mut (dyn std::io::Write + Send),
 ) -> Result<()> {
     let disk = Disk::open(image)?;
-    let options = Options { partitions: partitions.to_vec(), ..options(compression, THREADS) };
+    let options = Options {
+        volumes: partitions.iter().copied().map(voltar::volume::VolumeId::from).collect(),
+        ..options(compression, THREADS)
+    };
     create(&disk, &request(&options), Output { archive: to, manifest: None, embedded: None }).map(drop)
 }
 

@@ -91,7 +91,7 @@ fn archive(keep_going: bool) -> (Result<Report, Error>, Vec<u8>) {
 fn archive_of(disk: &Disk, partitions: Vec<u32>, keep_going: bool) -> (Result<Report, Error>, Vec<u8>) {
     let (mut archive, mut manifest) = (Vec::new(), Vec::new());
     let options = Options {
-        partitions,
+        volumes: partitions.into_iter().map(voltar::volume::VolumeId::from).collect(),
         compression: Compression::None,
         threads: NonZeroU16::new(2),
         keep_going,

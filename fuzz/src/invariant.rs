@@ -97,7 +97,7 @@ fn try_archive(image: &Device, numbers: &[u32], threads: u16, most_bytes: u64) -
     let path = Path::new(PATH);
     let disk = Disk::from_device(path, Arc::clone(image)).map_err(|error| error.on(path))?;
     let options = Options {
-        partitions: numbers.to_vec(),
+        volumes: numbers.iter().copied().map(voltar::volume::VolumeId::from).collect(),
         compression: Compression::None,
         threads: NonZeroU16::new(threads),
         max_output: Some(most_bytes),

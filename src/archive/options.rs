@@ -16,7 +16,7 @@ use crate::format::codec::Compression;
 use crate::format::digest::Algorithm;
 use crate::format::tar::form::Form;
 use crate::tree::Exclude;
-use crate::volume::Reading;
+use crate::volume::{Reading, VolumeId};
 
 /// Which volumes are stored as raw images.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,8 +37,8 @@ pub enum Raw {
 pub struct Options {
     /// How the disk is read.
     pub reading: Reading,
-    /// Numbers of the volumes; empty means all.
-    pub partitions: Vec<u32>,
+    /// The volumes; empty means all.
+    pub volumes: Vec<VolumeId>,
     /// Patterns of files that are skipped, see [`Exclude`].
     pub exclude: Vec<OsString>,
     /// How the archive is compressed.
@@ -69,7 +69,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             reading: Reading::default(),
-            partitions: Vec::new(),
+            volumes: Vec::new(),
             exclude: Vec::new(),
             compression: Compression::default(),
             level: None,

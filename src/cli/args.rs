@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::builder::styling::{AnsiColor, Styles};
-use clap::{Args, Parser, Subcommand, ValueHint};
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueHint};
 
 use super::backup::BackupArguments;
 use super::clean::CleanArguments;
@@ -31,7 +31,8 @@ const ARCHIVE_EXAMPLES: &str = "\
 Examples:
   voltar archive guest.img                              guest.tar.zst, here
   voltar archive /dev/vg0/web1-snapshot -o /backups/    a volume, into a folder
-  voltar archive disk.img --partition 2 -o root.tar.gz  one partition, without its p2/
+  voltar archive disk.img --volume 2 -o root.tar.gz     one partition, without its p2/
+  voltar archive disk.qcow2 --volume ubuntu-vg/ubuntu-lv -o root.tar.zst
   voltar archive disk.img --exclude lost+found --exclude '*.log'
   voltar archive disk.img -o - | ssh backup 'cat > disk.tar.zst'
 
@@ -166,14 +167,31 @@ pub(super) struct InspectArguments {
     pub json: bool,
 }
 
+/// All arguments. `--format` is short for `--image-format`, except where it names the format of a
+/// list.
+pub(super) fn command() -> clap::Command {
+    let mut command = Arguments::command();
+    let is_free = |command: &&clap::Command| {
+        let has = |name: &str| command.get_arguments().any(|argument| argument.get_long() == Some(name));
+        has("image-format") && !has("format")
+    };
+    let names: Vec<String> =
+        command.get_subcommands().filter(is_free).map(|command| command.get_name().to_owned()).collect();
+    for name in names {
+        let with_alias = |command: clap::Command| {
+            command.mut_arg("image_format", |argument| argument.visible_alias("format"))
+        };
+        command = command.mut_subcommand(name, with_alias);
+    }
+    command
+}
+
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]
     fn the_arguments_do_not_contradict_each_other() {
-        Arguments::command().debug_assert();
+        command().debug_assert();
     }
 }

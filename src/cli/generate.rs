@@ -4,9 +4,9 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::path::Path;
 use std::process::{ExitCode, Stdio};
 
-use clap::{Command, CommandFactory as _};
+use clap::Command;
 
-use super::args::Arguments;
+use super::args::command;
 use super::print;
 use crate::error::{Error, Kind, Result};
 use crate::temporary::replace;
@@ -17,7 +17,7 @@ const PAGE_MODE: u32 = 0o644;
 /// Prints the completions for a shell.
 pub(super) fn completions(shell: clap_complete::Shell) -> Result<ExitCode> {
     let mut text = Vec::new();
-    clap_complete::generate(shell, &mut Arguments::command(), "voltar", &mut text);
+    clap_complete::generate(shell, &mut command(), "voltar", &mut text);
     print(&String::from_utf8_lossy(&text))?;
     Ok(ExitCode::SUCCESS)
 }
@@ -27,13 +27,13 @@ pub(super) fn man(folder: Option<&Path>) -> Result<ExitCode> {
     let refused = |source| Error::new(Kind::Write, source);
     match folder {
         Some(folder) => {
-            let mut all = Arguments::command().disable_help_subcommand(true);
+            let mut all = command().disable_help_subcommand(true);
             all.build();
             pages(&all, folder)?;
         }
         None => {
             let mut text = Vec::new();
-            clap_mangen::Man::new(Arguments::command()).render(&mut text).map_err(refused)?;
+            clap_mangen::Man::new(command()).render(&mut text).map_err(refused)?;
             match io::stdout().is_terminal() {
                 true => show(&text)?,
                 false => print(&String::from_utf8_lossy(&text))?,

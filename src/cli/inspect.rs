@@ -1,5 +1,6 @@
 //! `voltar inspect`.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
@@ -14,16 +15,19 @@ use crate::partition::{Partition, Scheme};
 use crate::printable::Printable;
 use crate::sandbox::Writing;
 use crate::units::Bytes;
-use crate::volume::{Disk, Held, Volume, VolumeId};
+use crate::volume::{Disk, Held, Standing, Volume, VolumeId, mount_points};
 use crate::worker::child::Source;
 
 /// Which columns are numbers.
-const RIGHT: [bool; 9] = [false, true, true, false, false, true, true, false, false];
+const RIGHT: [bool; 10] = [false, true, true, false, false, true, true, false, false, false];
 
 /// A volume and what could be learnt of it.
 struct Seen<'a> {
     volume: &'a Volume,
+    /// How many volumes it lies on, one below the other, in the text.
+    indent: usize,
     summary: Option<Summary>,
+    mounts: Vec<String>,
     faults: Vec<String>,
 }
 
@@ -31,18 +35,37 @@ struct Seen<'a> {
 pub(super) fn run(arguments: &InspectArguments) -> Result<ExitCode> {
     let source = Source::open(&arguments.source, &arguments.reading.reading())?;
     let disk = source.confine(Writing::Nowhere, note)?.parse()?;
-    let seen: Vec<Seen<'_>> = disk.volumes().iter().map(look).collect();
+    let seen = look_at_all(&disk);
     match arguments.json {
         true => document("inspect", as_json(&disk, &seen))?,
         false => print(&as_text(&disk, &seen))?,
     }
     let table_fault = disk.table().is_some_and(|table| table.fault.is_some());
-    let is_whole = !table_fault && disk.doubts().is_empty() && seen.iter().all(|seen| seen.faults.is_empty());
+    let is_whole =
+        !table_fault && of_disk(&disk).next().is_none() && seen.iter().all(|seen| seen.faults.is_empty());
     Ok(if is_whole { ExitCode::SUCCESS } else { ExitCode::from(INCOMPLETE) })
 }
 
+fn look_at_all(disk: &Disk) -> Vec<Seen<'_>> {
+    let mounts = mount_points(disk);
+    let mut indents: HashMap<&VolumeId, usize> = HashMap::new();
+    let mut seen = Vec::new();
+    for volume in disk.volumes() {
+        let below = volume.members().first().and_then(|below| indents.get(below));
+        let indent = below.map_or(0, |below| below.saturating_add(1));
+        indents.insert(volume.id(), indent);
+        let mounts = mounts.get(volume.id()).into_iter().flatten();
+        let mounts = mounts.map(|point| Printable(point).to_string()).collect();
+        seen.push(Seen { indent, mounts, ..look(volume) });
+    }
+    seen
+}
+
 fn look(volume: &Volume) -> Seen<'_> {
-    let mut faults: Vec<String> = Vec::new();
+    let mut faults: Vec<String> = volume.layer_faults().map(|fault| fault.cause().to_string()).collect();
+    if let Standing::Lost(error) | Standing::Closed(error) = volume.standing() {
+        faults.push(error.cause().to_string());
+    }
     faults.extend(volume.entry().and_then(|entry| entry.fault.clone()));
     faults.extend(volume.entry().and_then(|entry| entry.past_end.clone()));
     let mut summary = None;
@@ -55,7 +78,12 @@ fn look(volume: &Volume) -> Seen<'_> {
             Err(error) => faults.push(error.cause().to_string()),
         }
     }
-    Seen { volume, summary, faults }
+    Seen { volume, indent: 0, summary, mounts: Vec::new(), faults }
+}
+
+/// What is wrong with the disk as a whole.
+fn of_disk(disk: &Disk) -> impl Iterator<Item = String> {
+    disk.doubts().iter().cloned().chain(disk.faults().iter().map(Error::to_string))
 }
 
 fn as_text(disk: &Disk, seen: &[Seen<'_>]) -> String {
@@ -73,16 +101,22 @@ fn as_text(disk: &Disk, seen: &[Seen<'_>]) -> String {
     let (path, len) = (Printable::path(disk.path()), Bytes(disk.len_bytes()));
     // Writing to a String does not fail.
     let _ = writeln!(text, "{path}: {len}, {table}");
-    let rows: Vec<[String; 9]> = seen.iter().map(row).collect();
+    let rows: Vec<[String; 10]> = seen.iter().map(row).collect();
     if !rows.is_empty() {
-        let head = ["", "start", "size", "holds", "label", "used", "free", "type", "UUID"].map(str::to_owned);
+        let head = ["", "start", "size", "holds", "label", "used", "free", "mount", "type", "UUID"]
+            .map(str::to_owned);
         let _ = write!(text, "\n{}", table::columns(&[&[head], rows.as_slice()].concat(), RIGHT));
     }
     let of_filesystems =
         seen.iter().flat_map(|seen| seen.summary.iter().flat_map(|summary| &summary.warnings));
+    let locked = seen.iter().filter_map(|seen| match seen.volume.standing() {
+        Standing::Locked(note) => Some(format!("note: {}: {note}", seen.volume.id().title())),
+        _ => None,
+    });
     let warnings = disk.warnings().iter().chain(of_filesystems).map(|warning| format!("note: {warning}"));
+    let warnings = warnings.chain(locked);
     let table_fault = disk.table().and_then(|table| table.fault.as_ref());
-    let faults = table_fault.into_iter().chain(disk.doubts()).map(|fault| format!("issue: {fault}"));
+    let faults = table_fault.into_iter().cloned().chain(of_disk(disk)).map(|fault| format!("issue: {fault}"));
     let of_volumes = seen.iter().flat_map(|seen| {
         seen.faults.iter().map(|fault| match seen.volume.id() {
             VolumeId::Whole => format!("issue: {fault}"),
@@ -98,9 +132,9 @@ fn as_text(disk: &Disk, seen: &[Seen<'_>]) -> String {
     text
 }
 
-fn row(seen: &Seen<'_>) -> [String; 9] {
-    let Seen { volume, summary, .. } = seen;
-    let number = match volume.id() {
+fn row(seen: &Seen<'_>) -> [String; 10] {
+    let Seen { volume, indent, summary, mounts, .. } = seen;
+    let name = match volume.id() {
         VolumeId::Whole => "whole".to_owned(),
         id => id.to_string(),
     };
@@ -110,15 +144,27 @@ fn row(seen: &Seen<'_>) -> [String; 9] {
     };
     let size = |bytes: Option<u64>| bytes.map_or_else(|| "-".to_owned(), |bytes| Bytes(bytes).to_string());
     let summary = summary.as_ref();
+    let (start, kind) = match volume.is_layered() {
+        true => ("-".to_owned(), volume.kind().to_owned()),
+        false => {
+            let kind = volume.entry().map(type_name).unwrap_or_default();
+            (Bytes(volume.range().start()).to_string(), or_dash(kind))
+        }
+    };
+    let holds = match volume.standing() {
+        Standing::Lost(_) => "unreadable",
+        _ => volume.name(),
+    };
     [
-        number,
-        Bytes(volume.range().start()).to_string(),
+        format!("{}{name}", "  ".repeat(*indent)),
+        start,
         Bytes(volume.range().len()).to_string(),
-        volume.name().to_owned(),
+        holds.to_owned(),
         or_dash(label),
         size(summary.map(|summary| summary.used_bytes)),
         size(summary.map(|summary| summary.free_bytes)),
-        or_dash(volume.entry().map(type_name).unwrap_or_default()),
+        or_dash(mounts.join(", ")),
+        kind,
         or_dash(uuid),
     ]
 }
@@ -143,18 +189,33 @@ fn as_json(disk: &Disk, seen: &[Seen<'_>]) -> Value {
             "fault": table.fault,
         })),
         "warnings": disk.warnings(),
-        "issues": disk.doubts(),
+        "issues": of_disk(disk).collect::<Vec<_>>(),
         "volumes": seen.iter().map(volume_json).collect::<Vec<_>>(),
     })
 }
 
 fn volume_json(seen: &Seen<'_>) -> Value {
-    let Seen { volume, summary, faults } = seen;
+    let Seen { volume, summary, faults, mounts, .. } = seen;
+    let (standing, note) = match volume.standing() {
+        Standing::Own => ("own", None),
+        Standing::Opened => ("opened", None),
+        Standing::Partly(_) => ("partly_opened", None),
+        Standing::Locked(note) => ("locked", Some(note)),
+        Standing::Closed(_) => ("closed", None),
+        Standing::Lost(_) => ("unreadable", None),
+    };
     let mut fields = json!({
+        "volume": volume.id(),
         "number": volume.id().number(),
-        "start_bytes": volume.range().start(),
-        "len_bytes": volume.range().len(),
+        "start_bytes": if volume.is_layered() { None } else { Some(volume.range().start()) },
+        "len_bytes": volume.len_bytes(),
         "holds": volume.name(),
+        "layer": if volume.is_layered() { Some(volume.kind()) } else { None },
+        "layer_uuid": if volume.is_layered() { Some(volume.uuid()) } else { None },
+        "on": volume.members(),
+        "standing": standing,
+        "note": note,
+        "mount_points": mounts,
         "issues": faults,
     });
     let Some(object) = fields.as_object_mut() else { return fields };

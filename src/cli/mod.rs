@@ -40,7 +40,7 @@ use std::ffi::{OsStr, OsString};
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::FromArgMatches as _;
 
 use self::args::{Arguments, Command};
 use self::speech::Channel;
@@ -63,7 +63,10 @@ pub fn main() -> ExitCode {
         });
     }
     let is_json = speech::asks_for_json(words.iter().skip(1).map(OsString::as_os_str));
-    let command = match Arguments::try_parse_from(&words) {
+    let command = match args::command()
+        .try_get_matches_from(&words)
+        .and_then(|found| Arguments::from_arg_matches(&found))
+    {
         Ok(arguments) => arguments.command,
         Err(error) => return refuse(&error, is_json),
     };

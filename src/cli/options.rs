@@ -13,10 +13,10 @@ use clap::{ArgAction, Args, ValueEnum, ValueHint};
 
 use crate::archive::{Algorithm, Compression, Options, Raw};
 use crate::config::bytes;
-use crate::device::Io;
+use crate::device::{Io, image};
 use crate::error::{Error, Kind, Result};
 use crate::tree::Exclude;
-use crate::volume::Reading;
+use crate::volume::{Reading, VolumeId};
 
 /// Makes a struct of arguments, and the function that copies each into its option:
 /// `argument: type => option`.
@@ -56,6 +56,34 @@ arguments! {
         #[arg(long, value_name = "BYTES", value_parser = sector_size)]
         sector_size: Option<u32> => sector_size,
 
+        /// Format of an image: raw, qcow2, vmdk, vhd, vhdx, vdi [default: by a file's name and its
+        /// first bytes; raw on block devices]
+        #[arg(
+            long,
+            value_name = "FORMAT",
+            value_parser = PossibleValuesParser::new(image::names()),
+            hide_possible_values = true
+        )]
+        image_format: Option<String> => image.format,
+
+        /// Read this snapshot inside of an image, by its name or number
+        #[arg(long, value_name = "NAME")]
+        image_snapshot: Option<String> => image.snapshot,
+
+        /// Folder with files that an image may name, such as a backing file; its own folder always
+        /// may have them (repeatable)
+        #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+        allow_below: Vec<PathBuf> => image.allow_below,
+
+        /// A further disk of the same guest, where volume groups or arrays lie on several
+        /// (repeatable)
+        #[arg(long, value_name = "DISK", value_hint = ValueHint::FilePath)]
+        with: Vec<PathBuf> => with,
+
+        /// File with the key or passphrase of encrypted volumes (repeatable)
+        #[arg(long = "key-file", value_name = "FILE", value_hint = ValueHint::FilePath)]
+        key_files: Vec<PathBuf> => key_files,
+
         /// Keep all rights while parsing: for kernels without Landlock and seccomp
         #[arg(long = "no-sandbox", action = ArgAction::SetFalse)]
         has_sandbox: bool => has_sandbox,
@@ -74,9 +102,10 @@ arguments! {
     /// Which part of a disk is archived.
     #[command(next_help_heading = "What goes in")]
     SelectionArguments => Options {
-        /// Archive this partition only; 0 is the whole device (repeatable)
-        #[arg(short, long = "partition", value_name = "N")]
-        partitions: Vec<u32> => partitions,
+        /// Archive this volume only: a partition's number, or a name like vg/root, md0, luks@p3; 0
+        /// is the whole device (repeatable)
+        #[arg(short = 'p', long = "volume", alias = "partition", value_name = "VOLUME")]
+        volumes: Vec<VolumeId> => volumes,
 
         /// Which partitions go in as raw images
         #[arg(long, value_enum, default_value = "auto")]

@@ -16,6 +16,7 @@ use self::total::Total;
 use super::args::SayingArguments;
 use super::console::Console;
 use super::diff::{self, Differences};
+use super::options::ReadingArguments;
 use super::places::{Named, Out, open_files};
 use super::{FAILED, print, signals};
 use crate::archive::read::{Files, Finding, Verdict, verify};
@@ -69,14 +70,8 @@ pub(super) struct VerifyArguments {
     #[arg(long, value_name = "SOURCE", value_hint = ValueHint::FilePath)]
     against: Option<OsString>,
 
-    /// Bytes of the sectors that the partition table of SOURCE counts in [default: found by what
-    /// its partitions hold]
-    #[arg(long, value_name = "BYTES", value_parser = super::options::sector_size, requires = "against")]
-    sector_size: Option<u32>,
-
-    /// Keep all rights while reading archives: for kernels without Landlock and seccomp
-    #[arg(long)]
-    no_sandbox: bool,
+    #[command(flatten)]
+    reading: ReadingArguments,
 
     #[command(flatten)]
     saying: SayingArguments,
@@ -93,7 +88,7 @@ pub(super) fn run(arguments: &VerifyArguments) -> Result<ExitCode> {
     let opened: Vec<Result<Files>> = named.archives.iter().map(|path| Files::open(path)).collect();
     let against = against(arguments, &named.archives)?;
     let mut gap = None;
-    if !arguments.no_sandbox {
+    if arguments.reading.reading().has_sandbox {
         gap = sandbox::enter()?.gap();
     }
     let mut total = Total::new(named.passed_over);
@@ -162,11 +157,15 @@ impl Waiting {
 
 /// Opens the archive and the source that it is compared with.
 fn against(arguments: &VerifyArguments, archives: &[PathBuf]) -> Result<Option<(Waiting, Waiting)>> {
-    let Some(source) = &arguments.against else { return Ok(None) };
+    let reading = arguments.reading.reading();
+    let Some(source) = &arguments.against else {
+        let is_usual = reading == Reading { has_sandbox: reading.has_sandbox, ..Reading::default() };
+        let message = "how a disk is read matters with --against only, which names the disk";
+        return if is_usual { Ok(None) } else { Err(Error::new(Kind::Usage, message)) };
+    };
     let [archive] = archives else {
         return Err(Error::new(Kind::Usage, "--against compares one archive, and there are more"));
     };
-    let reading = Reading { sector_size: arguments.sector_size, ..Reading::default() };
     let source = Waiting::open(source, &reading)?;
     Ok(Some((Waiting::open(archive.as_os_str(), &Reading::default())?, source)))
 }

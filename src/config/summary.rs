@@ -15,6 +15,7 @@ use crate::snapshot::Size;
 use crate::store::Free;
 use crate::store::choice::Choice;
 use crate::units::Bytes;
+use crate::volume::VolumeId;
 
 /// The plan in words, some lines for each part.
 #[must_use]
@@ -118,13 +119,28 @@ fn archived(options: &Options) -> String {
     if options.file_digest != crate::archive::Algorithm::OF_FILES {
         words.push_str(&format!(", files' {}", options.file_digest.name()));
     }
-    match options.partitions.as_slice() {
-        [] => {}
-        [0] => words.push_str(", the whole device"),
-        numbers => {
+    let numbers: Option<Vec<u32>> = options.volumes.iter().map(VolumeId::number).collect();
+    match (options.volumes.as_slice(), numbers) {
+        ([], _) => {}
+        ([VolumeId::Whole], _) => words.push_str(", the whole device"),
+        (_, Some(numbers)) => {
             let numbers: Vec<String> = numbers.iter().map(u32::to_string).collect();
             words.push_str(&format!(", partitions {}", numbers.join(", ")));
         }
+        (volumes, None) => {
+            let names: Vec<String> = volumes.iter().map(VolumeId::to_string).collect();
+            words.push_str(&format!(", volumes {}", names.join(", ")));
+        }
+    }
+    let reading = &options.reading;
+    for path in &reading.with {
+        words.push_str(&format!(", with {}", Printable::path(path)));
+    }
+    if let Some(format) = &reading.image.format {
+        words.push_str(&format!(", read as {format}"));
+    }
+    if !reading.key_files.is_empty() {
+        words.push_str(", encrypted volumes opened by key files");
     }
     let Form { sparse, creation_time, flags } = options.form;
     let form = [

@@ -14,7 +14,7 @@ use crate::device::Io;
 use crate::retention::Retention;
 use crate::snapshot::{Size, VolumeName};
 use crate::store::Free;
-use crate::volume::Reading;
+use crate::volume::{Reading, VolumeId};
 
 const PATH: &str = "voltar.toml";
 
@@ -137,13 +137,14 @@ fn every_key_comes_to_what_it_says() {
 
     let VolumeOptions { archive: own, snapshot } = &sources[1].options;
     assert_eq!(own.exclude, ["*.log"]);
-    assert_eq!((own.partitions.as_slice(), own.threads), ([1, 5].as_slice(), NonZeroU16::new(3)));
+    let volumes = [VolumeId::Partition(1), VolumeId::Partition(5)];
+    assert_eq!((own.volumes.as_slice(), own.threads), (volumes.as_slice(), NonZeroU16::new(3)));
     assert_eq!((own.compression, own.level), (Compression::Gzip, Some(9)));
     assert_eq!((own.digest, own.file_digest, own.raw), (Algorithm::Sha256, Algorithm::Sha1, Raw::Never));
     assert_eq!((own.strict, own.max_output, own.keep_going), (true, Some(2 << 40), true));
     assert_eq!(
         own.reading,
-        Reading { io: Io::Direct, journal: None, sector_size: Some(4096), has_sandbox: false }
+        Reading { io: Io::Direct, sector_size: Some(4096), has_sandbox: false, ..Reading::default() }
     );
     assert_eq!(sources[3].options.archive.reading.journal.as_deref(), Some(Path::new("/dev/vg0/journal")));
     assert_eq!((snapshot.size, snapshot.extend), (Size::PercentOfOrigin(50), false));
@@ -181,7 +182,7 @@ fn every_key_that_is_not_there_has_its_default() {
         report.json.is_none() && report.html.is_none() && report.metrics.is_none() && report.mail.is_none()
     );
     let VolumeOptions { archive: options, snapshot } = &sources[0].options;
-    assert!(options.exclude.is_empty() && options.partitions.is_empty());
+    assert!(options.exclude.is_empty() && options.volumes.is_empty());
     assert!(!options.strict && !snapshot.extend);
     assert_eq!((options.compression, options.level), (Compression::Zstd, None));
     assert_eq!((options.digest, options.file_digest), (Algorithm::Sha1, Algorithm::Blake3));

@@ -8,7 +8,10 @@ use toml::de::DeValue;
 
 use crate::config::fault::Span;
 use crate::config::nearest::nearest;
+use crate::device::image;
+use crate::error::Error;
 use crate::printable::Printable;
+use crate::volume::VolumeId;
 
 /// A value that a key does not take.
 #[derive(Debug)]
@@ -104,14 +107,28 @@ pub(super) fn count(raw: Raw<'_, '_>) -> Read<u32> {
     number(1..=36_500)(raw)
 }
 
-/// The numbers of an array.
-pub(super) fn partitions(raw: Raw<'_, '_>) -> Read<Vec<u32>> {
-    let numbers =
-        each(raw, "an array of the numbers of partitions like [1, 2]", number(0..=u32::from(u16::MAX)))?;
-    if numbers.is_empty() {
-        return Err(wrong(raw, "no partition at all: leave the key out, and all are archived"));
+/// Numbers of partitions and names of volumes in an array.
+pub(super) fn volumes(raw: Raw<'_, '_>) -> Read<Vec<VolumeId>> {
+    const WHAT: &str = "an array of partitions and volumes like [1, \"vg/root\"]";
+    let volumes = each(raw, WHAT, |element| match element.get_ref() {
+        DeValue::String(name) => name.parse().map_err(|error: Error| wrong(element, error.to_string())),
+        _ => number(0..=u32::from(u16::MAX))(element).map(VolumeId::from),
+    })?;
+    if volumes.is_empty() {
+        return Err(wrong(raw, "no volume at all: leave the key out, and all are archived"));
     }
-    Ok(numbers)
+    Ok(volumes)
+}
+
+/// The format of an image.
+pub(super) fn format(raw: Raw<'_, '_>) -> Read<String> {
+    let formats: Vec<_> = image::names().map(|name| (name, name)).collect();
+    choice(raw, &formats).map(ToOwned::to_owned)
+}
+
+/// Paths in an array.
+pub(super) fn paths(raw: Raw<'_, '_>) -> Read<Vec<PathBuf>> {
+    each(raw, "an array of paths like [\"/dev/vg0/disk2\"]", path)
 }
 
 /// Each element of an array.

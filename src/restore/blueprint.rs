@@ -7,6 +7,7 @@ use crate::archive::read::{AreasOf, Head, Manifest, Volume as VolumeRecord};
 use crate::error::{Error, Kind, Result};
 use crate::filesystem::ext::Geometry;
 use crate::partition::{self, Partition, Table};
+use crate::printable::harmless;
 use crate::units::ByteRange;
 
 /// Volumes of one disk at most: the entries of the largest table that is read.
@@ -187,9 +188,10 @@ fn nothing(partition: &Partition) -> Volume {
 /// The number of a partition.
 fn number(record: &VolumeRecord) -> Result<u32> {
     record.number.ok_or_else(|| {
-        let message = "the archive has volumes of LVM, RAID or LUKS, which can't be made anew yet. Their files \
-                       can be had with `voltar extract`";
-        Error::new(Kind::Unsupported, message)
+        let message = "volumes of LVM, RAID or LUKS can't be made anew yet. Its files can be had with \
+                       `voltar extract`; an archive that is made with `voltar archive --raw always` \
+                       (configuration: raw = \"always\") can be restored byte for byte";
+        Error::new(Kind::Unsupported, message).in_volume(&harmless(record.volume.as_deref().unwrap_or("?")))
     })
 }
 

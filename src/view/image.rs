@@ -49,7 +49,8 @@ impl Image {
         let told = ids.iter().map(|_| OnceLock::new()).collect();
         let issues = Issues::default();
         let doubts = disk.doubts().iter().map(|doubt| Error::new(Kind::Ambiguous, doubt.clone()));
-        doubts.for_each(|doubt| issues.add(doubt.into()));
+        let faults = disk.faults().iter().cloned();
+        doubts.chain(faults).for_each(|doubt| issues.add(doubt.into()));
         Ok(Self { disk, ids, is_bare, filesystems, empty, told, issues })
     }
 

@@ -2,7 +2,6 @@
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
 use super::Place;
@@ -62,35 +61,19 @@ impl Location {
     pub fn open(&self, reading: &Reading) -> Result<Opened> {
         // An archive and a manifest that don't belong together would be read as one.
         settle(&self.file)?;
-        let device = device::open(&self.file, reading.io)?;
+        let devices = Devices::open(&self.file, reading)?;
         // A manifest that can't be opened is as good as none: what it says is in the archive too.
         let manifest = ArchiveFiles::new(&self.file, Algorithm::default()).manifest;
         let manifest = manifest.exists().then(|| device::open(&manifest, Io::Pread).ok()).flatten();
-        let is_device = std::fs::metadata(&self.file).is_ok_and(|found| found.file_type().is_block_device());
-        let journal = reading.journal.as_deref();
-        let journal = journal.map(|journal| device::open(journal, reading.io)).transpose()?;
-        Ok(Opened {
-            file: self.file.clone(),
-            device,
-            is_device,
-            manifest,
-            journal,
-            sector_bytes: reading.sector_size,
-        })
+        Ok(Opened { devices, manifest })
     }
 }
 
 /// A place that is open, and of which nothing was parsed: now is the time to give up rights.
 #[derive(Debug)]
 pub struct Opened {
-    file: PathBuf,
-    device: Device,
-    /// Whether it is a block device: what is on that is up to a tenant, and it is a disk whatever it looks like.
-    is_device: bool,
+    devices: Devices,
     manifest: Option<Device>,
-    journal: Option<Device>,
-    /// Bytes of the sectors that a disk's table counts in; `None` where that is to be found.
-    sector_bytes: Option<u32>,
 }
 
 impl Opened {
@@ -106,22 +89,22 @@ impl Opened {
     ///
     /// [`Kind::Unrecognised`] when it is nothing that is known, [`Kind::Ambiguous`] when it is both; otherwise as the archive or the disk says.
     pub fn place(self) -> Result<Box<dyn Place>> {
-        let file = self.file.clone();
+        let file = self.devices.path.clone();
         self.parse().map_err(|error| error.on(&file))
     }
 
     fn parse(self) -> Result<Box<dyn Place>> {
-        let journal = self.journal.clone();
-        let sector_bytes = self.sector_bytes;
-        let devices =
-            Devices { journal, sector_bytes, ..Devices::new(&self.file, Device::clone(&self.device)) };
+        let Self { devices, manifest } = self;
+        let (file, device) = (devices.path.clone(), Device::clone(&devices.device));
+        let is_certainly_disk = devices.is_certainly_disk;
         let disk = Disk::from_devices(devices);
-        if self.is_device {
+        // A tenant decides which bytes are on it: they never make an archive of it.
+        if is_certainly_disk {
             return Self::disk(disk?);
         }
         let is_disk = |disk: &Disk| disk.is_recognised() && !disk.is_damaged_filesystem();
-        if Container::is_archive(&self.device)? {
-            let packed = Container::open(Device::clone(&self.device))?;
+        if Container::is_archive(&device)? {
+            let packed = Container::open(Device::clone(&device))?;
             // A file that can't be unpacked is an archive: a damaged one.
             return match (disk, packed.check_is_tar()) {
                 (Ok(disk), Err(error)) if is_disk(&disk) && error.kind() == Kind::Unrecognised => {
@@ -134,14 +117,14 @@ impl Opened {
                                    the archive with tar";
                     Err(Error::new(Kind::Ambiguous, message))
                 }
-                _ => self.archive(),
+                _ => archive(device, manifest),
             };
         }
         match disk? {
             disk if disk.is_recognised() => Self::disk(disk),
             // Zeros, as long as the shortest tar has at its end.
-            _ if Container::of_zeros(&self.device)? => self.archive(),
-            _ if Compression::of_name(&self.file.to_string_lossy()).is_some() => {
+            _ if Container::of_zeros(&device)? => archive(device, manifest),
+            _ if Compression::of_name(&file.to_string_lossy()).is_some() => {
                 let message = "is named like an archive, but neither zstd, nor gzip, nor a tar is in \
                                it: is it damaged?";
                 Err(Error::new(Kind::Unrecognised, message))
@@ -156,13 +139,13 @@ impl Opened {
     fn disk(disk: Disk) -> Result<Box<dyn Place>> {
         Ok(Box::new(Image::new(disk)?))
     }
+}
 
-    fn archive(self) -> Result<Box<dyn Place>> {
-        let packed = Container::open(self.device)?;
-        packed.check_is_tar()?;
-        let manifest = Manifest::of_archive(&packed, self.manifest);
-        Ok(Box::new(Archive::new(packed, manifest)))
-    }
+fn archive(device: Device, manifest: Option<Device>) -> Result<Box<dyn Place>> {
+    let packed = Container::open(device)?;
+    packed.check_is_tar()?;
+    let manifest = Manifest::of_archive(&packed, manifest);
+    Ok(Box::new(Archive::new(packed, manifest)))
 }
 
 #[cfg(test)]

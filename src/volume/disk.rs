@@ -26,6 +26,7 @@ pub struct Disk {
     table: Option<Table>,
     volumes: Vec<Volume>,
     warnings: Vec<String>,
+    faults: Vec<Error>,
     doubts: Vec<String>,
     unreadable: Option<Error>,
 }
@@ -65,14 +66,15 @@ impl Disk {
     ///
     /// As [`Disk::open`].
     pub fn from_devices(devices: Devices) -> Result<Self> {
-        let Devices { path, device, further, journal, sector_bytes, keys } = devices;
+        let Devices { path, device, further, journal, sector_bytes, keys, warnings, faults, .. } = devices;
         let mut disk = Self {
             path,
             device: Arc::new(Counting::new(device)),
             further: Vec::new(),
             table: None,
             volumes: Vec::new(),
-            warnings: Vec::new(),
+            warnings,
+            faults,
             doubts: Vec::new(),
             unreadable: None,
         };
@@ -214,6 +216,12 @@ impl Disk {
         &self.warnings
     }
 
+    /// What is wrong with the image file: each is an issue.
+    #[must_use]
+    pub fn faults(&self) -> &[Error] {
+        &self.faults
+    }
+
     /// How the disk was understood where it could be understood in another way: then something else would be lost.
     #[must_use]
     pub fn doubts(&self) -> &[String] {
@@ -337,8 +345,8 @@ impl Disk {
         let whole = self.volumes.iter().find(|volume| volume.id() == &VolumeId::Whole);
         let Some(whole) = whole.filter(|_| self.table.is_some()) else { return Ok(()) };
         let message = format!(
-            "there is a partition table, and {} over the whole device; --partition 0 takes the latter, \
-             --partition N a partition",
+            "there is a partition table, and {} over the whole device; --volume 0 takes the latter, \
+             --volume N a partition",
             whole.name()
         );
         Err(Error::new(Kind::Ambiguous, message).on(&self.path))

@@ -14,12 +14,14 @@ mod devices;
 mod disk;
 mod id;
 pub mod layer;
+mod mounts;
 mod node;
 mod reading;
 
 pub use devices::Devices;
 pub use disk::Disk;
 pub use id::VolumeId;
+pub use mounts::mount_points;
 pub use node::{Held, Standing, Volume};
 pub use reading::Reading;
 

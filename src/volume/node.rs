@@ -91,7 +91,8 @@ impl Volume {
     ) -> Self {
         let id = VolumeId::Partition(partition.number);
         let partition = Some(partition.clone());
-        Self { partition, depth: 1, ..Self::of_device(path, id, device, contents) }
+        let len_bytes = partition.as_ref().map_or(0, |partition| partition.range.len());
+        Self { partition, len_bytes, depth: 1, ..Self::of_device(path, id, device, contents) }
     }
 
     /// A volume that a layer found on `members`.
@@ -278,8 +279,17 @@ impl Volume {
     ///
     /// As [`tree::read`].
     pub fn read(&self, path: impl AsRef<[u8]>) -> Result<Vec<u8>> {
+        self.read_most(path, READ_MOST)
+    }
+
+    /// As [`Volume::read`], for a file of at most `most` bytes.
+    ///
+    /// # Errors
+    ///
+    /// As [`tree::read`].
+    pub fn read_most(&self, path: impl AsRef<[u8]>, most: u64) -> Result<Vec<u8>> {
         let filesystem = self.filesystem()?;
-        tree::read(filesystem.as_ref(), path.as_ref(), READ_MOST).map_err(|error| self.locate(error))
+        tree::read(filesystem.as_ref(), path.as_ref(), most).map_err(|error| self.locate(error))
     }
 
     /// Adds to an error where this volume is.

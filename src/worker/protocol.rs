@@ -64,7 +64,7 @@ pub enum Order {
     /// Give the files their names.
     Name(Digests),
     /// Say what would become of each volume of a disk.
-    Look(Look),
+    Look(Box<Look>),
     /// Read manifests.
     Manifests {
         /// Whether the worker gives up its rights before it parses.

@@ -42,14 +42,14 @@ fn archive<'a>(disk: &'a Disk, request: &'a Request<'a>, output: Output<'a>) -> 
     let compression = options.compression;
     let level = compression.level(options.level)?;
     let exclude = options.excluded();
-    let ids: Vec<VolumeId> = options.partitions.iter().copied().map(VolumeId::from).collect();
-    let volumes = volumes::selected(disk, &ids, options.raw)?;
+    let ids = &options.volumes;
+    let volumes = volumes::selected(disk, ids, options.raw)?;
     let is_whole = |volume: &Volume| volume.id() == &VolumeId::Whole;
     let is_bare = volumes.len() == 1 && (!ids.is_empty() || volumes.iter().copied().all(is_whole));
     if ids.is_empty() && options.raw != Raw::Always {
         volumes::opened(disk).iter().for_each(|note| observer.note(note));
     }
-    let prepared = volumes::prepare(&volumes, &ids, is_bare, request, &exclude)?;
+    let prepared = volumes::prepare(&volumes, ids, is_bare, request, &exclude)?;
     disk.warnings().iter().for_each(|warning| observer.note(warning));
     let parts = prepared.parts;
     let areas = Areas::read(disk, &parts, is_bare, options.keep_going)?;
@@ -65,12 +65,13 @@ fn archive<'a>(disk: &'a Disk, request: &'a Request<'a>, output: Output<'a>) -> 
         writing.issue(Issue { path: None, error: error.on(disk.path()) })?;
     }
     // Who says which partitions are meant has them all, and no doubt about the table.
-    let asks_for_all = options.partitions.is_empty();
+    let asks_for_all = ids.is_empty();
     let doubts = disk.doubts().iter().filter(|_| asks_for_all);
     let doubts = doubts.map(|doubt| Error::new(Kind::Ambiguous, doubt.clone()).on(disk.path()));
     let fault = disk.table_fault().filter(|_| asks_for_all);
     let fault = fault.map(|fault| Error::corrupt(fault.to_owned()).on(disk.path()));
-    let doubts = doubts.chain(fault).map(|error| Issue { path: None, error });
+    let of_image = disk.faults().iter().map(|fault| fault.clone().on(disk.path()));
+    let doubts = doubts.chain(fault).chain(of_image).map(|error| Issue { path: None, error });
     let unreadable = disk.unreadable().cloned();
     if let Some(error) = unreadable {
         if !options.keep_going {

@@ -61,7 +61,13 @@ pub const DEFAULTS: Section = Section {
             "none",
             "files that are left out, with the meaning that they have for tar's `--exclude`: `*.log`, `./proc`",
         ).sets(|v, raw| put(&mut v.options.archive.exclude, special::files(raw))),
-        Key::new("partitions", "numbers", "all", "partitions that are archived; 0 is the whole device").sets(|v, raw| put(&mut v.options.archive.partitions, value::partitions(raw))),
+        Key::new(
+            "volumes",
+            "numbers and names",
+            "all",
+            "volumes that are archived: partitions by number, others by name, `[1, \"vg/root\", \"md0\"]`; 0 is the whole device",
+        ).sets(|v, raw| put(&mut v.options.archive.volumes, value::volumes(raw))),
+        Key::new("partitions", "numbers and names", "all", "the older name of `volumes`").sets(|v, raw| put(&mut v.options.archive.volumes, value::volumes(raw))),
         Key::new("compression", "`zstd`, `gzip`, `none`", "`zstd`", "how archives are compressed").sets(|v, raw| put(&mut v.options.archive.compression, value::choice(raw, &COMPRESSIONS))),
         Key::new(
             "level",
@@ -144,6 +150,26 @@ pub const DEFAULTS: Section = Section {
             "in the filesystem",
             "device with the journal of an ext filesystem that has it apart, for image and device alone: a snapshot does not hold it still",
         ).sets(|v, raw| put(&mut v.options.archive.reading.journal, value::path(raw).map(Some))).of_devices(),
+        Key::new(
+            "format",
+            "`raw`, `qcow2`, `vmdk`, `vhd`, `vhdx`, `vdi`",
+            "by a file's name and first bytes; `raw` on block devices",
+            "format of the image",
+        ).sets(|v, raw| put(&mut v.options.archive.reading.image.format, value::format(raw).map(Some))),
+        Key::new("image_snapshot", "name", "the current state", "snapshot inside of an image that is read, for image and device alone").sets(|v, raw| put(&mut v.options.archive.reading.image.snapshot, value::text(raw).map(Some))).of_devices(),
+        Key::new(
+            "allow_below",
+            "paths",
+            "the image's own folder",
+            "folders with files that an image may name, such as backing files, for image and device alone",
+        ).sets(|v, raw| put(&mut v.options.archive.reading.image.allow_below, value::paths(raw))).of_devices(),
+        Key::new(
+            "with",
+            "paths",
+            "none",
+            "further disks of the same guest, where volume groups or arrays lie on several, for image and device alone",
+        ).sets(|v, raw| put(&mut v.options.archive.reading.with, value::paths(raw))).of_devices(),
+        Key::new("key_files", "paths", "none", "files with keys or passphrases of encrypted volumes, one each").sets(|v, raw| put(&mut v.options.archive.reading.key_files, value::paths(raw))),
         Key::new(
             "sector_size",
             "number, a power of two from 512",

@@ -4,7 +4,6 @@ use super::{Parent, Source};
 use crate::archive::foresee;
 use crate::error::Result;
 use crate::sandbox::Writing;
-use crate::volume::VolumeId;
 use crate::worker::protocol::{Look, Message};
 
 pub(super) fn run(look: &Look, parent: &Parent) -> Result<()> {
@@ -13,8 +12,7 @@ pub(super) fn run(look: &Look, parent: &Parent) -> Result<()> {
     // The backup itself reports what the kernel lacks.
     let disk = source.confine(Writing::Receiving, |_| ())?.parse()?;
     let lines = disk.warnings().iter().chain(disk.doubts()).cloned();
-    let ids: Vec<VolumeId> = options.partitions.iter().copied().map(VolumeId::from).collect();
-    let lines = lines.chain(foresee(&disk, &ids, options.raw)?).collect();
+    let lines = lines.chain(foresee(&disk, &options.volumes, options.raw)?).collect();
     parent.tell(&Message::Looked { lines });
     Ok(())
 }

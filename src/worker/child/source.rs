@@ -1,19 +1,16 @@
 //! The source of an archive: opened with all rights, parsed with none.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::archive::read::Container;
-use crate::device::{self, Device};
+use crate::device::Device;
 use crate::error::{Error, Kind, Result};
 use crate::sandbox::{self, Writing};
 use crate::volume::{Devices, Disk, Reading};
 
 /// A source that is open, and of which no byte was parsed.
 pub struct Source {
-    path: PathBuf,
-    device: Device,
-    journal: Option<Device>,
-    sector_size: Option<u32>,
+    devices: Devices,
     has_sandbox: bool,
 }
 
@@ -23,14 +20,7 @@ pub struct Confined(Source);
 impl Source {
     /// Opens all devices that are named.
     pub fn open(path: &Path, reading: &Reading) -> Result<Self> {
-        let open = |path: &Path| device::open(path, reading.io);
-        Ok(Self {
-            path: path.to_path_buf(),
-            device: open(path)?,
-            journal: reading.journal.as_deref().map(open).transpose()?,
-            sector_size: reading.sector_size,
-            has_sandbox: reading.has_sandbox,
-        })
+        Ok(Self { devices: Devices::open(path, reading)?, has_sandbox: reading.has_sandbox })
     }
 
     /// Gives up all rights except those in `writing`; nothing is left to open. `note` gets a
@@ -49,19 +39,20 @@ impl Source {
 impl Confined {
     /// Reads what is on the disk: from here on every byte may be hostile.
     pub fn parse(self) -> Result<Disk> {
-        let Source { path, device, journal, sector_size, .. } = self.0;
-        let devices =
-            Devices { journal, sector_bytes: sector_size, ..Devices::new(&path, Device::clone(&device)) };
+        let devices = self.0.devices;
+        let (path, device) = (devices.path.clone(), Device::clone(&devices.device));
+        let is_certainly_disk = devices.is_certainly_disk;
         let disk = Disk::from_devices(devices).map_err(|error| error.on(&path))?;
-        refuse_archive(&disk, device).map_err(|error| error.on(&path))?;
+        if !is_certainly_disk {
+            refuse_archive(&disk, device).map_err(|error| error.on(&path))?;
+        }
         Ok(disk)
     }
 }
 
-/// Refuses a file that is no disk, but an archive or compressed. What a block device holds is up to
-/// its user.
+/// Refuses a file that is no disk, but an archive or compressed.
 fn refuse_archive(disk: &Disk, device: Device) -> Result<()> {
-    if disk.is_recognised() && !disk.is_damaged_filesystem() || device.sector_bytes().is_some() {
+    if disk.is_recognised() && !disk.is_damaged_filesystem() {
         return Ok(());
     }
     if !Container::is_archive(&device)? {

@@ -18,7 +18,7 @@ pub trait LookAt {
 
 impl LookAt for Worker {
     fn look_at(&self, look: &Look) -> Result<Vec<String>> {
-        let mut process = self.program().start(&Order::Look(look.clone()), &[])?;
+        let mut process = self.program().start(&Order::Look(Box::new(look.clone())), &[])?;
         let answer = process.hear();
         process.end();
         match answer? {
