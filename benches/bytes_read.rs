@@ -169,8 +169,8 @@ fn measure(path: &Path, all: &mut Total) -> Result<()> {
 }
 
 fn archive(disk: &Disk, volume: &Volume) -> Result<Report> {
-    let partitions = disk.table().and_then(|_| volume.id().number()).into_iter().collect();
-    let options = Options { partitions, ..options(Compression::None, THREADS) };
+    let volumes = disk.table().map(|_| volume.id().clone()).into_iter().collect();
+    let options = Options { volumes, ..options(Compression::None, THREADS) };
     create(disk, &request(&options), Output { archive: &mut io::sink(), manifest: None, embedded: None })
 }
 

@@ -100,8 +100,11 @@ fn one(
             (Sources::Volumes, why)
         }
         What::Group { .. } | What::Volume(_) => {
-            // The journal on another device goes on.
-            options.archive.reading.journal = None;
+            // Journals and disks apart from the snapshot change while it is read.
+            let reading = &mut options.archive.reading;
+            (reading.journal, reading.image.snapshot) = (None, None);
+            reading.image.allow_below.clear();
+            reading.with.clear();
             let why = "the snapshot is of the volume alone, and a journal that is apart would be of a later \
                        moment; this is for image and device";
             (Sources::Devices, why)
