@@ -201,7 +201,7 @@ fn write_issues(published: &Published, lines: &mut Lines) {
     }
     let rest = published.issue_count.saturating_sub(written);
     if rest > 0 {
-        let manifest = format!("{}", file_name(&published.key.manifest()));
+        let manifest = file_name(&published.key.manifest());
         lines.add(ARCHIVE.saturating_add(2), &format!("and {rest} more, in {manifest}"));
     }
 }

@@ -72,7 +72,7 @@ impl Store for Memory {
                 shelves.entry(key.folder()).or_default().push(key.clone());
             }
         }
-        let shelf = |(folder, archives)| Shelf { folder: Key::new(String::from(folder)), archives };
+        let shelf = |(folder, archives): (String, Vec<Key>)| Shelf { folder: Key::new(folder), archives };
         Ok(shelves.into_iter().map(shelf).collect())
     }
 

@@ -1,5 +1,11 @@
 //! All other records, and lines.
 
+/// A moment in seconds since 1970; one before that is as good as none.
+fn moment<'de, D: serde::Deserializer<'de>>(source: D) -> std::result::Result<Option<u64>, D::Error> {
+    let seconds: Option<i64> = serde::Deserialize::deserialize(source)?;
+    Ok(seconds.and_then(|seconds| u64::try_from(seconds).ok()))
+}
+
 #[cfg(test)]
 mod tests;
 
@@ -153,7 +159,7 @@ pub struct Tail {
     #[serde(default)]
     pub bytes_read: u64,
     /// When it was done, in seconds since 1970; `None` in older manifests.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "moment")]
     pub finished: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) sha1: Option<String>,
