@@ -56,14 +56,8 @@ const UNSAFE: [&str; 2] = ["src/device/mapped.rs", "src/snapshot/priority.rs"];
 const MOST_LINES: usize = 400;
 
 /// Folders in which files still use each other in a circle. No folder is added here.
-const WITH_CIRCLES: [&str; 6] = [
-    "src/archive/publish/",
-    "src/archive/write/",
-    "src/cli/",
-    "src/extract/",
-    "src/format/manifest/",
-    "src/volume/layer/luks/",
-];
+const WITH_CIRCLES: [&str; 5] =
+    ["src/archive/publish/", "src/archive/write/", "src/cli/", "src/extract/", "src/format/manifest/"];
 
 /// Files that are longer, and why they are.
 const LONGER: [(&str, &str); 0] = [];

@@ -2,10 +2,7 @@
 
 use thiserror::Error;
 
-use super::{v1, v2};
-use crate::device::{ReadAt, read_vec};
-use crate::error::{Error, Result};
-use crate::fields::{Short, be16_at};
+use crate::fields::Short;
 
 pub(super) const MAGIC: &[u8] = b"LUKS\xba\xbe";
 
@@ -13,7 +10,7 @@ pub(super) const MAGIC: &[u8] = b"LUKS\xba\xbe";
 pub(super) const SECTOR: u64 = 512;
 
 /// Bytes of the binary header of either version.
-const HEADER_BYTES: usize = 4096;
+pub(super) const HEADER_BYTES: usize = 4096;
 
 /// Stripes that a volume key is spread over, at most. Always 4000 in practice.
 const STRIPES_MOST: u32 = 8000;
@@ -117,19 +114,6 @@ pub(super) struct Header {
     pub slots: Vec<Slot>,
     pub digests: Vec<Digest>,
     pub data: Data,
-}
-
-/// Reads the header of the volume.
-pub(super) fn read(device: &dyn ReadAt) -> Result<Header> {
-    let head = read_vec(device, 0, HEADER_BYTES)?;
-    let version = be16_at(&head, MAGIC.len()).map_err(|fault| Error::corrupt(Fault::Short(fault)))?;
-    let header = match version {
-        _ if !head.starts_with(MAGIC) => Err(Fault::None),
-        1 => v1::parse(&head, device.len_bytes()),
-        2 => return v2::read(device),
-        other => Err(Fault::Version(other)),
-    };
-    header.map_err(Error::corrupt)
 }
 
 /// Checks the name of a cipher; tells whether its sectors have numbers of 32 bits only.

@@ -19,8 +19,11 @@ mod v2;
 use std::sync::Arc;
 
 use super::{Closed, Context, Found, Member, Opened};
+use crate::device::{ReadAt, read_vec};
 use crate::error::{Error, Kind, Result};
+use crate::fields::be16_at;
 use crypt::Crypt;
+use header::{Fault, Header};
 use key::Work;
 
 /// Opens each encrypted volume for which there is a key.
@@ -49,9 +52,22 @@ pub(super) fn open(members: &[Member], context: &Context<'_>) -> Result<Opened> 
     Ok(opened)
 }
 
+/// Reads the header of either version.
+fn read(device: &dyn ReadAt) -> Result<Header> {
+    let head = read_vec(device, 0, header::HEADER_BYTES)?;
+    let version = be16_at(&head, header::MAGIC.len()).map_err(|fault| Error::corrupt(Fault::Short(fault)))?;
+    let header = match version {
+        _ if !head.starts_with(header::MAGIC) => Err(Fault::None),
+        1 => v1::parse(&head, device.len_bytes()),
+        2 => return v2::read(device),
+        other => Err(Fault::Version(other)),
+    };
+    header.map_err(Error::corrupt)
+}
+
 /// Tries each key on each key slot.
 fn unlock(member: &Member, keys: &[Vec<u8>], work: &mut Work) -> Result<Crypt> {
-    let header = header::read(member.device.as_ref())?;
+    let header = read(member.device.as_ref())?;
     // A passphrase in a file often ends with the end of a line that is no part of it.
     let shortened = keys.iter().filter_map(|key| key.strip_suffix(b"\n"));
     let keys = keys.iter().map(Vec::as_slice).chain(shortened);
@@ -160,7 +176,7 @@ mod tests {
         let device = volume(&json(KDF, &segment("aes-xts-plain64", ""), ""));
         let mut bytes = crate::device::read_vec(device.as_ref(), 0, 4 << 20).unwrap();
         bytes[5000] ^= 1;
-        let error = header::read(&bytes).unwrap_err();
+        let error = read(&bytes).unwrap_err();
         assert!(error.to_string().contains("no LUKS header that can be trusted"), "{error}");
     }
 }
