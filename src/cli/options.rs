@@ -262,11 +262,15 @@ macro_rules! choices {
     };
 }
 
-choices!(Compression {
-    "zstd", "Independent zstd frames" => Self::Zstd,
-    "gzip", "gzip members" => Self::Gzip,
-    "none", "A plain tar" => Self::None,
-});
+impl ValueEnum for Compression {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.name()).help(format!("NAME{}", self.ending())))
+    }
+}
 
 choices!(Algorithm {
     "sha1", "For sha1sum -c" => Self::Sha1,

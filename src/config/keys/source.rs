@@ -9,10 +9,6 @@ use crate::config::values::put;
 use crate::config::{quantity, special};
 use crate::device::Io;
 
-const COMPRESSIONS: [(&str, Compression); 3] =
-    [("zstd", Compression::Zstd), ("gzip", Compression::Gzip), ("none", Compression::None)];
-const DIGESTS: [(&str, Algorithm); 3] =
-    [("sha1", Algorithm::Sha1), ("sha256", Algorithm::Sha256), ("blake3", Algorithm::Blake3)];
 const IO: [(&str, Io); 4] =
     [("auto", Io::Auto), ("pread", Io::Pread), ("direct", Io::Direct), ("mmap", Io::Mmap)];
 const RAW: [(&str, Raw); 3] = [("auto", Raw::Auto), ("never", Raw::Never), ("always", Raw::Always)];
@@ -68,7 +64,7 @@ pub const DEFAULTS: Section = Section {
             "volumes that are archived: partitions by number, others by name, `[1, \"vg/root\", \"md0\"]`; 0 is the whole device",
         ).sets(|v, raw| put(&mut v.options.archive.volumes, value::volumes(raw))),
         Key::new("partitions", "numbers and names", "all", "the older name of `volumes`").sets(|v, raw| put(&mut v.options.archive.volumes, value::volumes(raw))),
-        Key::new("compression", "`zstd`, `gzip`, `none`", "`zstd`", "how archives are compressed").sets(|v, raw| put(&mut v.options.archive.compression, value::choice(raw, &COMPRESSIONS))),
+        Key::new("compression", "`zstd`, `gzip`, `none`", "`zstd`", "how archives are compressed").sets(|v, raw| put(&mut v.options.archive.compression, value::choice(raw, &Compression::ALL.map(|one| (one.name(), one))))),
         Key::new(
             "level",
             "number",
@@ -80,13 +76,13 @@ pub const DEFAULTS: Section = Section {
             "`sha1`, `sha256`, `blake3`",
             "`sha1`",
             "digest of the archive and of its manifest, in the checksum file",
-        ).sets(|v, raw| put(&mut v.options.archive.digest, value::choice(raw, &DIGESTS))),
+        ).sets(|v, raw| put(&mut v.options.archive.digest, value::choice(raw, &Algorithm::ALL.map(|one| (one.name(), one))))),
         Key::new(
             "file_digest",
             "`sha1`, `sha256`, `blake3`",
             "`blake3`",
             "digest of each file, in the manifest; `blake3` takes the least time",
-        ).sets(|v, raw| put(&mut v.options.archive.file_digest, value::choice(raw, &DIGESTS))),
+        ).sets(|v, raw| put(&mut v.options.archive.file_digest, value::choice(raw, &Algorithm::ALL.map(|one| (one.name(), one))))),
         Key::new(
             "sparse",
             "boolean",

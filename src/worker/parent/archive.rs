@@ -4,6 +4,7 @@ use std::fs::File;
 use std::os::fd::AsFd as _;
 use std::time::{Duration, Instant};
 
+use super::attend::Attendant;
 use super::manifests::Manifests;
 use super::process::{Process, Program, babble};
 use crate::archive::Observer;
@@ -20,8 +21,8 @@ use crate::worker::{Archiver, Guard};
 const ISSUES_KEPT: usize = 20;
 /// The next step where the destination is full.
 const NEXT: &str = "remove archives (voltar prune), or choose another destination";
-/// How often signals are asked for.
-const BEAT: Duration = Duration::from_millis(100);
+/// The error after a signal.
+const STOPPED: &str = "stopped by a signal; nothing was published";
 /// How often the guard is asked.
 const LOOK_EVERY: Duration = Duration::from_secs(3);
 
@@ -84,7 +85,7 @@ impl Archiver for Worker {
         made.entries = made.entries.into_iter().map(|(name, count)| (harmless(&name), count)).collect();
         let sealed = draft.seal(&digests)?;
         if observer.stop_requested() {
-            return Err(stopped());
+            return Err(Error::new(Kind::Interrupted, STOPPED));
         }
         guard.vouch()?;
         sealed.commit()?;
@@ -100,50 +101,33 @@ fn attend(
     look_every: Duration,
 ) -> Result<Made> {
     let mut looked = Instant::now();
-    let mut issues = Vec::new();
-    let (mut total, mut done) = (0, 0);
-    loop {
-        if observer.stop_requested() {
-            return Err(stopped());
-        }
+    let beat = || {
         if looked.elapsed() >= look_every {
             guard.look()?;
             looked = Instant::now();
         }
-        match process.hear_within(BEAT)? {
-            None => {}
-            Some(Message::Total { bytes }) => {
-                total = bytes;
-                observer.begin(bytes);
+        Ok(())
+    };
+    let mut issues = Vec::new();
+    let answer = |message| match message {
+        Message::Issue { path_hex, error } => {
+            let issue = issue(path_hex.as_deref(), error);
+            observer.issue(&issue);
+            if issues.len() < ISSUES_KEPT {
+                issues.push(issue.to_string());
             }
-            Some(Message::Progress { done_bytes, written_bytes }) => {
-                done = done_bytes;
-                observer.progress(done_bytes, written_bytes);
-            }
-            Some(Message::Finished { done_bytes, written_bytes }) => {
-                observer.finish(done_bytes, written_bytes);
-            }
-            Some(Message::Note { text }) => observer.note(&harmless(&text)),
-            Some(Message::Issue { path_hex, error }) => {
-                let issue = issue(path_hex.as_deref(), error);
-                observer.issue(&issue);
-                if issues.len() < ISSUES_KEPT {
-                    issues.push(issue.to_string());
-                }
-            }
-            Some(Message::Ready(made)) => return Ok(Made { issues, ..made }),
-            Some(Message::Error(told)) => return Err(told_missing(told.into(), done, total, NEXT)),
-            Some(_) => return Err(babble("it was asked for an archive")),
+            Ok(None)
         }
-    }
+        Message::Ready(made) => Ok(Some(Made { issues: std::mem::take(&mut issues), ..made })),
+        _ => Err(babble("it was asked for an archive")),
+    };
+    let mut attendant = Attendant::new(observer, STOPPED);
+    let outcome = attendant.wait(process, beat, answer);
+    outcome.map_err(|error| told_missing(error, attendant.done_bytes, attendant.total_bytes, NEXT))
 }
 
 fn issue(path_hex: Option<&str>, error: Told) -> Issue {
     Issue { path: path_hex.and_then(hex::decode), error: error.into() }
-}
-
-fn stopped() -> Error {
-    Error::new(Kind::Interrupted, "stopped by a signal; nothing was published")
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Workers as the processes see them that start them.
 
 mod archive;
+mod attend;
 mod broker;
 mod look;
 mod manifests;

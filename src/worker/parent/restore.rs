@@ -2,18 +2,15 @@
 //! filesystems, and its name.
 
 use std::path::Path;
-use std::time::Duration;
 
+use super::attend::Attendant;
 use super::process::{Process, Program, babble};
 use crate::archive::Observer;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::printable::harmless;
 use crate::restore::{Plan, Restored, TargetFile};
 use crate::worker::onto::Onto;
 use crate::worker::protocol::{Message, Order};
-
-/// How often signals are asked for.
-const BEAT: Duration = Duration::from_millis(100);
 
 /// A worker that has read what an archive says of its disk.
 #[derive(Debug)]
@@ -90,14 +87,20 @@ impl Restorer {
             is_blank: target.is_blank(),
             vanishes: target.vanishes(),
         };
-        let mut written = 0;
-        let written_so_far = &mut written;
+        let mut attendant = Attendant::new(observer, "stopped by a signal");
+        let answer = |message| match message {
+            Message::Restored(mut restored) => {
+                restored.issues.iter_mut().for_each(|issue| *issue = harmless(issue));
+                Ok(Some(restored))
+            }
+            _ => Err(babble("it was asked to write")),
+        };
         let outcome = self
             .tell(&Order::Write(onto), Some(target))
-            .and_then(|()| attend(&mut self.process, observer, written_so_far));
+            .and_then(|()| attendant.wait(&mut self.process, || Ok(()), answer));
         // It must not write any more when the target gets its name, or is cleared.
         self.process.end();
-        outcome.map_err(|error| (error, written))
+        outcome.map_err(|error| (error, attendant.written_bytes))
     }
 
     fn tell(&mut self, order: &Order, target: Option<&TargetFile>) -> Result<()> {
@@ -105,33 +108,6 @@ impl Restorer {
         match self.process.tell(order, &files) {
             Ok(()) => Ok(()),
             Err(_) => Err(self.process.died()),
-        }
-    }
-}
-
-/// Passes on what the worker says until all is written.
-fn attend(process: &mut Process, observer: &dyn Observer, written: &mut u64) -> Result<Restored> {
-    loop {
-        if observer.stop_requested() {
-            return Err(Error::new(Kind::Interrupted, "stopped by a signal"));
-        }
-        match process.hear_within(BEAT)? {
-            None => {}
-            Some(Message::Total { bytes }) => observer.begin(bytes),
-            Some(Message::Progress { done_bytes, written_bytes }) => {
-                *written = written_bytes;
-                observer.progress(done_bytes, written_bytes);
-            }
-            Some(Message::Finished { done_bytes, written_bytes }) => {
-                observer.finish(done_bytes, written_bytes);
-            }
-            Some(Message::Note { text }) => observer.note(&harmless(&text)),
-            Some(Message::Restored(mut restored)) => {
-                restored.issues.iter_mut().for_each(|issue| *issue = harmless(issue));
-                return Ok(restored);
-            }
-            Some(Message::Error(told)) => return Err(told.into()),
-            Some(_) => return Err(babble("it was asked to write")),
         }
     }
 }
