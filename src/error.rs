@@ -227,6 +227,13 @@ impl Error {
         self
     }
 
+    /// Whether the operating system gave the cause.
+    #[must_use]
+    pub fn is_of_system(&self) -> bool {
+        let cause = self.cause().downcast_ref::<std::io::Error>();
+        cause.is_some_and(|cause| cause.raw_os_error().is_some())
+    }
+
     /// Adds the number of the partition, unless one is known already.
     #[must_use]
     pub fn in_partition(mut self, number: u32) -> Self {

@@ -40,6 +40,29 @@ fn main() -> ExitCode {
         ("a tar with names that lie as deep as they can", deep),
         ("a tar with half a million directories without members of their own", implied),
     ];
+    let images: [(&str, Maker); 1] = [("a chain of logical partitions without end", chain)];
+    let of_images = images.into_iter().map(|(name, make)| {
+        trial(format!("{name} takes no more than {MOST_MIB} MiB"), &[PYTHON], move || {
+            let folder = tools::temporary_folder();
+            let input = make(folder.path());
+            each_command_on_images(name, folder.path(), &input);
+        })
+    });
+    let hostile: [(&str, Maker); 2] = [
+        ("a tar of directories in each other with large attributes", nested),
+        ("a tar of files with large attributes", dressed),
+    ];
+    let extracted = hostile.into_iter().map(|(name, make)| {
+        trial(format!("{name} is extracted with no more than {MOST_MIB} MiB"), &[PYTHON], move || {
+            let folder = tools::temporary_folder();
+            let input = make(folder.path());
+            let target = folder.path().join("target");
+            let words = ["extract", input.to_str().unwrap(), "-C", target.to_str().unwrap()];
+            let command = words.map(str::to_owned);
+            let peak = peak_mib(&command);
+            assert!(peak <= MOST_MIB, "{name}: {} takes {peak} MiB", command.join(" "));
+        })
+    });
     let trials = names.into_iter().map(|(name, make)| {
         trial(format!("{name} takes no more than {MOST_MIB} MiB"), &[PYTHON], move || {
             let folder = tools::temporary_folder();
@@ -49,7 +72,26 @@ fn main() -> ExitCode {
             each_command(name, folder.path(), &input);
         })
     });
-    run(trials.collect())
+    run(trials.chain(of_images).chain(extracted).collect())
+}
+
+fn each_command_on_images(name: &str, folder: &Path, input: &Path) {
+    let input = input.to_str().unwrap();
+    let (target, archive) = (folder.join("target"), folder.join("made.tar.zst"));
+    let of = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+    let commands = [
+        of(&["inspect", input]),
+        of(&["ls", "-R", input]),
+        of(&["find", "--name", "x", input]),
+        of(&["diff", "--quick", input, input]),
+        of(&["archive", input, "-q", "-o", archive.to_str().unwrap()]),
+        of(&["extract", input, "-C", target.to_str().unwrap()]),
+    ];
+    for command in commands {
+        let peak = peak_mib(&command);
+        assert!(peak <= MOST_MIB, "{name}: {} takes {peak} MiB", command.join(" "));
+        let _ = fs::remove_dir_all(&target);
+    }
 }
 
 fn each_command(name: &str, folder: &Path, input: &Path) {
@@ -279,4 +321,66 @@ fn implied(folder: &Path) -> PathBuf {
         tar.header(format!("d{number}/n").as_bytes(), tar::EntryType::Regular, b"", 0);
     }
     tar.finish()
+}
+
+/// Directories in each other, each with attributes of 4 MiB.
+fn nested(folder: &Path) -> PathBuf {
+    let mut tar = Tar::new(folder);
+    let value = "v".repeat(60_000);
+    let all: String = (0..70).map(|number| record(&format!("SCHILY.xattr.user.{number}"), &value)).collect();
+    let mut path = String::new();
+    for _ in 0..300 {
+        path.push_str("d/");
+        tar.records((record("path", &path) + &all).as_bytes());
+        tar.header(b"d/", tar::EntryType::Directory, b"", 0);
+    }
+    tar.finish()
+}
+
+/// Files that have as much each.
+fn dressed(folder: &Path) -> PathBuf {
+    let mut tar = Tar::new(folder);
+    let value = "v".repeat(60_000);
+    let all: String = (0..70).map(|number| record(&format!("SCHILY.xattr.user.{number}"), &value)).collect();
+    for number in 0..300 {
+        tar.records(all.as_bytes());
+        tar.header(format!("n{number}").as_bytes(), tar::EntryType::Regular, b"", 0);
+    }
+    tar.finish()
+}
+
+/// An image of this length with some bytes in it.
+fn sparse(folder: &Path, len: u64, pieces: &[(u64, &[u8])]) -> PathBuf {
+    use std::os::unix::fs::FileExt as _;
+    let path = folder.join("disk.img");
+    let file = File::create(&path).unwrap();
+    file.set_len(len).unwrap();
+    pieces.iter().for_each(|(at, bytes)| file.write_all_at(bytes, *at).unwrap());
+    path
+}
+
+/// Boot records that each lead to the next, with a partition in some of them.
+fn chain(folder: &Path) -> PathBuf {
+    let record = |sector: u32, is_first: bool| {
+        let mut record = [0_u8; 512];
+        let entry = |record: &mut [u8; 512], slot: usize, kind: u8, start: u32, len: u32| {
+            let at = 446 + 16 * slot;
+            record[at + 4] = kind;
+            record[at + 8..at + 12].copy_from_slice(&start.to_le_bytes());
+            record[at + 12..at + 16].copy_from_slice(&len.to_le_bytes());
+        };
+        if is_first {
+            entry(&mut record, 0, 0x05, 1, (64 << 11) - 1);
+        } else {
+            if sector.is_multiple_of(90) {
+                entry(&mut record, 0, 0x83, 1, 1);
+            }
+            entry(&mut record, 1, 0x05, sector, 1);
+        }
+        record[510..].copy_from_slice(&[0x55, 0xaa]);
+        record
+    };
+    let mut disk = record(0, true).to_vec();
+    (1..(64 << 11)).for_each(|sector| disk.extend(record(sector, false)));
+    sparse(folder, disk.len() as u64, &[(0, &disk)])
 }

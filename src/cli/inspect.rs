@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::args::InspectArguments;
 use super::speech::{document, note};
 use super::{INCOMPLETE, print, table};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::filesystem::{Contents, Summary};
 use crate::partition::{Partition, Scheme};
 use crate::printable::Printable;
@@ -75,6 +75,7 @@ fn look(volume: &Volume) -> Seen<'_> {
                 faults.extend(filesystem.faults().iter().map(Error::to_string));
                 summary = Some(filesystem.summary().clone());
             }
+            Err(error) if error.kind() == Kind::Read => faults.push(error.to_string()),
             Err(error) => faults.push(error.cause().to_string()),
         }
     }

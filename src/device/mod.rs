@@ -9,6 +9,7 @@ mod file;
 pub mod foreign;
 pub mod image;
 mod mapped;
+mod named;
 mod open;
 mod reader;
 mod window;
@@ -22,7 +23,7 @@ use crate::error::{Error, Kind, Result};
 use crate::units::ByteRange;
 
 pub use counting::Counting;
-pub use open::{Io, of_file};
+pub use open::{Io, of_file, open_plain};
 pub(crate) use reader::Reader;
 pub use window::Window;
 pub use write::{WritableWindow, WriteAt, WriteDevice, from_file, from_known, open_writable};

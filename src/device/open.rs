@@ -12,6 +12,7 @@ use super::Device;
 use super::direct::Direct;
 use super::file::{Backing, Positional};
 use super::mapped::Mapped;
+use super::named::named;
 use crate::error::{Error, Kind, Result};
 
 /// How the bytes come from the device.
@@ -41,7 +42,22 @@ pub(super) struct Opened {
 ///
 /// [`Kind::Source`] when it can't be opened, is neither of the two, or is empty.
 pub(super) fn open_any(path: &Path, io: Io) -> Result<Opened> {
-    try_open(path, io).map_err(|error| error.on(path))
+    open_called(path, io, path)
+}
+
+/// As [`open_any`], for a file that messages call by another path.
+pub(super) fn open_called(path: &Path, io: Io, name: &Path) -> Result<Opened> {
+    let opened = try_open(path, io).map_err(|error| error.on(name))?;
+    Ok(Opened { device: named(opened.device, name), ..opened })
+}
+
+/// Opens a file that is no image, as the manifest of an archive: none of its bytes are read.
+///
+/// # Errors
+///
+/// As [`super::open`].
+pub fn open_plain(path: &Path) -> Result<Device> {
+    Ok(open_any(path, Io::Pread)?.device)
 }
 
 fn try_open(path: &Path, io: Io) -> Result<Opened> {

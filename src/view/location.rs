@@ -10,7 +10,7 @@ use super::image::Image;
 use super::name::clean;
 use crate::archive::read::{Container, Manifest};
 use crate::archive::{Algorithm, ArchiveFiles, Compression, settle};
-use crate::device::{self, Device, Io};
+use crate::device::{self, Device};
 use crate::error::{Error, Kind, Result};
 use crate::volume::{Devices, Disk, Reading};
 
@@ -64,7 +64,7 @@ impl Location {
         let devices = Devices::open(&self.file, reading)?;
         // A manifest that can't be opened is as good as none: what it says is in the archive too.
         let manifest = ArchiveFiles::new(&self.file, Algorithm::default()).manifest;
-        let manifest = manifest.exists().then(|| device::open(&manifest, Io::Pread).ok()).flatten();
+        let manifest = manifest.exists().then(|| device::open_plain(&manifest).ok()).flatten();
         Ok(Opened { devices, manifest })
     }
 }

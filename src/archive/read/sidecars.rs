@@ -53,7 +53,7 @@ impl Files {
         let archive = device::open(path, Io::Pread)?;
         let manifest_path = ArchiveFiles::new(path, Algorithm::default()).manifest;
         let manifest = manifest_path.try_exists().unwrap_or(true);
-        let manifest = manifest.then(|| device::open(&manifest_path, Io::Pread));
+        let manifest = manifest.then(|| device::open_plain(&manifest_path));
         let (mut checksums, mut unread) = (Vec::new(), Vec::new());
         for algorithm in Algorithm::ALL {
             let path = ArchiveFiles::new(path, algorithm).checksum;

@@ -161,6 +161,12 @@ struct Beside {
 }
 
 fn run(files: &Files, observer: &dyn Observer) -> Result<Verdict> {
+    for (path, error) in &files.unread {
+        // A medium that fails is no damage of what is on it.
+        if error.is_of_system() {
+            return Err(error.clone().of_kind(Kind::Read).on(path));
+        }
+    }
     observer.begin(files.archive.len_bytes());
     let mut symptoms = Symptoms::default();
     let opened = Container::open(Device::clone(&files.archive));

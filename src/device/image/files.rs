@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, Mode, OFlags, openat};
 
-use crate::device::open::{Io, Opened, open_any};
+use crate::device::open::{Io, Opened, open_called};
 use crate::error::{Error, Kind, Result};
 use crate::printable::Printable;
 
@@ -88,7 +88,7 @@ impl Files {
         }
         // Opening through the descriptor leads to the file that was looked at, whatever its name
         // is by now.
-        let file = open_any(&through(&place), self.io)
+        let file = open_called(&through(&place), self.io, &path)
             .map_err(|error| refuse(&format!("which {}", error.cause())))?;
         Ok((path, file))
     }

@@ -80,7 +80,7 @@ impl Files {
     fn open(archive: &Path) -> Result<Self> {
         let opened = device::open(archive, Io::Pread)?;
         let path = ArchiveFiles::new(archive, Algorithm::default()).manifest;
-        let manifest = path.exists().then(|| device::open(&path, Io::Pread)).transpose()?;
+        let manifest = path.exists().then(|| device::open_plain(&path)).transpose()?;
         let path = if manifest.is_some() { path } else { archive.to_path_buf() };
         Ok(Self { archive: opened, manifest, path })
     }
