@@ -182,8 +182,7 @@ fn every_key_that_is_not_there_has_its_default() {
         report.json.is_none() && report.html.is_none() && report.metrics.is_none() && report.mail.is_none()
     );
     let VolumeOptions { archive: options, snapshot } = &sources[0].options;
-    assert!(options.exclude.is_empty() && options.volumes.is_empty());
-    assert!(!options.strict && !snapshot.extend);
+    assert!(options.exclude.is_empty() && options.volumes.is_empty() && !options.strict && !snapshot.extend);
     assert_eq!((options.compression, options.level), (Compression::Zstd, None));
     assert_eq!((options.digest, options.file_digest), (Algorithm::Sha1, Algorithm::Blake3));
     assert_eq!((options.raw, options.threads), (Raw::Auto, None));

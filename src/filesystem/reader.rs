@@ -38,7 +38,7 @@ pub trait Filesystem: Send + Sync {
     /// What was wrong, but not fatal, when it was opened: nothing of it is lost silently.
     fn faults(&self) -> &[Error];
 
-    /// Where the positions in [`Extent`]s count from: the partition as this filesystem sees it.
+    /// Where the positions in [`Extent`](super::Extent)s count from: the partition as this filesystem sees it.
     fn device(&self) -> &Device;
 
     /// The row of the reader that opened it.
@@ -87,7 +87,7 @@ pub trait Filesystem: Send + Sync {
     fn attributes(&self, inode: &Inode) -> Result<Salvaged<Vec<Attribute>>>;
 
     /// Decodes a unit of which an extent told, into a buffer that comes empty. Whoever calls checks
-    /// that the unit has its length. [`Decoder`] is the one caller.
+    /// that the unit has its length. [`Decoder`](super::Decoder) is the one caller.
     ///
     /// # Errors
     ///

@@ -29,7 +29,7 @@ pub trait TarStream {
     ///
     /// # Errors
     ///
-    /// As [`TarStream::read`], and [`Kind::Corrupt`] when the stream ends before.
+    /// As [`TarStream::read`], and [`crate::Kind::Corrupt`] when the stream ends before.
     fn skip(&mut self, len_bytes: u64) -> Result<()>;
 
     /// Fills `buffer`, or as much of it as there is before the end, and tells how much that is.
@@ -52,7 +52,7 @@ pub trait TarStream {
     ///
     /// # Errors
     ///
-    /// As [`TarStream::read`], and [`Kind::Corrupt`] when something stands behind the end of a tar
+    /// As [`TarStream::read`], and [`crate::Kind::Corrupt`] when something stands behind the end of a tar
     /// whose frames are known: then a frame's length is wrong.
     fn finish(&mut self) -> Result<()>;
 }

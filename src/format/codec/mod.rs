@@ -1,6 +1,6 @@
 //! Compression, frame by frame: each frame can be unpacked on its own, and all of them after each other as one stream.
 //!
-//! A compression is one file here, and one line in [`compressions!`].
+//! A compression is one file here, and one line in `compressions!`.
 
 mod foreign;
 mod frames;
