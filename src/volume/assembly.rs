@@ -121,6 +121,8 @@ impl<'a> Assembly<'a> {
             indices.get(member).into_iter().for_each(|index| self.close(*index, why.clone()));
         }
         let mut lost: Vec<(usize, VolumeId)> = Vec::new();
+        let in_use: HashSet<usize> =
+            opened.volumes.iter().flat_map(|found| found.members.iter().copied()).collect();
         for found in opened.volumes {
             let on = found.members.iter().filter_map(|member| indices.get(*member).copied());
             let on: Vec<usize> = on.collect();
@@ -130,8 +132,11 @@ impl<'a> Assembly<'a> {
             self.push(found, &on);
         }
         for (member, index) in indices.iter().enumerate().filter(|(member, _)| !closed.contains(member)) {
-            let of_member = lost.iter().filter(|(on, _)| *on == member).map(|(_, id)| id.clone());
-            let of_member: Vec<VolumeId> = of_member.collect();
+            // A member that no volume names may have what one of the unreadable ones needs: a cache.
+            let is_spare = !in_use.contains(&member);
+            let mut of_member: Vec<VolumeId> =
+                lost.iter().filter(|(on, _)| is_spare || *on == member).map(|(_, id)| id.clone()).collect();
+            of_member.dedup();
             let standing = if of_member.is_empty() { Standing::Opened } else { Standing::Partly(of_member) };
             self.nodes.get_mut(*index).into_iter().for_each(|node| node.volume.stand(standing.clone()));
         }
@@ -242,6 +247,16 @@ mod tests {
         let Standing::Partly(lost) = volumes[2].standing() else { panic!("{:?}", volumes[2].standing()) };
         assert_eq!(lost[0].to_string(), "vg-b");
         assert!(matches!(volumes[3].standing(), Standing::Lost(_)));
+    }
+
+    #[test]
+    fn a_member_that_no_volume_names_is_kept_when_one_of_them_cannot_be_read() {
+        for (is_read, is_kept) in [(true, false), (false, true)] {
+            let mut assembly = assembly();
+            assembly.take(opened(vec![found("a", vec![0], is_read)]), &[0, 1]);
+            let (volumes, _) = assembly.end();
+            assert_eq!(matches!(volumes[2].standing(), Standing::Partly(_)), is_kept);
+        }
     }
 
     #[test]
