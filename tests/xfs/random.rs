@@ -49,7 +49,7 @@ const OPTIONS: [&[&str]; 6] = [
     ],
     &["", "", "-n size=8192", "-n size=65536"],
     &["", "", "-m reflink=0", "-m rmapbt=1", "-m finobt=0,inobtcount=0", "-m bigtime=0"],
-    &["", "-l su=64k", "-l su=256k", "-l su=32k", "-l sunit=8"],
+    &["", "-l su=64k", "-l su=256k", "-l su=32k"],
     &["", "-d agcount=1", "-d agcount=2", "-d agcount=8", "-d su=64k,sw=4", "-d agcount=7"],
     &["", "-i nrext64=1", "-i sparse=0", "-i nrext64=1,maxpct=90"],
 ];
