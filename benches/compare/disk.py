@@ -24,7 +24,7 @@ PROBE = "srv/probe"
 
 @dataclass
 class Image:
-    """A disk image, and the ext filesystem in it that is archived."""
+    """A disk image, and the filesystem in it that is archived."""
 
     path: Path
     number: int
@@ -36,11 +36,23 @@ class Image:
             file.seek(self.start + 1024)
             return file.read(1024)
 
-    def is_ext(self):
-        return self.superblock()[56:58] == b"\x53\xef"
+    def filesystem(self):
+        """`ext4` for any ext, `xfs`, or nothing that is known here."""
+        if self.superblock()[56:58] == b"\x53\xef":
+            return "ext4"
+        return "xfs" if self.xfs()[:4] == b"XFSB" else None
+
+    def xfs(self):
+        with open(self.path, "rb") as file:
+            file.seek(self.start)
+            return file.read(512)
 
     def used(self):
         """Bytes that its filesystem has in use, by its superblock."""
+        if self.filesystem() == "xfs":
+            block = self.xfs()
+            blocks, free = (int.from_bytes(block[at:at + 8], "big") for at in (8, 144))
+            return (blocks - free) * int.from_bytes(block[4:8], "big")
         block = self.superblock()
         number = lambda at: int.from_bytes(block[at:at + 4], "little")  # noqa: E731
         # s_blocks_count_lo, s_free_blocks_count_lo, s_log_block_size: as of the last time it was written.
@@ -56,10 +68,10 @@ def run(*argv, **options):
 
 
 def given(path):
-    """The largest ext filesystem of an image: in a partition, or all of it."""
-    found = [image for image in volumes(path.resolve()) if image.is_ext()]
+    """The largest ext filesystem or XFS of an image: in a partition, or all of it."""
+    found = [image for image in volumes(path.resolve()) if image.filesystem()]
     if not found:
-        sys.exit(f"benches/versus: {path}: no ext filesystem, neither in a partition nor on all of it")
+        sys.exit(f"benches/versus: {path}: no ext filesystem and no XFS, neither in a partition nor on all of it")
     return max(found, key=lambda image: image.length)
 
 
@@ -76,24 +88,36 @@ def volumes(path):
         yield Image(path, int(named.group(1)) if named else place, row["start"] * sector, row["size"] * sector)
 
 
-def made(folder):
+def made(folder, filesystem):
     """A Debian guest of about 3 GiB: made once, kept under target/."""
-    path = folder / "disk.img"
+    path = folder / ("disk.img" if filesystem == "ext4" else f"disk-{filesystem}.img")
     if not path.exists():
         if os.geteuid() != 0:
             sys.exit("benches/versus: making the disk takes root (debootstrap, a loop mount); --image names one that is there")
         folder.mkdir(parents=True, exist_ok=True)
         print(f"making {path}, once", file=sys.stderr)
-        make(path)
+        make(path, filesystem)
     return given(path)
 
 
-def make(path):
+def format_partition(path, filesystem):
+    if filesystem == "ext4":
+        run("mke2fs", "-q", "-F", "-t", "ext4", "-L", "guest", "-E", f"offset={START}", path, f"{LENGTH // 1024}k")
+        return
+    loop = run("losetup", "--find", "--show", "--offset", START, "--sizelimit", LENGTH, path, capture_output=True, text=True)
+    device = loop.stdout.strip()
+    try:
+        run("mkfs.xfs", "-q", "-f", "-L", "guest", device)
+    finally:
+        run("losetup", "--detach", device)
+
+
+def make(path, filesystem):
     unfinished = path.with_suffix(".part")
     with open(unfinished, "wb") as file:
         file.truncate(START + LENGTH + MIB)
     run("sfdisk", "--quiet", unfinished, input=f"label: dos\nstart={START // 512}, size={LENGTH // 512}, type=83\n".encode())
-    run("mke2fs", "-q", "-F", "-t", "ext4", "-L", "guest", "-E", f"offset={START}", unfinished, f"{LENGTH // 1024}k")
+    format_partition(unfinished, filesystem)
     root = path.with_suffix(".mount")
     root.mkdir(exist_ok=True)
     run("mount", "-o", f"loop,offset={START},sizelimit={LENGTH}", unfinished, root)

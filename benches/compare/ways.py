@@ -40,6 +40,8 @@ class Way:
     # The guide's pipeline is what all others are measured by.
     is_yardstick: bool = False
     is_ours: bool = False
+    # The only filesystem that it can read; none where it reads all.
+    only_on: str = ""
 
     def missing(self):
         """Why it can't be run here, if it can't."""
@@ -80,6 +82,8 @@ ALL = [
     mounted("mount + tar + pigz", "tar --create --directory {mnt} . | pigz -p2 > {out}.tar.gz", ".tar.gz", "pigz"),
     mounted("mount + tar + zstd -T0 -3", "tar --create --directory {mnt} . | zstd -q -T0 -3 -o {out}.tar.zst", ".tar.zst", "zstd"),
     mounted("mount + tar, all metadata + zstd -T2 -3", ALL_PACKED + " | zstd -q -T2 -3 -o {out}.tar.zst", ".tar.zst", "zstd"),
+    mounted("xfsdump + zstd -T0 -3", "xfsdump -J -v silent -L l -M m -l 0 - {mnt} | zstd -q -T0 -3 -o {out}.xfsdump.zst",
+            ".xfsdump.zst", "xfsdump", "zstd", only_on="xfs"),
     rootless("fuse2fs + tar + zstd", """
 fuse2fs -f -o ro,fakeroot,offset={start} {image} {mnt} > /dev/null 2>&1 & fuse=$!
 trap 'fusermount -u {mnt} 2>/dev/null || umount {mnt}; wait $fuse || true' EXIT
