@@ -403,11 +403,22 @@ fn folders() {
         let beside = PathBuf::from(format!("{}.{ending}", good.display()));
         let kept = fs::read(&beside).unwrap();
         fs::remove_file(&beside).unwrap();
+        // A checksum of a file that is not there is damage, so the manifest's line goes too.
+        let sums = PathBuf::from(format!("{}.sha1", good.display()));
+        let kept_sums = fs::read_to_string(&sums).unwrap_or_default();
+        let others = kept_sums.lines().filter(|line| !line.ends_with(ending));
+        let others: String = others.map(|line| format!("{line}\n")).collect();
+        if ending != "sha1" {
+            fs::write(&sums, others).unwrap();
+        }
         let said = run(&[]).1;
         let line = said.lines().find(|line| line.starts_with(&good.display().to_string())).unwrap();
         assert!(line.contains(words), "{ending}: {said}");
         assert!(said.contains(", 1 of all checked in part only"), "{ending}: {said}");
         assert_eq!(lines(&[]).2["partly_checked"], 1, "{ending}");
+        if ending != "sha1" {
+            fs::write(&sums, kept_sums).unwrap();
+        }
         fs::write(&beside, kept).unwrap();
     }
 

@@ -45,13 +45,13 @@ fn another_second() {
 }
 
 /// The beginning of an image of another format, which can't be archived.
-const QCOW2: &[u8] = b"QFI\xfb\0\0\0\x03";
+const QED: &[u8] = b"QED\0\0\0\x01\0";
 
 pub fn whole() {
     let place = Place::new(&guest());
     let (image, broken) = (place.at("build.img"), place.at("broken.img"));
     fs::copy(guest(), &image).unwrap();
-    fs::write(&broken, QCOW2).unwrap();
+    fs::write(&broken, QED).unwrap();
     let config = configured(&place, &[&broken, &image]);
     let output = said(&mut night(&config));
     expect(&output, 1, &["broken.img", "(2 of 3)", "qemu-img convert"]);
@@ -63,7 +63,7 @@ pub fn whole() {
 
     // Now the other image is the broken one: it keeps what it has.
     another_second();
-    fs::write(&image, QCOW2).unwrap();
+    fs::write(&image, QED).unwrap();
     fs::copy(guest(), &broken).unwrap();
     let output = said(&mut night(&config));
     expect(&output, 1, &["build.img"]);
