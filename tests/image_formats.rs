@@ -56,6 +56,7 @@ fn main() -> ExitCode {
         trial("compressed clusters have the bytes that QEMU gives", &[QEMU], compressed),
         trial("chains, snapshots and discards have the bytes that QEMU gives", &[QEMU], random_histories),
         trial("the archive of an image is that of the raw disk", &[QEMU, ZSTD], same_archive),
+        trial("the command line names a format, a snapshot and a folder", &[QEMU], command_line),
         trial("an image that lies is an error, or other bytes, and no panic", &[QEMU], mutations),
         trial("a block device is raw, whatever it begins with", &[QEMU, Needs::LoopMounts], block_device),
     ])
@@ -262,6 +263,35 @@ fn same_archive() {
         convert(&["-f", "raw", "-O", format, "-o", options], &raw, &image);
         assert!(tar(&image) == expected, "{name}: the tar is another one");
     }
+}
+
+/// `--format`, `--image-snapshot` and `--allow-below` reach the worker.
+fn command_line() {
+    let folder = tools::temporary_folder();
+    let raw = raw_disk(folder.path());
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    fs::create_dir(at("images")).unwrap();
+    let (odd, top) = (at("images/odd.img"), at("images/top.qcow2"));
+    convert(&["-f", "raw", "-O", "qcow2"], &raw, Path::new(&odd));
+    tools::run("qemu-img", ["create", "-q", "-f", "qcow2", "-b", &at("disk.raw"), "-F", "raw", &top]);
+    tools::run("qemu-img", ["snapshot", "-c", "before", &top]);
+    let hostname = |options: &[&str], image: &str, code: i32| {
+        let file = format!("{image}:p4/etc/hostname");
+        tools::voltar([&["cat"], options, &[&file]].concat(), code)
+    };
+    let said = |output: &std::process::Output| String::from_utf8_lossy(&output.stderr).into_owned();
+    let refused = said(&hostname(&[], &odd, 1));
+    assert!(refused.contains("--format qcow2"), "{refused}");
+    assert_eq!(hostname(&["--format", "qcow2"], &odd, 0).stdout, b"guest\n");
+    let refused = said(&hostname(&[], &top, 1));
+    assert!(refused.contains("--allow-below"), "{refused}");
+    let allowed = ["--allow-below", folder.path().to_str().unwrap()];
+    assert_eq!(hostname(&allowed, &top, 0).stdout, b"guest\n");
+    let options = [&allowed[..], &["--image-snapshot", "before"]].concat();
+    assert_eq!(hostname(&options, &top, 0).stdout, b"guest\n");
+    let options = [&allowed[..], &["--image-snapshot", "after"]].concat();
+    let refused = said(&hostname(&options, &top, 2));
+    assert!(refused.contains("it has before"), "{refused}");
 }
 
 /// Changes bytes of headers and tables, and reads everything.

@@ -99,6 +99,7 @@ fn main() -> ExitCode {
         trial("a volume of version 2 has the bytes that OpenSSL encrypted", &[CRYPTSETUP, PYTHON], version_2),
         trial("the second header counts where the first is damaged", &[CRYPTSETUP, PYTHON], second_header),
         trial("a passphrase may end with the end of a line", &[CRYPTSETUP, PYTHON], end_of_line),
+        trial("a key file opens it from the command line", &[CRYPTSETUP, PYTHON], key_file),
         trial("without the right key a volume is stored as it is", &[CRYPTSETUP, PYTHON], without_key),
     ])
 }
@@ -207,6 +208,26 @@ fn end_of_line() {
     let image = encrypted(folder.path(), FORMS_1[0]);
     let passphrase = format!("{PASSPHRASE}\n");
     assert!(opened(&image, passphrase.as_bytes()).unwrap() == fs::read(guest()).unwrap());
+}
+
+fn key_file() {
+    let folder = tools::temporary_folder();
+    let image = encrypted(folder.path(), FORMS_2[0]).display().to_string();
+    let key = folder.path().join("passphrase").display().to_string();
+    let archive = folder.path().join("a.tar.zst").display().to_string();
+    tools::voltar(["archive", &image, "--key-file", &key, "-q", "-o", &archive], 0);
+    for source in [&archive, &image] {
+        let file = format!("{source}:p4@luks/etc/hostname");
+        let output = tools::voltar(["cat", "--key-file", &key, &file], 0);
+        assert_eq!(output.stdout, b"guest\n", "{file}");
+    }
+    // Without the key the volume is stored as it is.
+    let output = tools::voltar(["archive", &image, "--force", "-o", &archive], 0);
+    assert!(
+        String::from_utf8_lossy(&output.stderr).contains("--key-file opens it"),
+        "{}",
+        tools::said(&output)
+    );
 }
 
 fn without_key() {
