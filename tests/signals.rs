@@ -1,6 +1,7 @@
 //! SIGTERM and SIGINT end every command that reads content, in the midst of it.
 //!
-//! The content of an archive is a file of a tebibyte. `strace` makes each read of an image take a third of a second: so these are in the midst of it too, whatever the machine.
+//! The content of an archive is a file of a tebibyte. `strace` makes each read of an image, and each
+//! write of a restore, take longer: so these are in the midst of it too, whatever the machine.
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -70,12 +71,13 @@ fn ended_by(signal: Signal, arguments: &[&str], folder: &Path) -> ExitStatus {
     ended(signal, &mut command, arguments, folder)
 }
 
-/// The same, while each call of this name takes a third of a second. The child is the command itself.
+/// The same, while each call of this name takes longer. The child is the command itself.
 fn ended_slowly(signal: Signal, call: &str, arguments: &[&str], folder: &Path) -> ExitStatus {
     let mut command = Command::new("strace");
-    let first = if call == "pread64" { PROBING } else { 1 };
+    // A restore asks whether to stop between parts of the metadata, which take hundreds of writes.
+    let (first, delay) = if call == "pread64" { (PROBING, 300_000) } else { (1, 20_000) };
     let (trace, inject) =
-        (format!("trace={call}"), format!("inject={call}:delay_enter=300000:when={first}+"));
+        (format!("trace={call}"), format!("inject={call}:delay_enter={delay}:when={first}+"));
     command.args(["-D", "-f", "-qq", "-o", "/dev/null", "-e", &trace, "-e", &inject]);
     command.arg(env!("CARGO_BIN_EXE_voltar")).args(arguments);
     ended(signal, &mut command, arguments, folder)
@@ -147,7 +149,7 @@ fn image(folder: &Path) {
 }
 
 #[test]
-fn a_signal_ends_every_command_on_an_image_and_leaves_nothing_half_made() {
+fn a_signal_ends_every_command_on_an_image_and_a_restore_and_leaves_nothing_half_made() {
     if !Command::new("strace").arg("-V").output().is_ok_and(|output| output.status.success()) {
         assert!(std::env::var_os("CI").is_none_or(|ci| ci.is_empty()), "needs strace");
         eprintln!("LEFT OUT: needs strace (Debian package strace)");
@@ -162,13 +164,18 @@ fn a_signal_ends_every_command_on_an_image_and_leaves_nothing_half_made() {
     };
     let before = names();
     let (int, term) = (Signal::INT, Signal::TERM);
-    let commands: [(Signal, &str, &[&str]); 4] = [
+    let commands: [(Signal, &str, &[&str]); 6] = [
         (int, "pread64", &["archive", "i.img", "-o", "b.tar.zst", "-q", "-T1"]),
         (term, "pread64", &["backup", "./i.img", "--to", ".", "-q", "-T1"]),
         (term, "pread64", &["diff", "i.img", "a.tar"]),
         (int, "pread64", &["cat", "i.img:f"]),
+        (int, "pwrite64", &["restore", "a.tar", "--to", "r.img", "-q"]),
+        (term, "pwrite64", &["restore", "a.tar", "--to", "old.img", "--force", "-q"]),
     ];
     for (signal, call, arguments) in commands {
+        if arguments.contains(&"old.img") {
+            fs::copy(folder.join("i.img"), folder.join("old.img")).unwrap();
+        }
         let status = ended_slowly(signal, call, arguments, folder);
         let is_ended = match signal {
             Signal::INT => status.signal() == Some(2),
@@ -176,6 +183,7 @@ fn a_signal_ends_every_command_on_an_image_and_leaves_nothing_half_made() {
             _ => matches!((status.code(), status.signal()), (Some(1 | 2), _) | (_, Some(15))),
         };
         assert!(is_ended, "{arguments:?}: {status}");
+        let _ = fs::remove_file(folder.join("old.img"));
         // The lock of a destination stays there.
         let _ = fs::remove_file(folder.join(".voltar.lock"));
         let _ = fs::remove_dir(folder.join("i"));
