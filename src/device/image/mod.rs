@@ -196,14 +196,18 @@ fn choose(path: &Path, file: &File, wanted: Option<&str>) -> Result<Option<&'sta
     let len = file.device.len_bytes();
     let head_len = usize::try_from(len).unwrap_or(usize::MAX).min(foreign::HEAD_BYTES);
     let head = read_vec(file.device.as_ref(), 0, head_len)?;
-    let tail_len = usize::try_from(len.min(TAIL_BYTES)).unwrap_or(0);
-    let tail = read_vec(file.device.as_ref(), len.saturating_sub(TAIL_BYTES), tail_len)?;
     let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
     let is_named = |format: &&Format| {
         extension.as_deref().is_some_and(|extension| format.extensions.contains(&extension))
     };
-    if let Some(format) = FORMATS.iter().filter(is_named).find(|format| (format.is_it)(&head, &tail)) {
-        return Ok(Some(format));
+    // A file that is not named as an image is a raw disk or an archive, of which nothing more is
+    // read here: this may be before the sandbox.
+    if let Some(named) = FORMATS.iter().find(is_named) {
+        let tail_len = usize::try_from(len.min(TAIL_BYTES)).unwrap_or(0);
+        let tail = read_vec(file.device.as_ref(), len.saturating_sub(TAIL_BYTES), tail_len)?;
+        if (named.is_it)(&head, &tail) {
+            return Ok(Some(named));
+        }
     }
     // Only the head counts from here on: a guest writes the end of its disk as it likes.
     if let Some(format) = FORMATS.iter().find(|format| (format.is_it)(&head, &[])) {
